@@ -1,0 +1,54 @@
+"""AdaptFormer (Chen et al. 2022): scaled bottlenecks in parallel to both branches of every block."""
+
+import torch
+from torch import Tensor, nn
+
+from baselines.adapter import Bottleneck
+from baselines.method import Method, parameters_of, train_only
+from models.swin import SwinBackbone
+
+SCALE = 0.1
+
+
+class ParallelBottleneck(Bottleneck):
+    """A bottleneck whose up-projection starts at zero, so that it starts as no change."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        nn.init.zeros_(self.up.weight)
+
+
+class ParallelBranch(nn.Module):
+    """DropPath(branch(x)) + scale * adapter(x): the adapter reads the residual stream and no DropPath drops it."""
+
+    def __init__(self, branch: nn.Module, drop_path: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.branch = branch
+        self.drop_path = drop_path
+        self.adapter = ParallelBottleneck(dim)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
+        return self.drop_path(self.branch(x)) + SCALE * self.adapter(x)
+
+
+def apply_adaptformer(backbone: SwinBackbone) -> nn.Module:
+    """Put an adapter beside attention and MLP of every block: 2 (129 d + 64) parameters per block.
+
+    The original has one, beside the MLP; the E3VA paper's text and its 4.66 M need the second.
+    """
+    with torch.device(backbone.patch_embed.proj.weight.device):
+        for block in backbone.blocks():
+            block.attention_branch = ParallelBranch(block.attention_branch, block.drop_path1, block.dim)
+            block.mlp_branch = ParallelBranch(block.mlp_branch, block.drop_path2, block.dim)
+            block.drop_path1, block.drop_path2 = nn.Identity(), nn.Identity()
+    train_only(backbone, parameters_of(backbone, ParallelBottleneck))
+    return backbone
+
+
+ADAPTFORMER = Method(
+    "adaptformer",
+    "AdaptFormer",
+    apply_adaptformer,
+    adds_structure=True,
+    trains=("stages.*.blocks.*_branch.adapter.*",),
+)

@@ -1,0 +1,14 @@
+"""Full fine-tuning: every parameter trains."""
+
+from torch import nn
+
+from baselines.method import Method
+from models.swin import SwinBackbone
+
+
+def apply_full(backbone: SwinBackbone) -> nn.Module:
+    """Train everything, output norms included: 12 d^2 + 13 d + 169 heads per block at window 7."""
+    return backbone.requires_grad_(True)
+
+
+FULL = Method("full", "Full", apply_full, adds_structure=False, trains=("*",))

@@ -1,0 +1,68 @@
+"""What a method is: a transformation of the shared Swin, and a declaration of what trains afterwards."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from models.swin import SwinBackbone
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to fine-tune a Swin backbone. Neck and heads always train; a method decides about the backbone alone."""
+
+    name: str
+    """Name on the command line."""
+    label: str
+    """Name in tables, as the paper writes it."""
+    apply: Callable[[SwinBackbone], nn.Module]
+    """Freezes and inserts, and returns the tuned backbone: called like the original, with the same `out_channels`."""
+    adds_structure: bool
+    """Whether it adds modules to the backbone (the tables' "extra structure")."""
+    trains: tuple[str, ...] = ()
+    """Glob patterns of the names, in the tuned backbone, of all parameters that train and of no others."""
+    starts_frozen: bool = True
+    """Whether the tuned backbone computes, before its first step, what the frozen one does."""
+
+    def declares(self, parameter_name: str) -> bool:
+        """Whether `trains` names this parameter."""
+        return any(fnmatchcase(parameter_name, pattern) for pattern in self.trains)
+
+
+def train_only(backbone: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
+    """Freeze all parameters of the backbone but the given ones."""
+    backbone.requires_grad_(False)
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+
+
+def parameters_of(backbone: nn.Module, *kinds: type[nn.Module]) -> list[nn.Parameter]:
+    """The parameters inside all modules of the given kinds."""
+    return [p for module in backbone.modules() if isinstance(module, kinds) for p in module.parameters()]
+
+
+def append_to_branches(backbone: SwinBackbone, build: Callable[[int], nn.Module]) -> None:
+    """Put `build(dim)` behind both branches of every block, before DropPath and the residual add (paper, equation 6)."""
+    with torch.device(backbone.patch_embed.proj.weight.device):
+        for block in backbone.blocks():
+            for name in ("attention_branch", "mlp_branch"):
+                adapted = OrderedDict(branch=getattr(block, name), adapter=build(block.dim))
+                setattr(block, name, nn.Sequential(adapted))
+
+
+def trainable_state_dict(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that train, by name: all that one fine-tuned task has to store."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def load_trainable_state_dict(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load what `trainable_state_dict` returned. Raises `ValueError` unless the names are those that train here."""
+    expected = trainable_state_dict(model).keys()
+    if state.keys() != expected:
+        missing, unexpected = sorted(expected - state.keys()), sorted(state.keys() - expected)
+        raise ValueError(f"not the trained parameters of this model: missing {missing}, unexpected {unexpected}")
+    model.load_state_dict(dict(state), strict=False)

@@ -1,0 +1,8 @@
+"""What fine-tuning a vision model costs in GPU memory and time, measured or simulated."""
+
+from bench.case import Case
+from bench.results import Result
+from bench.runner import measure
+from bench.simulation.simulation import Simulation, simulate
+
+__all__ = ["Case", "Result", "Simulation", "measure", "simulate"]

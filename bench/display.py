@@ -1,0 +1,102 @@
+"""What the command line shows: progress on stderr, tables on stdout."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench.case import Case
+from bench.compare import Change
+from bench.results import Result
+from bench.search import Headroom
+
+MIB = 1 << 20
+GIB = 1 << 30
+ABSENT = "–"
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """One line for the person who waits."""
+    stderr.print(message, markup=False)
+
+
+def follow(cases: Sequence[Case], results: Iterable[Result]) -> Iterator[Result]:
+    """Pass results on as they come, with a progress bar; what went wrong is said at once."""
+    with _progress() as progress:
+        task = progress.add_task(cases[0].title if cases else "", total=len(cases))
+        for number, result in enumerate(results, start=1):
+            upcoming = cases[number].title if number < len(cases) else "done"
+            progress.update(task, completed=number, description=upcoming)
+            if result.status != "ok":
+                progress.console.print(f"{result.case.title}: {result.status}: {result.message}", markup=False)
+            yield result
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        yield progress
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """One row per result."""
+    gpus = list(dict.fromkeys(gpu for result in results for gpu in result.fits))
+    columns = ["case", "trained params", "allocated MiB", "reserved MiB", "step ms", *gpus]
+    table = _table(columns)
+    for result in results:
+        memory, params = result.memory or {}, result.params or {}
+        step = f"{result.time['step_ms']['median']:.1f}" if result.time else ABSENT
+        verdicts = [result.fits.get(gpu, {}).get("verdict", ABSENT).replace("_", " ") for gpu in gpus]
+        first = result.case.title if result.status == "ok" else f"{result.case.title}: {result.status}"
+        table.add_row(
+            first,
+            f"{params['trainable_backbone']:,}" if params else ABSENT,
+            _mib(memory.get("peak_allocated_bytes")),
+            _mib(memory.get("peak_reserved_bytes")),
+            step,
+            *verdicts,
+        )
+    return table
+
+
+def headroom_table(rows: Iterable[Headroom]) -> Table:
+    """One row per method: does it fit, what is left, how far it can go."""
+    table = _table(["method", "verdict", "headroom GiB", "largest batch", "largest image"])
+    for row in rows:
+        left = ABSENT if row.headroom_bytes is None else f"{row.headroom_bytes / GIB:.2f}"
+        image = ABSENT if row.largest_image is None else "{} x {}".format(*row.largest_image)
+        table.add_row(row.case.method, row.verdict.replace("_", " "), left, str(row.largest_batch), image)
+    return table
+
+
+def changes_table(changes: Sequence[Change]) -> Table:
+    """One row per figure that both files have."""
+    table = _table(["case", "figure", "before", "after", "change", ""])
+    for change in changes:
+        percent = ABSENT if change.percent is None else f"{change.percent:+.2f} %"
+        before, after = _figure(change, change.before), _figure(change, change.after)
+        table.add_row(change.case.title, change.metric, before, after, percent, "worse" if change.worse else "")
+    return table
+
+
+def _figure(change: Change, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.1f} ms" if change.metric == "step" else f"{value / MIB:,.1f} MiB"
+
+
+def _table(columns: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+    return table
+
+
+def _mib(size_bytes: int | None) -> str:
+    return ABSENT if size_bytes is None else f"{size_bytes / MIB:,.0f}"

@@ -1,0 +1,141 @@
+"""The cpu engine: the same step, really executed. Its times are real; its memory is what a GPU would have allocated."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+import psutil
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.case import Case
+from bench.engines.simulate import META, fit_fields, memory_fields
+from bench.environment import describe_cpu, describe_environment
+from bench.gpus import Gpu
+from bench.results import Result
+from bench.simulation.simulation import Simulation, judge, trace_steps
+from bench.training_step import PreparedCase, StepPhase, TrainingStep, prepare
+
+CPU = torch.device("cpu")
+TRACED_STEPS = 3
+WORTH_SAYING_S = 120
+"""A run that will take longer than this is announced."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Timings:
+    """Milliseconds of each phase, one entry per timed step."""
+
+    phases: dict[StepPhase, list[float]] = field(
+        default_factory=lambda: {"forward": [], "backward": [], "optimizer": []}
+    )
+
+    def time(self, step: TrainingStep) -> None:
+        """Run one step and note its phases."""
+        last = time.perf_counter()
+
+        def ended(phase: StepPhase) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            self.phases[phase].append((now - last) * 1e3)
+            last = now
+
+        step(ended)
+        step.optimizer.zero_grad()  # steps of other cases run in between: hold no more than parameters and state
+
+    def as_fields(self) -> dict[str, Any]:
+        """The `time` of a result line."""
+        samples = [sum(parts) for parts in zip(*self.phases.values(), strict=True)]
+        p10, median, p90 = (round(float(value), 3) for value in numpy.percentile(samples, (10, 50, 90)))
+        step_ms = {"median": median, "p10": p10, "p90": p90, "samples": [round(sample, 3) for sample in samples]}
+        medians = {f"{phase}_ms": round(statistics.median(values), 3) for phase, values in self.phases.items()}
+        return {"step_ms": step_ms, **medians}
+
+
+def measure(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> list[Result]:
+    """Execute cases, interleaved: each round times one step of every case, so that all share the machine's moods.
+
+    Memory is traced over separate steps before, which also warm up. Says beforehand what will take minutes; refuses,
+    with an error result, what this machine's memory cannot hold.
+    """
+    refusal = _foresee(cases, steps, say)
+    if refusal:
+        environment = describe_environment(describe_cpu())
+        return [Result(case=case, status="error", message=refusal, environment=environment) for case in cases]
+    traced = [_trace(case, gpus) for case in cases]
+    timings = [Timings() for _ in cases]
+    for _ in range(steps):
+        for (step, _, _), timing in zip(traced, timings, strict=True):
+            timing.time(step)
+    return [
+        Result(
+            case=case,
+            status="ok",
+            environment=describe_environment(describe_cpu()),
+            params=params,
+            memory=memory_fields(simulation),
+            time=timing.as_fields(),
+            fits=fit_fields(simulation),
+        )
+        for case, (_, params, simulation), timing in zip(cases, traced, timings, strict=True)
+    ]
+
+
+def _trace(case: Case, gpus: Sequence[Gpu]) -> tuple[TrainingStep, dict[str, int], Simulation]:
+    prepared = prepare(case, CPU)
+    built: list[TrainingStep] = []
+
+    def build_step(device: torch.device) -> TrainingStep:
+        built.append(prepared.build_step(device))
+        return built[0]
+
+    trace = trace_steps(build_step, CPU, case.profile, case.precision, TRACED_STEPS)
+    built[0].optimizer.zero_grad()
+    return built[0], prepared.params, judge(trace, gpus)
+
+
+def _foresee(cases: Sequence[Case], steps: int, say: Say) -> str:
+    """Announce a long run, and return why it cannot be done, if so. The case that trains most stands for all."""
+    prepared = [prepare(case, META) for case in cases]
+    # Between its turns a case holds its parameters and AdamW's two moments of those that train.
+    resident_bytes = sum(4 * case.params["total"] + 8 * case.params["trainable_total"] for case in prepared)
+    largest = max(zip(prepared, cases, strict=True), key=lambda pair: pair[0].params["trainable_total"])
+    peak_bytes, flops = _cost_of_step(*largest)
+    needed_bytes = resident_bytes + peak_bytes
+    available_bytes = psutil.virtual_memory().available
+    which = f"{len(cases)} cases at once need" if len(cases) > 1 else "this case needs"
+    if needed_bytes > available_bytes:
+        return (
+            f"{which} about {needed_bytes / 2**30:.1f} GiB and this machine has {available_bytes / 2**30:.1f} GiB "
+            "left: take fewer methods, a smaller image or backbone, or the simulate engine"
+        )
+    seconds = flops * len(cases) * (TRACED_STEPS + steps) / _flops_per_second()
+    if seconds > WORTH_SAYING_S:
+        say(f"{which} about {seconds / 60:.0f} minutes on this CPU ({TRACED_STEPS + steps} real steps each)")
+    return ""
+
+
+def _cost_of_step(prepared: PreparedCase, case: Case) -> tuple[int, int]:
+    """Peak bytes and floating-point operations of one step, found on meta tensors."""
+    built = prepared.build_step(META)
+    simulation = judge(trace_steps(lambda _: built, META, case.profile, case.precision, iterations=1), ())
+    with FlopCounterMode(display=False) as counter:
+        built()
+    return simulation.peak_allocated_bytes, counter.get_total_flops()
+
+
+def _flops_per_second() -> float:
+    """What this CPU reaches in a matrix product of a size that Swin has."""
+    size = 1024
+    matrix = torch.randn(size, size)
+    durations = []
+    for _ in range(3):
+        start = time.perf_counter()
+        matrix @ matrix
+        durations.append(time.perf_counter() - start)
+    return 2 * size**3 / min(durations)

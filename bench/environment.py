@@ -1,0 +1,52 @@
+"""Where a result comes from: versions, device, and the state of this code."""
+
+import functools
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def describe_environment(device: str, driver: str | None = None) -> dict[str, Any]:
+    """The `environment` of a result line; None for what cannot be known here."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "torchvision", "timm")},
+        "device": device,
+        "driver": driver,
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(_git("status", "--porcelain")),
+    }
+
+
+def describe_cpu() -> str:
+    """Model and the number of threads that PyTorch uses."""
+    return f"{_cpu_model()}, {torch.get_num_threads()} threads"
+
+
+@functools.cache
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@functools.cache
+def _git(*arguments: str) -> str | None:
+    try:
+        finished = subprocess.run(
+            ["git", "-C", os.fspath(REPOSITORY), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return finished.stdout.strip() if finished.returncode == 0 else None

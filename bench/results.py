@@ -1,0 +1,101 @@
+"""Results: one JSON line per measured case, appended, read back, and checked."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.case import Case
+
+SCHEMA = 1
+Status = Literal["ok", "oom", "error"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one engine found out about one case. Integers are bytes; None where the engine cannot know."""
+
+    case: Case
+    status: Status
+    """An out-of-memory is a result, not an error."""
+    environment: Mapping[str, Any]
+    message: str = ""
+    params: Mapping[str, int] | None = None
+    memory: Mapping[str, Any] | None = None
+    time: Mapping[str, Any] | None = None
+    fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per GPU class: verdict, usable_bytes, peak_reserved_bytes, alloc_retries."""
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def to_json(self) -> str:
+        """One line, without a newline."""
+        return json.dumps({"schema": SCHEMA, **{**asdict(self), "case": self.case.as_dict()}})
+
+    @classmethod
+    def from_json(cls, line: str) -> "Result":
+        """Read a line back. Raises `ValueError` that says what is wrong with it."""
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error}") from error
+        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
+            raise ValueError(f"not a result of schema {SCHEMA}")
+        try:
+            return cls(**{**values, "case": Case(**values["case"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a result: {error}") from error
+
+
+@dataclass(frozen=True)
+class StoredResults:
+    """What a results file holds."""
+
+    results: list[Result]
+    """The latest result of each case, in order of first appearance."""
+    problems: list[str]
+    """One line for each line of the file that could not be read."""
+
+
+def read_results(path: Path) -> StoredResults:
+    """Read a file of result lines; bad lines are named, and cost no good one. Raises `ValueError` if unreadable."""
+    latest: dict[Case, Result] = {}
+    problems = []
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise ValueError(f"cannot read results from {path}: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            result = Result.from_json(line)
+        except ValueError as error:
+            problems.append(f"{path}:{number}: {error}")
+        else:
+            latest[result.case] = result
+    return StoredResults(list(latest.values()), problems)
+
+
+def append_result(path: Path, result: Result) -> None:
+    """Append one line and flush it. Raises `ValueError` if the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            # A line that a killed run left half-written must not swallow this one.
+            file.seek(0, 2)
+            if file.tell():
+                file.seek(-1, 2)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(result.to_json().encode() + b"\n")
+    except OSError as error:
+        raise ValueError(f"cannot write results to {path}: {error.strerror}") from error
+
+
+def missing_from(cases: Iterable[Case], stored: StoredResults, gpus: Iterable[str]) -> list[Case]:
+    """The cases without a stored result that judges all these GPU classes; failed cases are missing too."""
+    wanted = set(gpus)
+    done = {result.case for result in stored.results if result.status != "error" and wanted <= result.fits.keys()}
+    return [case for case in cases if case not in done]

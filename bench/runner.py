@@ -1,0 +1,79 @@
+"""Cases in, results out: picks the engine, skips what is stored, and keeps going when a case fails."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from bench.case import Case
+from bench.engines import cpu, cuda, simulate
+from bench.environment import describe_environment
+from bench.gpus import Gpu, select_gpus
+from bench.results import Result, append_result, missing_from, read_results
+
+DEFAULT_STEPS = 5
+
+Say = Callable[[str], None]
+
+
+def _silent(message: str) -> None:
+    pass
+
+
+def measure(case: Case, gpus: Sequence[str] = (), steps: int = DEFAULT_STEPS, say: Say = _silent) -> Result:
+    """Measure one case with its engine.
+
+    `gpus` names the classes to judge (all by default), `steps` is the number of timed steps where the engine times,
+    `say` hears what is worth knowing beforehand. Raises `ValueError` for unknown names or an engine without a device;
+    what goes wrong inside the measurement is a result with status "error".
+    """
+    return next(run([case], select_gpus(gpus), steps=steps, say=say))
+
+
+def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent) -> Iterator[Result]:
+    """Measure cases one after the other; cpu cases that differ in their method alone are timed interleaved."""
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+    if any(case.engine == "cuda" for case in cases):
+        cuda.require_device()
+    for _, together in groupby(cases, key=_timed_together):
+        yield from _guarded(list(together), gpus, steps, say)
+
+
+def resume(
+    cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, say: Say = _silent
+) -> tuple[list[Case], list[Result]]:
+    """Split cases into those still to run and the results that `out` holds of the others; bad lines of it are named."""
+    if rerun or not out.exists():
+        return list(cases), []
+    stored = read_results(out)
+    for problem in stored.problems:
+        say(problem)
+    missing = missing_from(cases, stored, [gpu.name for gpu in gpus])
+    wanted = set(cases) - set(missing)
+    return missing, [result for result in stored.results if result.case in wanted]
+
+
+def run_into(
+    out: Path, cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent
+) -> Iterator[Result]:
+    """Like `run`, and append each result to a file as soon as it is there."""
+    for result in run(cases, gpus, steps, say):
+        append_result(out, result)
+        yield result
+
+
+def _timed_together(case: Case) -> object:
+    return replace(case, method="full") if case.engine == "cpu" else case
+
+
+def _guarded(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> list[Result]:
+    """Results of cases of one engine; an exception becomes their error message, and the grid goes on."""
+    try:
+        if cases[0].engine == "cpu":
+            return cpu.measure(cases, gpus, steps, say)
+        return [simulate.measure(case, gpus) for case in cases]
+    except Exception as error:  # whatever a model does wrong must not cost the other cases
+        message = f"{type(error).__name__}: {error}"
+        environment = describe_environment(device="unknown")
+        return [Result(case=case, status="error", message=message, environment=environment) for case in cases]

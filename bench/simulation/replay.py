@@ -1,0 +1,68 @@
+"""A trace, replayed through the caching allocator: peaks, the verdict under a capacity, what was alive at the peak."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.simulation.allocator import Block, CachingAllocator, OutOfMemory
+from bench.simulation.trace import CATEGORIES, Category, Phase, Trace
+
+Verdict = Literal["fits", "fits_with_retries", "oom"]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Outcome of one replay."""
+
+    peak_allocated_bytes: int
+    """Highest sum of allocated blocks in the last training step (`max_memory_allocated` after a reset before it)."""
+    peak_reserved_bytes: int
+    """Highest sum of segments, from the build on (`max_memory_reserved`); up to the failure if it ran out of memory."""
+    alloc_retries: int
+    """How often cached segments had to be released to go on."""
+    verdict: Verdict
+    """Whether it ran under the capacity; "fits" without one."""
+    peak_phase: Phase
+    """Phase of the peak of the last step, or of the failure."""
+    at_peak: dict[Category, int]
+    """Bytes of allocated blocks at that peak, by what they are for."""
+
+
+def replay(trace: Trace, capacity_bytes: int | None = None) -> Replay:
+    """Run the allocations of a trace. The peak is that of the last step: the steady one."""
+    allocator = CachingAllocator(capacity_bytes)
+    blocks: dict[int, Block] = {}
+    block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
+    steady_start = trace.iteration_starts[-1]
+    peak_bytes, peak_event, ran_out = 0, 0, False
+    for position, (index, born, _) in enumerate(trace.events):
+        if born:
+            try:
+                blocks[index] = allocator.malloc(trace.allocations[index].requested_bytes)
+                block_bytes[index] = blocks[index].size_bytes
+            except OutOfMemory:
+                peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
+                break
+        else:
+            allocator.free(blocks.pop(index))
+        if position >= steady_start and allocator.stats.allocated_bytes > peak_bytes:
+            peak_bytes, peak_event = allocator.stats.allocated_bytes, position
+    stats = allocator.stats
+    return Replay(
+        peak_allocated_bytes=peak_bytes,
+        peak_reserved_bytes=stats.peak_reserved_bytes,
+        alloc_retries=stats.alloc_retries,
+        verdict="oom" if ran_out else "fits_with_retries" if stats.alloc_retries else "fits",
+        peak_phase=trace.operators[trace.events[peak_event][2]].phase,
+        at_peak=_breakdown(trace, peak_event, block_bytes),
+    )
+
+
+def _breakdown(trace: Trace, event: int, block_bytes: dict[int, int]) -> dict[Category, int]:
+    """Bytes of the blocks alive after an event, by category."""
+    alive: set[int] = set()
+    for index, born, _ in trace.events[: event + 1]:
+        (alive.add if born else alive.discard)(index)
+    totals = dict.fromkeys(CATEGORIES, 0)
+    for index in alive & block_bytes.keys():
+        totals[trace.allocations[index].category] += block_bytes[index]
+    return totals

@@ -1,0 +1,88 @@
+"""Memory of a training step without a GPU: trace it on meta tensors, replay the trace through the allocator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bench.gpus import Gpu, select_gpus
+from bench.simulation.replay import Replay, Verdict, replay
+from bench.simulation.semantics import REWRITES, semantics
+from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a step runs on a card, decided by replaying it under the card's usable memory."""
+
+    verdict: Verdict
+    usable_bytes: int
+    peak_reserved_bytes: int
+    """What was reserved at most on that card, up to the failure if it ran out of memory."""
+    alloc_retries: int
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What one training step needs. All figures are simulated."""
+
+    trace: Trace
+    """Every allocation and free, for whoever wants to look deeper."""
+    peak_allocated_bytes: int
+    peak_reserved_bytes: int
+    alloc_retries: int
+    verdict: Verdict
+    """Under `capacity_bytes`, if one was given; else "fits"."""
+    peak_phase: Phase
+    at_peak: dict[Category, int]
+    fits: dict[str, Fit]
+    """Per GPU class."""
+
+
+def simulate(
+    build_step: BuildStep,
+    profile: str = "torch-2.11",
+    precision: str = "fp32",
+    iterations: int = 3,
+    gpus: Sequence[str] | None = None,
+    capacity_bytes: int | None = None,
+) -> Simulation:
+    """Simulate the memory of anybody's training step on a GPU.
+
+    `build_step(device)` builds model, optimizer and data on that device (it is the meta device) and returns a callable
+    that is one training step: `zero_grad`, forward, `loss.backward()`, `optimizer.step()`, in the user's own order.
+    `gpus` names the classes to judge, all of `gpus.toml` by default. Raises `ValueError` for unknown names.
+    """
+    classes = select_gpus(gpus or ())
+    trace = trace_steps(build_step, torch.device("meta"), profile, precision, iterations)
+    return judge(trace, classes, capacity_bytes)
+
+
+def trace_steps(
+    build_step: BuildStep, device: torch.device, profile: str, precision: str, iterations: int = 3
+) -> Trace:
+    """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them."""
+    with semantics(profile, precision, device):
+        return record(build_step, device, iterations, REWRITES)
+
+
+def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) -> Simulation:
+    """Replay a trace without limit (or under `capacity_bytes`), and under the usable memory of each GPU class."""
+    outcome = replay(trace, capacity_bytes)
+    unlimited = outcome if capacity_bytes is None else replay(trace)
+    return Simulation(
+        trace=trace,
+        peak_allocated_bytes=outcome.peak_allocated_bytes,
+        peak_reserved_bytes=outcome.peak_reserved_bytes,
+        alloc_retries=outcome.alloc_retries,
+        verdict=outcome.verdict,
+        peak_phase=outcome.peak_phase,
+        at_peak=outcome.at_peak,
+        fits={gpu.name: _fit(trace, gpu, unlimited) for gpu in gpus},
+    )
+
+
+def _fit(trace: Trace, gpu: Gpu, unlimited: Replay) -> Fit:
+    # A cap that the unlimited run never touches changes nothing: no need to replay.
+    capped = unlimited if unlimited.peak_reserved_bytes <= gpu.usable_bytes else replay(trace, gpu.usable_bytes)
+    return Fit(capped.verdict, gpu.usable_bytes, capped.peak_reserved_bytes, capped.alloc_retries)

@@ -1,0 +1,215 @@
+"""What a training step allocates and frees, in order: a recording of every tensor storage on one device.
+
+Works for real and for meta tensors alike, because it looks at nothing but storages: a storage is allocated when an
+operator first returns it and freed when it dies.
+"""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.simulation.meta_cache import MetaCache
+
+Phase = Literal["build", "forward", "backward", "optimizer"]
+Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
+CATEGORIES: tuple[Category, ...] = (
+    "parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other",
+)  # fmt: skip
+
+Step = Callable[[], object]
+BuildStep = Callable[[torch.device], Step]
+Rewrites = Mapping[Any, Callable[[tuple[Any, ...]], tuple[Any, ...]]]
+"""Operator overload -> what its arguments are on CUDA by the time the kernel runs."""
+
+
+@dataclass(slots=True)
+class Allocation:
+    """One storage of the recording."""
+
+    requested_bytes: int
+    """Size of the storage."""
+    operator: int
+    """Index of the operator that returned it first."""
+    category: Category
+    """What it is for. Parameters count with buffers; what backward and optimizer hold briefly is "other"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One dispatched operator."""
+
+    name: str
+    phase: Phase
+
+
+@dataclass
+class Trace:
+    """Allocations and frees of a build and some training steps."""
+
+    allocations: list[Allocation] = field(default_factory=list)
+    operators: list[Operator] = field(default_factory=list)
+    events: list[tuple[int, bool, int]] = field(default_factory=list)
+    """In order: index of the allocation, whether it is born (or dies), index of the latest operator."""
+    iteration_starts: list[int] = field(default_factory=list)
+    """Index of the first event of each training step."""
+
+
+Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+def _call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
+
+
+PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
+"""Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512 bytes
+for a moment; the CPU hides them from the dispatcher. They are not counted, so that recordings of all devices agree."""
+
+
+class Recorder(TorchDispatchMode):
+    """Records storages of one device while it is the innermost dispatch mode.
+
+    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too.
+    """
+
+    def __init__(self, device: torch.device, rewrites: Rewrites) -> None:
+        super().__init__()
+        self.trace = Trace()
+        self._rewrites = rewrites
+        self._call: Call = MetaCache() if device.type == "meta" else _call
+        self._device_type = device.type
+        self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
+        self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._optimizing = False
+        self._building = True
+        self._model_called = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        rewrite = self._rewrites.get(func)
+        if rewrite is not None:
+            with self:
+                args = rewrite(args)
+        self.trace.operators.append(Operator(func.__name__, self._phase()))
+        result = self._call(func, args, kwargs or {})
+        on_host = func in PYTHON_VALUES
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
+                self._see(tensor, on_host)
+        return result
+
+    def begin_iteration(self) -> None:
+        """Call before each training step."""
+        gc.collect(0)  # reference cycles of the last step die here, not whenever Python counts to its threshold
+        self._building = False
+        self._model_called = False
+        self.trace.iteration_starts.append(len(self.trace.events))
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Learn what storages are for, from the modules and optimizers that run."""
+        handles = (
+            nn.modules.module.register_module_forward_pre_hook(self._before_module),
+            register_optimizer_step_pre_hook(self._before_optimizer),
+            register_optimizer_step_post_hook(self._after_optimizer),
+        )
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            self._live.clear()  # what dies after the last step is not part of it
+            if collecting:
+                gc.enable()
+            for handle in handles:
+                handle.remove()
+
+    def _phase(self) -> Phase:
+        if self._building:
+            return "build"
+        if self._optimizing:
+            return "optimizer"
+        return "forward" if torch._C._current_graph_task_id() == -1 else "backward"
+
+    def _see(self, tensor: Tensor, on_host: bool) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._live or storage.nbytes() == 0:
+            return
+        index = None if on_host else self._allocate(storage.nbytes())
+
+        def died(_: object) -> None:
+            del self._live[key]
+            if index is not None:
+                self.trace.events.append((index, False, len(self.trace.operators) - 1))
+
+        self._live[key] = (index, weakref.ref(storage, died))
+
+    def _allocate(self, requested_bytes: int) -> int:
+        trace = self.trace
+        index, operator = len(trace.allocations), len(trace.operators) - 1
+        trace.allocations.append(Allocation(requested_bytes, operator, self._category(trace.operators[operator].phase)))
+        trace.events.append((index, True, operator))
+        return index
+
+    def _category(self, phase: Phase) -> Category:
+        """First guess, from when the storage was born; modules and optimizers correct it when they show what is theirs."""
+        if phase == "forward":
+            return "activations" if self._model_called else "inputs"
+        return "inputs" if phase == "build" else "other"
+
+    def _label(self, tensor: Tensor | None, category: Category) -> None:
+        if isinstance(tensor, Tensor):
+            index, _ = self._live.get(tensor.untyped_storage()._cdata, (None, None))
+            if index is not None:
+                self.trace.allocations[index].category = category
+
+    def _before_module(self, module: nn.Module, _: object) -> None:
+        self._model_called = True
+        if module in self._modules:
+            return
+        self._modules.update(module.modules())
+        for tensor in (*module.parameters(), *module.buffers()):
+            self._label(tensor, "parameters")
+
+    def _before_optimizer(self, optimizer: Optimizer, *_: object) -> None:
+        self._optimizing = True
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._label(parameter, "parameters")
+                self._label(parameter.grad, "gradients")
+
+    def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
+        self._optimizing = False
+        for state in optimizer.state.values():
+            for value in state.values():
+                self._label(value, "optimizer_state")
+
+
+def record(build_step: BuildStep, device: torch.device, iterations: int, rewrites: Rewrites) -> Trace:
+    """Record `build_step(device)` and then some calls of the step that it returns.
+
+    The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, not {iterations}")
+    recorder = Recorder(device, rewrites)
+    with recorder.watching(), recorder:
+        step = build_step(device)
+        for _ in range(iterations):
+            recorder.begin_iteration()
+            step()
+    return recorder.trace

@@ -1,0 +1,122 @@
+"""The one training step that every engine measures: model, method, optimizer and a fixed batch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from timm.models.swin_transformer import WindowAttention
+from torch import Tensor, nn
+
+from bench.case import Case
+from bench.methods import METHODS
+from bench.workloads import WORKLOADS, Workload, random_batch
+from models.swin import build_swin
+from models.targets import DetectionTargets
+
+StepPhase = Literal["forward", "backward", "optimizer"]
+Targets = DetectionTargets | Tensor
+
+
+def _ignore(phase: StepPhase) -> None:
+    pass
+
+
+@dataclass
+class TrainingStep:
+    """Callable: zero_grad, forward, backward, optimizer step. Nothing of a step outlives it but gradients and state."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    images: Tensor
+    targets: Targets
+
+    def __call__(self, ended: Callable[[StepPhase], None] = _ignore) -> None:
+        """Run one step; `ended` hears of the end of each phase."""
+        self.optimizer.zero_grad()
+        loss = self.loss()
+        ended("forward")
+        loss.backward()
+        ended("backward")
+        self.optimizer.step()
+        ended("optimizer")
+
+    def loss(self) -> Tensor:
+        """Sum of the detector's losses on the batch."""
+        return torch.stack(list(self.model(self.images, self.targets).values())).sum()
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """Model and batch of a case in host memory. `build_step` places them on a device; only that touches a GPU."""
+
+    workload: Workload
+    model: nn.Module
+    images: Tensor
+    targets: Targets
+
+    def build_step(self, device: torch.device) -> TrainingStep:
+        """Move the model, create the optimizer, copy the batch. The model is moved, so call this once."""
+        model = self.model._apply(lambda tensor: _place(tensor, device))
+        optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
+        return TrainingStep(model, optimizer, _place(self.images, device), _place_targets(self.targets, device))
+
+    @property
+    def params(self) -> dict[str, int]:
+        """The `params` of a result line."""
+        return {
+            "trainable_backbone": sum(p.numel() for p in self.model.backbone.parameters() if p.requires_grad),
+            "trainable_total": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            "total": sum(p.numel() for p in self.model.parameters()),
+        }
+
+
+def prepare(case: Case, device: torch.device) -> PreparedCase:
+    """Build model and batch of a case for `device`; they depend on the case's seed alone.
+
+    For meta the host's copy is on meta too: nothing is ever filled.
+    """
+    host = device if device.type == "meta" else torch.device("cpu")
+    workload = WORKLOADS[case.task]
+    torch.manual_seed(case.seed)
+    with host:
+        swin = build_swin(
+            case.backbone, window=case.window, out_stages=workload.out_stages, drop_path=workload.drop_path, device=host
+        )
+        rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
+        model = workload.build(METHODS[case.method].apply(swin), workload.num_classes, **rois)
+    images, targets = random_batch(workload, case.batch_size, case.image_size, case.gt_boxes, host)
+    return PreparedCase(workload, model, images, targets)
+
+
+def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over what trains, without weight decay on layer norms and position biases (the authors' settings)."""
+    spared = {
+        id(parameter)
+        for module in model.modules()
+        for parameter in (
+            module.parameters(recurse=False)
+            if isinstance(module, nn.LayerNorm)
+            else [module.relative_position_bias_table]
+            if isinstance(module, WindowAttention)
+            else []
+        )
+    }
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) not in spared], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) in spared], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
+
+
+def _place(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy on the device, also where the host's copy is there already."""
+    return tensor.to(device, copy=True)
+
+
+def _place_targets(targets: Targets, device: torch.device) -> Targets:
+    if isinstance(targets, Tensor):
+        return _place(targets, device)
+    masks = None if targets.masks is None else _place(targets.masks, device)
+    return replace(targets, boxes=_place(targets.boxes, device), labels=_place(targets.labels, device), masks=masks)

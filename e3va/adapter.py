@@ -1,0 +1,39 @@
+"""The E3VA adapter: a bottleneck whose two projections are sums of low-rank products (paper, section 3.3)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BRANCHES = 2
+
+
+class DualLowRankAdapter(nn.Module):
+    """x + gelu(x W^d + b^d) W^u + b^u, with W = s_1 t_1 + s_2 t_2 of rank alpha each; the hidden width is dim / 2.
+
+    12 alpha d / 2 + 1.5 d parameters. One factor of the up-projection starts at zero, so the adapter starts as the
+    identity; the others start Kaiming-uniform. The paper states neither initialisation nor the residual "+ x"; without
+    the residual its equation 6 would lose the branch that the adapter reads.
+    """
+
+    def __init__(self, dim: int, rank: int) -> None:
+        super().__init__()
+        hidden = dim // 2
+        self.down_s, self.down_t = _kaiming(dim, rank), _kaiming(rank, hidden)
+        self.down_bias = nn.Parameter(torch.zeros(hidden))
+        self.up_s, self.up_t = _kaiming(hidden, rank), nn.Parameter(torch.zeros(BRANCHES, rank, dim))
+        self.up_bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., dim) -> (..., dim)
+        down = (self.down_s @ self.down_t).sum(0)  # (dim, dim / 2)
+        up = (self.up_s @ self.up_t).sum(0)  # (dim / 2, dim)
+        return x + F.linear(F.gelu(F.linear(x, down.mT, self.down_bias)), up.mT, self.up_bias)
+
+
+def _kaiming(rows: int, columns: int) -> nn.Parameter:
+    """(2, rows, columns): one factor of both products, each drawn like the weight of a linear layer from `rows`."""
+    factor = nn.Parameter(torch.empty(BRANCHES, rows, columns))
+    for branch in factor:
+        nn.init.kaiming_uniform_(branch, a=math.sqrt(5), mode="fan_out")
+    return factor

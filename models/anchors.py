@@ -1,0 +1,41 @@
+"""Anchor boxes on the grids of a feature pyramid."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class AnchorGrid(nn.Module):
+    """Anchors centred on every cell of every level, as mmdet lays them out (origin at the cell's corner).
+
+    An anchor of level l has area (`strides[l]` * scale)^2 and height / width = ratio.
+    """
+
+    def __init__(self, strides: Sequence[int], scales: Sequence[float], ratios: Sequence[float]) -> None:
+        super().__init__()
+        self.strides = tuple(strides)
+        self.per_cell = len(scales) * len(ratios)
+        for level, stride in enumerate(strides):
+            sides = [
+                (stride * scale / math.sqrt(ratio), stride * scale * math.sqrt(ratio))
+                for ratio in ratios
+                for scale in scales
+            ]
+            corners = [(-width / 2, -height / 2, width / 2, height / 2) for width, height in sides]
+            self.register_buffer(f"cell_{level}", torch.tensor(corners), persistent=False)  # (A, 4)
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Feature maps (B, C, H_l, W_l) -> anchors (H_l * W_l * A, 4) per level, corners in pixels."""
+        return [self._level(level, *feature.shape[-2:]) for level, feature in enumerate(features)]
+
+    def _level(self, level: int, height: int, width: int) -> Tensor:
+        cell, stride = self.get_buffer(f"cell_{level}"), self.strides[level]
+        y, x = torch.meshgrid(
+            torch.arange(height, device=cell.device) * stride,
+            torch.arange(width, device=cell.device) * stride,
+            indexing="ij",
+        )
+        corner = torch.stack((x, y, x, y), dim=-1)  # (H, W, 4)
+        return (corner[:, :, None, :] + cell).reshape(-1, 4)

@@ -1,0 +1,65 @@
+"""Who learns what: matching boxes to ground truth and sampling them, at output sizes known beforehand."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+BACKGROUND = -1
+IGNORED = -2
+
+
+def match_boxes(
+    boxes: Tensor,
+    gt_boxes: Tensor,
+    gt_valid: Tensor,
+    *,
+    positive_iou: float,
+    negative_iou: float,
+    low_quality_iou: float | None = None,
+) -> Tensor:
+    """Assign each box the ground truth it overlaps most (max-IoU assigner of Faster R-CNN and RetinaNet).
+
+    boxes (N, 4), gt_boxes (G, 4), gt_valid (G,) bool -> (N,) int64: the index of the ground truth where the IoU reaches
+    `positive_iou`, `BACKGROUND` below `negative_iou`, `IGNORED` between. With `low_quality_iou`, the boxes that overlap
+    a ground truth best become positive too, if that overlap exceeds it (torchvision's `Matcher` does the same).
+    """
+    iou = box_iou(gt_boxes, boxes).masked_fill(~gt_valid[:, None], -1.0)  # (G, N)
+    best_iou, best_gt = iou.max(dim=0)
+    matched = torch.where(best_iou >= positive_iou, best_gt, IGNORED)
+    matched = matched.masked_fill(best_iou < negative_iou, BACKGROUND)
+    if low_quality_iou is not None:
+        best_of_gt = iou.max(dim=1, keepdim=True).values  # (G, 1)
+        is_best = ((iou == best_of_gt) & (best_of_gt > low_quality_iou)).any(dim=0)
+        matched = torch.where(is_best, best_gt, matched)
+    return matched
+
+
+class Sample(NamedTuple):
+    """A fixed number S of sampled boxes, positives first."""
+
+    index: Tensor
+    """(S,) int64 into the boxes sampled from."""
+    positive: Tensor
+    """(S,) bool. Positives stand in the first slots, so a slice of known size holds all of them."""
+    valid: Tensor
+    """(S,) bool, False where there were too few boxes to fill the sample."""
+
+
+def sample_balanced(matched: Tensor, eligible: Tensor, *, size: int, positive_fraction: float) -> Sample:
+    """Draw at random up to `size * positive_fraction` positives and fill up with background.
+
+    matched (N,) from `match_boxes`, eligible (N,) bool. The sample has S = min(size, N) slots whatever the data: what
+    mmdet's `RandomSampler` finds with `nonzero` and `randperm`, two `topk` over random keys find here.
+    """
+    count = matched.shape[0]
+    slots = min(size, count)
+    key = torch.rand(count, device=matched.device)  # in [0, 1); -1 marks what must not be drawn
+    positive_key = key.masked_fill(~(eligible & (matched >= 0)), -1.0)
+    background_key = key.masked_fill(~(eligible & (matched == BACKGROUND)), -1.0)
+    drawn_key, drawn = positive_key.topk(min(int(size * positive_fraction), slots))
+    # Drawn positives go before all background; a slot drawn for want of positives keeps its background key.
+    priority = background_key.scatter(0, drawn, torch.where(drawn_key >= 0, drawn_key + 2.0, background_key[drawn]))
+    priority, index = priority.topk(slots)
+    return Sample(index, priority >= 2.0, priority >= 0.0)

@@ -1,0 +1,194 @@
+"""One Swin for every method: timm's blocks, any image size, NCHW outputs, branches that can be reached."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
+from timm.models.swin_transformer import SwinTransformer, SwinTransformerBlock
+from torch import Tensor, nn
+
+from models.naming import choose
+
+WINDOW_IMAGE_SIZE = {7: 224, 12: 384}
+"""Window size -> image size of the ImageNet-22K pre-training with that window."""
+
+Tap = Callable[[Tensor], object]
+"""Is shown a branch output."""
+
+
+@dataclass(frozen=True)
+class SwinSize:
+    """Width and depth of one Swin (Liu et al. 2021, section 3.3)."""
+
+    embed_dim: int
+    """Channels of the first stage; each later stage doubles them."""
+    depths: tuple[int, ...]
+    """Blocks per stage."""
+    heads: tuple[int, ...]
+    """Attention heads per stage."""
+    pretrained_windows: tuple[int, ...]
+    """Window sizes for which ImageNet-22K weights were published."""
+
+
+SWIN_SIZES = {
+    "swin_tiny": SwinSize(96, (2, 2, 6, 2), (3, 6, 12, 24), (7,)),
+    "swin_small": SwinSize(96, (2, 2, 18, 2), (3, 6, 12, 24), (7,)),
+    "swin_base": SwinSize(128, (2, 2, 18, 2), (4, 8, 16, 32), (7, 12)),
+    "swin_large": SwinSize(192, (2, 2, 18, 2), (6, 12, 24, 48), (7, 12)),
+}
+
+
+def _ignore(branch_output: Tensor) -> None:
+    pass
+
+
+def _shown(branch_output: Tensor, tap: Tap) -> Tensor:
+    tap(branch_output)
+    return branch_output
+
+
+class AttentionBranch(nn.Module):
+    """Shifted-window attention of the normalised input, `W-MSA(LN(x))`, before DropPath and the residual add.
+
+    Holds timm's own block, stripped of the MLP half, because shifting, padding and masking live in it.
+    """
+
+    def __init__(self, block: SwinTransformerBlock) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
+        return self.block._attn(self.block.norm1(x))
+
+
+class MlpBranch(nn.Module):
+    """The MLP of the normalised input, `MLP(LN(x))`, before DropPath and the residual add."""
+
+    def __init__(self, norm: nn.Module, mlp: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mlp = mlp
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
+        return self.mlp(self.norm(x))
+
+
+class SwinBlock(nn.Module):
+    """A Swin block whose two residual branches are modules: methods wrap or replace them, and copy no forward pass."""
+
+    def __init__(self, block: SwinTransformerBlock) -> None:
+        super().__init__()
+        self.dim: int = block.dim
+        self.attention_branch = AttentionBranch(block)
+        self.drop_path1 = block.drop_path1
+        self.mlp_branch = MlpBranch(block.norm2, block.mlp)
+        self.drop_path2 = block.drop_path2
+        for moved in ("drop_path1", "norm2", "mlp", "drop_path2"):
+            delattr(block, moved)
+
+    def forward(self, x: Tensor, tap: Tap = _ignore) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C). `tap` is shown each branch output, before its DropPath."""
+        x = x + self.drop_path1(_shown(self.attention_branch(x), tap))
+        return x + self.drop_path2(_shown(self.mlp_branch(x), tap))
+
+
+class SwinStage(nn.Module):
+    """Patch merging (absent in the first stage), then the blocks of one resolution."""
+
+    def __init__(self, downsample: nn.Module, blocks: Sequence[SwinTransformerBlock]) -> None:
+        super().__init__()
+        self.downsample = downsample
+        self.blocks = nn.ModuleList(SwinBlock(block) for block in blocks)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, 2H, 2W, C/2) -> (B, H, W, C)
+        x = self.downsample(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class SwinBackbone(nn.Module):
+    """Swin as a dense-prediction backbone: a feature map per chosen stage, each through a LayerNorm of its own.
+
+    Takes (B, 3, H, W) with H and W divisible by 4; returns a list of contiguous (B, C_k, H/2^(k+2), W/2^(k+2)).
+    The output norms are the "pre-FPN" norms of the paper (section 3.2); no checkpoint has weights for them.
+    """
+
+    def __init__(self, swin: SwinTransformer, out_stages: Sequence[int]) -> None:
+        super().__init__()
+        dims = [info["num_chs"] for info in swin.feature_info]
+        unknown = sorted(set(out_stages) - set(range(len(dims))))
+        if unknown or not out_stages:
+            raise ValueError(f"out_stages {tuple(out_stages)} must be a choice of {tuple(range(len(dims)))}")
+        device = swin.patch_embed.proj.weight.device
+        self.out_channels = [dims[index] for index in out_stages]
+        self.patch_embed = swin.patch_embed
+        self.stages = nn.ModuleList(SwinStage(layer.downsample, list(layer.blocks)) for layer in swin.layers)
+        self.norms = nn.ModuleDict({str(index): nn.LayerNorm(dims[index], device=device) for index in out_stages})
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x = self.patch_embed(images)  # (B, H/4, W/4, C)
+        outputs = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if self.has_output(index):
+                outputs.append(self.output(index, x))
+        return outputs
+
+    def has_output(self, stage_index: int) -> bool:
+        """Whether the map of this stage is one of the outputs."""
+        return str(stage_index) in self.norms
+
+    def output(self, stage_index: int, x: Tensor) -> Tensor:
+        """The output norm of one stage: (B, H, W, C) -> contiguous (B, C, H, W)."""
+        return self.norms[str(stage_index)](x).permute(0, 3, 1, 2).contiguous()
+
+    def blocks(self) -> list[SwinBlock]:
+        """All blocks, from the first to the last."""
+        return [block for stage in self.stages for block in stage.blocks]
+
+
+def build_swin(
+    name: str,
+    *,
+    window: int = 7,
+    out_stages: Sequence[int] = (0, 1, 2, 3),
+    drop_path: float = 0.0,
+    pretrained: bool | Path = False,
+    device: torch.device | str = "cpu",
+) -> SwinBackbone:
+    """Build one of `SWIN_SIZES` on `device`.
+
+    `pretrained=True` loads timm's ImageNet-22K weights (downloaded or from its cache); a path loads a checkpoint file
+    in timm's or the Swin authors' format. Raises `ValueError` for an unknown name, a window that is not 7 or 12, or
+    weights that were never published; `RuntimeError` when they can't be loaded.
+    """
+    size = SWIN_SIZES[choose("backbone", name, SWIN_SIZES)]
+    if window not in WINDOW_IMAGE_SIZE:
+        raise ValueError(f"unknown window {window!r}: choose from {', '.join(map(str, WINDOW_IMAGE_SIZE))}")
+    if pretrained is True and window not in size.pretrained_windows:
+        raise ValueError(f"no ImageNet-22K weights exist for {name} with window {window}")
+    # timm names a Swin by the window it was pre-trained with; T and S exist with window 7 alone.
+    named_window = window if window in size.pretrained_windows else 7
+    overlay = {"file": str(pretrained)} if isinstance(pretrained, Path) else None
+    try:
+        swin = timm.create_model(
+            f"{name}_patch4_window{named_window}_{WINDOW_IMAGE_SIZE[named_window]}.ms_in22k",
+            pretrained=bool(pretrained),
+            pretrained_cfg_overlay=overlay,
+            window_size=window,
+            drop_path_rate=drop_path,
+            num_classes=0,
+            strict_img_size=False,
+            # Without it timm drops the shift wherever the pre-training map was no larger than the window (stage 4).
+            always_partition=True,
+            device=device,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RuntimeError(f"could not build {name} (pretrained={pretrained}): {error}") from error
+    for block in (block for layer in swin.layers for block in layer.blocks):
+        # The paper measured explicit attention; an environment variable must not change it unseen.
+        block.attn.fused_attn = False
+    return SwinBackbone(swin, out_stages)

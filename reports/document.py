@@ -1,0 +1,76 @@
+"""The report: one markdown document with its pictures, from stored results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from reports import plots
+from reports.records import Record, frame_of
+from reports.tables import TABLES, Table
+
+FILE_NAME = "report.md"
+PICTURES = (
+    ("memory_vs_parameters.png", plots.memory_against_parameters, "Memory against trained parameters"),
+    ("breakdown.png", plots.breakdown, "What is alive at the peak"),
+    ("trainability.png", plots.trainability, "What trains on which card"),
+)
+
+
+def write_report(records: Sequence[Record], folder: Path, tables: Sequence[int] = tuple(TABLES)) -> Path:
+    """Write report and pictures into a folder and return the document's path. Raises `ValueError` if it cannot."""
+    frame = frame_of(records)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = [(name, title) for name, draw, title in PICTURES if draw(frame, folder / name)]
+        document = folder / FILE_NAME
+        document.write_text(_markdown(records, frame, drawn, build_tables(frame, tables)), encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot write the report to {folder}: {error.strerror}") from error
+    return document
+
+
+def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
+    """The tables for which there are results."""
+    built = [TABLES[number](frame) for number in numbers]
+    return [table for table in built if table is not None]
+
+
+def _markdown(
+    records: Sequence[Record], frame: pd.DataFrame, drawn: Sequence[tuple[str, str]], tables: Sequence[Table]
+) -> str:
+    parts = ["# What it costs to fine-tune Swin for dense prediction\n", HOW_TO_READ]
+    parts += [f"![{title}]({name})\n" for name, title in drawn]
+    parts += [table.to_markdown() for table in tables] or ["No results yet.\n"]
+    parts += [_failures(records), _provenance(frame)]
+    return "\n".join(part for part in parts if part)
+
+
+def _failures(records: Sequence[Record]) -> str:
+    failed = [record for record in records if record["status"] == "error"]
+    if not failed:
+        return ""
+    lines = [f"- {r['case']['task']} {r['case']['backbone']} {r['case']['method']}: {r['message']}" for r in failed]
+    return "\n".join(["## Cases that failed\n", *lines, ""])
+
+
+def _provenance(frame: pd.DataFrame) -> str:
+    if frame.empty:
+        return ""
+    lines = []
+    for engine, rows in frame.groupby("engine"):
+        environments = {tuple(sorted(environment.items())) for environment in rows["environment"]}
+        for environment in sorted(environments, key=str):
+            known = {name: value for name, value in environment if value is not None}
+            dirty = " with uncommitted changes" if known.pop("git_dirty", False) else ""
+            facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in known.items())
+            lines.append(f"- {engine} ({len(rows)} cases): {facts}{dirty}")
+    return "\n".join(["## Where the figures come from\n", *lines, ""])
+
+
+HOW_TO_READ = """\
+Every figure is **measured** (a real step ran on the device that is named), **simulated** (allocations of the step,
+traced without a GPU, replayed through a model of PyTorch's CUDA caching allocator) or **published** (the paper's, in
+columns that say so). MiB are 2^20 bytes. Memory is *reserved* memory unless it says *allocated*; a GPU's driver shows
+0.3 to 1.3 GiB more, the CUDA context. "–" means that there is no figure; OOM is a result.
+"""

@@ -1,0 +1,189 @@
+"""Pictures of the results: memory against parameters, where memory goes, what trains on which card."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from reports.records import label_of, select
+
+WORKLOADS = (
+    ("voc", "swin_large", "VOC, RetinaNet, Swin-L"),
+    ("ade20k", "swin_large", "ADE20K, UPerNet, Swin-L"),
+    ("coco", "swin_base", "COCO, Cascade Mask R-CNN, Swin-B"),
+)
+PARTS = {
+    "parameters": ("parameters", "#332288"),
+    "gradients": ("gradients", "#882255"),
+    "optimizer_state": ("optimizer state", "#88ccee"),
+    "activations": ("activations", "#ddaa33"),
+    "inputs": ("images and targets", "#117733"),
+    "workspace": ("workspaces", "#999933"),
+    "other": ("temporary", "#bbbbbb"),
+}
+GROUPS = {
+    "e3va": ("E3VA", "#cc3311"),
+    "structure": ("adds modules", "#0077bb"),
+    "selects": ("chooses parameters", "#555555"),
+}
+VERDICTS = {
+    "oom": (0, "OOM", "#f4c7c3"),
+    "fits_with_retries": (1, "fits, with retries", "#fce8b2"),
+    "fits": (2, "fits", "#b7e1cd"),
+}
+UNKNOWN_COLOUR = "#ffffff"
+GIB_PER_MIB = 1 / 1024
+DPI = 130
+
+
+def memory_against_parameters(frame: pd.DataFrame, path: Path) -> bool:
+    """Scatter of simulated reserved memory over trainable backbone parameters, a panel per task; False without data."""
+    panels = _panels(frame)
+    if not panels:
+        return False
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.6), squeeze=False)
+    for axis, (title, rows) in zip(axes[0], panels, strict=True):
+        _scatter(axis, rows)
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel("trained parameters of the backbone, millions")
+    axes[0][0].set_ylabel("peak reserved GPU memory, GiB (simulated)")
+    handles = [Patch(color=colour, label=label) for label, colour in GROUPS.values()]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
+    _save(figure, path)
+    return True
+
+
+def breakdown(frame: pd.DataFrame, path: Path) -> bool:
+    """Stacked bars: what was alive at the peak, per method and task; False without data."""
+    panels = _panels(frame)
+    if not panels:
+        return False
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.0), squeeze=False)
+    for axis, (title, rows) in zip(axes[0], panels, strict=True):
+        names = [label_of(method) for method in rows["method"]][::-1]
+        left = [0.0] * len(names)
+        for part, (label, colour) in PARTS.items():
+            widths = [parts[part] / 2**30 for parts in rows["at_peak"]][::-1]
+            axis.barh(names, widths, left=left, color=colour, label=label, height=0.75)
+            left = [start + width for start, width in zip(left, widths, strict=True)]
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel("GiB allocated at the peak (simulated)")
+        axis.spines[["top", "right"]].set_visible(False)
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="lower center", ncols=len(PARTS), frameon=False)
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
+    _save(figure, path)
+    return True
+
+
+def trainability(frame: pd.DataFrame, path: Path) -> bool:
+    """Matrix of methods by card and batch size for Swin-L Cascade Mask R-CNN; False without data."""
+    per_batch = {
+        size: select(frame, task="coco", backbone="swin_large", engine="simulate", batch_size=size).set_index("method")
+        for size in (1, 2)
+    }
+    methods = list(dict.fromkeys(method for rows in per_batch.values() for method in rows.index))
+    if not methods:
+        return False
+    gpus = list(next(rows for rows in per_batch.values() if not rows.empty).iloc[0]["fits"])
+    columns = [(size, gpu) for size in per_batch for gpu in gpus]
+    figure, axis = plt.subplots(figsize=(1.2 + 1.25 * len(columns), 1.6 + 0.42 * len(methods)))
+    codes = [[_code(per_batch[size], method, gpu) for size, gpu in columns] for method in methods]
+    colours = [UNKNOWN_COLOUR, *(colour for _, _, colour in VERDICTS.values())]
+    axis.imshow(codes, cmap=ListedColormap(colours), vmin=-1, vmax=2, aspect="auto")
+    for row, method in enumerate(methods):
+        for column, (size, gpu) in enumerate(columns):
+            axis.text(column, row, _cell_text(per_batch[size], method, gpu), ha="center", va="center", fontsize=8.5)
+    axis.set_xticks(range(len(columns)), [f"{gpu}\n{_images(size)}" for size, gpu in columns], fontsize=8)
+    axis.set_yticks(range(len(methods)), [label_of(method) for method in methods])
+    axis.tick_params(length=0)
+    axis.set_xticks([x + 0.5 for x in range(len(columns) - 1)], minor=True)
+    axis.set_yticks([y + 0.5 for y in range(len(methods) - 1)], minor=True)
+    axis.grid(which="minor", color="white", linewidth=2)
+    axis.tick_params(which="minor", length=0)
+    axis.axvline(len(gpus) - 0.5, color="#333333", linewidth=1.5)
+    axis.spines[:].set_visible(False)
+    axis.set_title(
+        "Cascade Mask R-CNN on Swin-L: which card trains it (simulated; GiB reserved on that card)", fontsize=11
+    )
+    handles = [Patch(color=colour, label=label) for _, label, colour in VERDICTS.values()]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    _save(figure, path)
+    return True
+
+
+def _panels(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Title and rows of each paper workload that has simulated results with a breakdown."""
+    selected = [
+        (title, select(frame, task=task, backbone=backbone, engine="simulate", batch_size=2, status="ok"))
+        for task, backbone, title in WORKLOADS
+    ]
+    return [(title, rows) for title, rows in selected if not rows.empty]
+
+
+def _scatter(axis: Axes, rows: pd.DataFrame) -> None:
+    millions = rows["params"] / 1e6
+    gib = rows["reserved_mib"] * GIB_PER_MIB
+    axis.scatter(millions, gib, c=[GROUPS[_group(method)][1] for method in rows["method"]], s=45, zorder=3)
+    axis.set_xscale("symlog", linthresh=0.05)
+    axis.set_xlim(-0.02, 500)
+    axis.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+    axis.set_ylim(0, gib.max() * 1.12)
+    axis.grid(color="#dddddd", linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+    _annotate(axis, list(zip(rows["method"], millions, gib, strict=True)), gib.max())
+
+
+def _annotate(axis: Axes, points: Sequence[tuple[str, float, float]], highest: float) -> None:
+    """Write names beside the points, moved apart where points of similar size would overlap."""
+    line = highest * 0.052  # height of a text line in data units
+    placed: list[tuple[float, float]] = []
+    for method, millions, gib in sorted(points, key=lambda point: point[2]):
+        y = gib
+        while any(abs(y - other) < line and 0.1 < (millions + 0.05) / (x + 0.05) < 10 for x, other in placed):
+            y += line * 0.5
+        placed.append((millions, y))
+        axis.annotate(
+            label_of(method),
+            (millions, gib),
+            (8, (y - gib) / highest * 270 - 3),
+            textcoords="offset points",
+            fontsize=8.5,
+        )
+
+
+def _group(method: str) -> str:
+    if method.startswith("e3va"):
+        return "e3va"
+    return "structure" if method in {"adapter", "lora", "adaptformer", "lorand"} else "selects"
+
+
+def _code(rows: pd.DataFrame, method: str, gpu: str) -> int:
+    fit = rows.loc[method, "fits"].get(gpu) if method in rows.index else None
+    return -1 if fit is None else VERDICTS[fit["verdict"]][0]
+
+
+def _cell_text(rows: pd.DataFrame, method: str, gpu: str) -> str:
+    fit = rows.loc[method, "fits"].get(gpu) if method in rows.index else None
+    if fit is None:
+        return "–"
+    return "OOM" if fit["verdict"] == "oom" else f"{fit['peak_reserved_bytes'] / 2**30:.1f}"
+
+
+def _images(count: int) -> str:
+    return f"{count} image" if count == 1 else f"{count} images"
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
