@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from baselines.method import Method, append_to_branches, parameters_of, train_only
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 HIDDEN = 64
@@ -36,7 +37,7 @@ class Adapter(Bottleneck):
         return x + super().forward(x)
 
 
-def apply_adapter(backbone: SwinBackbone) -> nn.Module:
+def apply_adapter(backbone: SwinBackbone) -> Backbone:
     """Put an adapter behind both branches of every block: 2 (129 d + 64) parameters per block."""
     append_to_branches(backbone, Adapter)
     train_only(backbone, parameters_of(backbone, Adapter))

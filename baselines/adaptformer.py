@@ -1,10 +1,10 @@
 """AdaptFormer (Chen et al. 2022): scaled bottlenecks in parallel to both branches of every block."""
 
-import torch
 from torch import Tensor, nn
 
 from baselines.adapter import Bottleneck
 from baselines.method import Method, parameters_of, train_only
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 SCALE = 0.1
@@ -31,12 +31,12 @@ class ParallelBranch(nn.Module):
         return self.drop_path(self.branch(x)) + SCALE * self.adapter(x)
 
 
-def apply_adaptformer(backbone: SwinBackbone) -> nn.Module:
+def apply_adaptformer(backbone: SwinBackbone) -> Backbone:
     """Put an adapter beside attention and MLP of every block: 2 (129 d + 64) parameters per block.
 
     The original has one, beside the MLP; the E3VA paper's text and its 4.66 M need the second.
     """
-    with torch.device(backbone.patch_embed.proj.weight.device):
+    with backbone.device:
         for block in backbone.blocks():
             block.attention_branch = ParallelBranch(block.attention_branch, block.drop_path1, block.dim)
             block.mlp_branch = ParallelBranch(block.mlp_branch, block.drop_path2, block.dim)

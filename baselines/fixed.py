@@ -1,12 +1,11 @@
 """Fixed: the backbone is a frozen feature extractor; only neck and heads train."""
 
-from torch import nn
-
 from baselines.method import Method, train_only
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 
-def apply_fixed(backbone: SwinBackbone) -> nn.Module:
+def apply_fixed(backbone: SwinBackbone) -> Backbone:
     """Freeze everything. The output norms stay at weight 1 and bias 0, as in the authors' released configurations."""
     train_only(backbone, [])
     return backbone

@@ -1,12 +1,11 @@
 """Full fine-tuning: every parameter trains."""
 
-from torch import nn
-
 from baselines.method import Method
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 
-def apply_full(backbone: SwinBackbone) -> nn.Module:
+def apply_full(backbone: SwinBackbone) -> Backbone:
     """Train everything, output norms included: 12 d^2 + 13 d + 169 heads per block at window 7."""
     return backbone.requires_grad_(True)
 

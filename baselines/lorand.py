@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.method import Method, append_to_branches, parameters_of, train_only
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 BRANCHES = 2
@@ -42,7 +43,7 @@ def _factor(branches: int, rows: int, columns: int) -> nn.Parameter:
     return factor
 
 
-def apply_lorand(backbone: SwinBackbone) -> nn.Module:
+def apply_lorand(backbone: SwinBackbone) -> Backbone:
     """Put a LoRand adapter behind both branches of every block: 99 d + 256 parameters per block.
 
     This size gives the published 1.20 M on Swin-B; no structure gives both that and the published 1.31 M on Swin-L.

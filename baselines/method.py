@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-import torch
 from torch import Tensor, nn
 
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 
@@ -19,7 +19,7 @@ class Method:
     """Name on the command line."""
     label: str
     """Name in tables, as the paper writes it."""
-    apply: Callable[[SwinBackbone], nn.Module]
+    apply: Callable[[SwinBackbone], Backbone]
     """Freezes and inserts, and returns the tuned backbone: called like the original, with the same `out_channels`."""
     adds_structure: bool
     """Whether it adds modules to the backbone (the tables' "extra structure")."""
@@ -46,8 +46,8 @@ def parameters_of(backbone: nn.Module, *kinds: type[nn.Module]) -> list[nn.Param
 
 
 def append_to_branches(backbone: SwinBackbone, build: Callable[[int], nn.Module]) -> None:
-    """Put `build(dim)` behind both branches of every block, before DropPath and the residual add (paper, equation 6)."""
-    with torch.device(backbone.patch_embed.proj.weight.device):
+    """Put `build(dim)` behind both branches of every block, before DropPath and residual add (paper, equation 6)."""
+    with backbone.device:
         for block in backbone.blocks():
             for name in ("attention_branch", "mlp_branch"):
                 adapted = OrderedDict(branch=getattr(block, name), adapter=build(block.dim))

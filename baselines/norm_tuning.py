@@ -3,10 +3,11 @@
 from torch import nn
 
 from baselines.method import Method, parameters_of, train_only
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 
-def apply_norm_tuning(backbone: SwinBackbone) -> nn.Module:
+def apply_norm_tuning(backbone: SwinBackbone) -> Backbone:
     """Train weight and bias of every LayerNorm, output norms included: 4 d per block."""
     train_only(backbone, parameters_of(backbone, nn.LayerNorm))
     return backbone

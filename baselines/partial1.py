@@ -1,12 +1,11 @@
 """Partial-1 (Yosinski et al. 2014): only the last block trains."""
 
-from torch import nn
-
 from baselines.method import Method, train_only
+from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 
-def apply_partial1(backbone: SwinBackbone) -> nn.Module:
+def apply_partial1(backbone: SwinBackbone) -> Backbone:
     """Train the last block of the last stage, without the output norm: 12 d^2 + 13 d + 169 heads at window 7."""
     train_only(backbone, backbone.blocks()[-1].parameters())
     return backbone

@@ -11,6 +11,8 @@ from bench.workloads import FULL_ROIS_PER_IMAGE, WORKLOADS
 from models.naming import choose
 from models.swin import SWIN_SIZES, WINDOW_IMAGE_SIZE
 
+TASKS_OWN: Any = None
+"""Default of fields whose value the task knows: its own value takes their place."""
 ENGINES = ("simulate", "cpu", "cuda")
 OPTIMIZERS = ("adamw",)
 PATCH_SIZE = 4
@@ -18,7 +20,7 @@ PATCH_SIZE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One training step to measure, and how. Fields left at None take the task's own value; "auto" picks an engine.
+    """One training step to measure, and how. Fields left out take the task's own value; "auto" picks an engine.
 
     Raises `ValueError` that lists the valid choices.
     """
@@ -27,13 +29,13 @@ class Case:
     """voc (RetinaNet), ade20k (UPerNet) or coco (Cascade Mask R-CNN)."""
     method: str
     """Name of a method in `bench.methods`."""
-    backbone: str | None = None
+    backbone: str = TASKS_OWN
     """swin_tiny, swin_small, swin_base or swin_large."""
     window: int = 7
     """Attention window, 7 or 12."""
     batch_size: int = 2
     """Images per GPU."""
-    image_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] = TASKS_OWN
     """Height and width of the padded image, divisible by 4."""
     precision: str = "fp32"
     optimizer: str = "adamw"
@@ -41,9 +43,9 @@ class Case:
     """simulate, cpu or cuda; auto takes cuda where there is a device, else simulate."""
     profile: str = "torch-2.11"
     """Rules by which PyTorch allocates."""
-    gt_boxes: int | None = None
+    gt_boxes: int = TASKS_OWN
     """Objects per image; 0 for a task without objects."""
-    rois_per_image: int | None = None
+    rois_per_image: int = TASKS_OWN
     """RoIs sampled per image and cascade stage; 0 for a detector without RoIs."""
     seed: int = 0
 

@@ -3,10 +3,10 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -76,17 +76,21 @@ def run(
 ) -> int:
     """Measure cases: all combinations of what the options name."""
     _require_tasks(tasks)
-    cases = [
-        Case(
-            task=task, backbone=backbone, window=window, method=method, batch_size=batch_size, image_size=image_size,
-            precision=precision, profile=profile, engine=engine, gt_boxes=gt_boxes, rois_per_image=rois_per_image,
-            seed=seed,
-        )
-        for task, backbone, window, precision, profile, batch_size, image_size, method in product(
-            tasks, backbones or [None], windows, precisions, profiles, batch_sizes,
-            [_parse_size(size) for size in image_sizes] or [None], _method_names(methods),
-        )
-    ]  # fmt: skip
+    choices: dict[str, Sequence[Any]] = {
+        "task": tasks,
+        "backbone": backbones,
+        "window": windows,
+        "precision": precisions,
+        "profile": profiles,
+        "batch_size": batch_sizes,
+        "image_size": [_parse_size(size) for size in image_sizes],
+        "gt_boxes": [] if gt_boxes is None else [gt_boxes],
+        "rois_per_image": [] if rois_per_image is None else [rois_per_image],
+        "method": _method_names(methods),
+        "engine": [engine],
+        "seed": [seed],
+    }
+    cases = list(_combinations(choices))
     classes = select_gpus(gpus, gpu_files)
     missing, results = runner.resume(cases, classes, out, rerun, display.say) if out else (cases, [])
     if as_json:
@@ -149,11 +153,15 @@ def fit(
 ) -> int:
     """For a GPU: which methods fit, how much room is left, the largest batch and image. All simulated."""
     (card,) = select_gpus([gpu], gpu_files)
-    size = _parse_size(image_size) if image_size else None
-    cases = [
-        Case(task=task, backbone=backbone, method=method, batch_size=batch_size, image_size=size, engine="simulate")
-        for method in _method_names(methods)
-    ]
+    choices: dict[str, Sequence[Any]] = {
+        "task": [task],
+        "backbone": [backbone] if backbone else [],
+        "batch_size": [batch_size],
+        "image_size": [_parse_size(image_size)] if image_size else [],
+        "engine": ["simulate"],
+        "method": _method_names(methods),
+    }
+    cases = list(_combinations(choices))
     first = cases[0]
     height, width = first.image_size
     with display.stderr.status("") as waiting:
@@ -231,6 +239,13 @@ def _complain(message: str) -> int:
 
 def _status(results: Sequence[Result]) -> int:
     return FAILED if any(result.status == "error" for result in results) else OK
+
+
+def _combinations(choices: Mapping[str, Sequence[Any]]) -> Iterator[Case]:
+    """Every combination of the choices; a field without a choice keeps its default."""
+    chosen = {name: values for name, values in choices.items() if values}
+    for values in product(*chosen.values()):
+        yield Case(**dict(zip(chosen, values, strict=True)))
 
 
 def _require_tasks(tasks: Sequence[str]) -> None:

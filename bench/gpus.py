@@ -34,7 +34,7 @@ class Gpu:
 
 
 def read_gpus(path: Path = OWN_CLASSES) -> dict[str, Gpu]:
-    """Read classes from a TOML file: one table per card, as in `gpus.toml`. Raises `ValueError` naming the bad field."""
+    """Read classes from a TOML file with one table per card. Raises `ValueError` naming the bad field."""
     try:
         tables = tomllib.loads(path.read_text())
     except OSError as error:

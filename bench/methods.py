@@ -21,7 +21,7 @@ def _e3va(name: str, label: str, rank: int) -> Method:
         label,
         partial(E3VA, rank=rank),
         adds_structure=True,
-        trains=("adapters.*", "backbone.norms.*"),
+        trains=("highway.*", "backbone.norms.*"),
     )
 
 

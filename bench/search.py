@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.case import Case
 from bench.engines import simulate
@@ -88,5 +89,5 @@ def _fits(case: Case, gpu: Gpu) -> bool:
     return _fit(simulate.measure(case, [gpu]), gpu)["verdict"] != "oom"
 
 
-def _fit(result: Result, gpu: Gpu) -> dict:
+def _fit(result: Result, gpu: Gpu) -> dict[str, Any]:
     return dict(result.fits[gpu.name])

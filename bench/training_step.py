@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bench.case import Case
 from bench.methods import METHODS
 from bench.workloads import WORKLOADS, Workload, random_batch
+from models.backbone import Backbone
 from models.swin import build_swin
 from models.targets import DetectionTargets
 
@@ -52,6 +53,7 @@ class PreparedCase:
 
     workload: Workload
     model: nn.Module
+    backbone: Backbone
     images: Tensor
     targets: Targets
 
@@ -65,7 +67,7 @@ class PreparedCase:
     def params(self) -> dict[str, int]:
         """The `params` of a result line."""
         return {
-            "trainable_backbone": sum(p.numel() for p in self.model.backbone.parameters() if p.requires_grad),
+            "trainable_backbone": sum(p.numel() for p in self.backbone.parameters() if p.requires_grad),
             "trainable_total": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "total": sum(p.numel() for p in self.model.parameters()),
         }
@@ -83,29 +85,22 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
         swin = build_swin(
             case.backbone, window=case.window, out_stages=workload.out_stages, drop_path=workload.drop_path, device=host
         )
+        backbone = METHODS[case.method].apply(swin)
         rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
-        model = workload.build(METHODS[case.method].apply(swin), workload.num_classes, **rois)
+        model = workload.build(backbone, workload.num_classes, **rois)
     images, targets = random_batch(workload, case.batch_size, case.image_size, case.gt_boxes, host)
-    return PreparedCase(workload, model, images, targets)
+    return PreparedCase(workload, model, backbone, images, targets)
 
 
 def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW over what trains, without weight decay on layer norms and position biases (the authors' settings)."""
-    spared = {
-        id(parameter)
-        for module in model.modules()
-        for parameter in (
-            module.parameters(recurse=False)
-            if isinstance(module, nn.LayerNorm)
-            else [module.relative_position_bias_table]
-            if isinstance(module, WindowAttention)
-            else []
-        )
-    }
+    spared = [p for module in model.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()]
+    spared += [m.relative_position_bias_table for m in model.modules() if isinstance(m, WindowAttention)]
+    spared_ids = {id(parameter) for parameter in spared}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in trained if id(p) not in spared], "weight_decay": weight_decay},
-        {"params": [p for p in trained if id(p) in spared], "weight_decay": 0.0},
+        {"params": [p for p in trained if id(p) not in spared_ids], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) in spared_ids], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
 

@@ -1,4 +1,4 @@
-"""The paper's three tasks: which detector, which images, which settings (facts: the authors' released configurations)."""
+"""The paper's three tasks: detector, images and settings, after the authors' released configurations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Backbone, necks, heads and losses; they know nothing of fine-tuning methods."""

@@ -39,7 +39,7 @@ def match_boxes(
 class Sample(NamedTuple):
     """A fixed number S of sampled boxes, positives first."""
 
-    index: Tensor
+    chosen: Tensor
     """(S,) int64 into the boxes sampled from."""
     positive: Tensor
     """(S,) bool. Positives stand in the first slots, so a slice of known size holds all of them."""

@@ -1,12 +1,15 @@
 """Cascade Mask R-CNN (Cai and Vasconcelos 2019) with mmdet's Swin settings, at fixed numbers of RoIs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
 from models.assigners import match_boxes, sample_balanced
+from models.backbone import Backbone
 from models.fixed_size_ops import roi_align_pyramid, sample_masks
 from models.fpn import FPN
 from models.roi_heads import BOX_ROI_SIZE, MASK_ROI_SIZE, MASK_SIZE, BoxHead, MaskHead, mask_loss
@@ -65,19 +68,18 @@ class CascadeMaskRCNN(nn.Module):
     strides 4 to 32. Every stage works on `rois_per_image` RoIs, of which the first quarter may be positive.
     """
 
-    def __init__(self, backbone: nn.Module, num_classes: int, rois_per_image: int = 512) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, rois_per_image: int = 512) -> None:
         super().__init__()
         self.rois_per_image = rois_per_image
         self.backbone = backbone
         self.neck = FPN(backbone.out_channels, extra="max_pool")
         self.rpn = RegionProposalNetwork()
-        self.box_heads = nn.ModuleList(BoxHead(num_classes, stage.box_weights) for stage in STAGES)
-        self.mask_heads = nn.ModuleList(MaskHead(num_classes) for _ in STAGES)
+        box_heads = nn.ModuleList(BoxHead(num_classes, stage.box_weights) for stage in STAGES)
+        mask_heads = nn.ModuleList(MaskHead(num_classes) for _ in STAGES)
+        self.box_heads, self.mask_heads = cast(Sequence[BoxHead], box_heads), cast(Sequence[MaskHead], mask_heads)
         self.num_classes = num_classes
 
     def forward(self, images: Tensor, targets: DetectionTargets) -> dict[str, Tensor]:
-        if targets.masks is None:
-            raise ValueError("Cascade Mask R-CNN learns masks: targets.masks must be (B, G, H, W), not None")
         image_size = images.shape[-2:]
         pyramid = self.neck(self.backbone(images))
         boxes, valid, losses = self.rpn(pyramid, image_size, targets)
@@ -114,11 +116,12 @@ class CascadeMaskRCNN(nn.Module):
             label = torch.where(positive, targets.labels[image][gt_index], self.num_classes)
             where = torch.full_like(index, image)
             parts.append((boxes[image][index], where, label, gt_index, positive, drawn, is_gt[image][index]))
-        columns = [torch.cat(column) for column in zip(*parts, strict=True)]
-        slots = len(columns[0]) // len(boxes)
+        sampled, image_index, labels, gt_index, positive, drawn, is_gt = map(torch.cat, zip(*parts, strict=True))
+        slots = len(sampled) // len(boxes)
         first = torch.arange(min(int(self.rois_per_image * POSITIVE_FRACTION), slots), device=boxes.device)
         starts = torch.arange(len(boxes), device=boxes.device) * slots
-        return SampledRois(*columns, positive_slots=(starts[:, None] + first).flatten())
+        rows = (starts[:, None] + first).flatten()
+        return SampledRois(sampled, image_index, labels, gt_index, positive, drawn, is_gt, positive_slots=rows)
 
     def _box_stage(
         self, head: BoxHead, pyramid: list[Tensor], rois: SampledRois, targets: DetectionTargets
@@ -142,6 +145,8 @@ class CascadeMaskRCNN(nn.Module):
     ) -> Tensor:
         rows = rois.positive_slots
         boxes, image = rois.boxes[rows], rois.image[rows]
+        if targets.masks is None:
+            raise ValueError("Cascade Mask R-CNN learns masks: targets.masks must be (B, G, H, W), not None")
         logits = head(roi_align_pyramid(pyramid, _with_image(boxes, image), ROI_STRIDES, MASK_ROI_SIZE))
         with torch.no_grad():
             all_masks = targets.masks.flatten(0, 1)  # (B * G, H, W)

@@ -4,6 +4,7 @@ Each is a `torch.library.custom_op` with a real kernel on torchvision's operator
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,14 +86,14 @@ def _(
     ]
 
 
-def _save_for_backward(ctx, inputs, output) -> None:  # noqa: ANN001 (torch.library's own protocol)
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     features, rois, levels, scales, _ = inputs
     ctx.save_for_backward(rois, levels)
     ctx.scales, ctx.batch_size = scales, features[0].shape[0]
     ctx.sizes = [side for feature in features for side in feature.shape[2:]]
 
 
-def _backward(ctx, grad):  # noqa: ANN001, ANN202
+def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     grads = _roi_align_levels_backward(grad, *ctx.saved_tensors, ctx.scales, ctx.sizes, ctx.batch_size)
     return grads, None, None, None, None
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +10,15 @@ from torchvision.ops import sigmoid_focal_loss
 
 from models.anchors import AnchorGrid
 from models.assigners import IGNORED, match_boxes
+from models.backbone import Backbone
 from models.box_coder import BoxCoder
 from models.fpn import FPN, PYRAMID_CHANNELS
+from models.layers import conv_relu_tower, init_normal
 from models.targets import NO_OBJECT, DetectionTargets
 
 STRIDES = (8, 16, 32, 64, 128)
+TOWER_LENGTH = 4
+PRIOR = 0.01
 OUT_STAGES = (1, 2, 3)
 """Swin stages whose maps have strides 8, 16 and 32."""
 
@@ -23,14 +28,14 @@ class RetinaHead(nn.Module):
 
     def __init__(self, num_classes: int, anchors_per_cell: int) -> None:
         super().__init__()
-        self.class_tower, self.box_tower = _tower(), _tower()
+        self.class_tower = nn.Sequential(*conv_relu_tower(PYRAMID_CHANNELS, TOWER_LENGTH))
+        self.box_tower = nn.Sequential(*conv_relu_tower(PYRAMID_CHANNELS, TOWER_LENGTH))
         self.class_logits = nn.Conv2d(PYRAMID_CHANNELS, anchors_per_cell * num_classes, 3, padding=1)
         self.box_deltas = nn.Conv2d(PYRAMID_CHANNELS, anchors_per_cell * 4, 3, padding=1)
         for conv in (module for module in self.modules() if isinstance(module, nn.Conv2d)):
-            nn.init.normal_(conv.weight, std=0.01)
-            nn.init.zeros_(conv.bias)
-        # Rare foreground at the start: p = 0.01 (section 3.3 of the paper).
-        nn.init.constant_(self.class_logits.bias, -math.log((1 - 0.01) / 0.01))
+            init_normal(conv, std=0.01)
+        # Foreground is rare: every anchor starts with this probability (section 4.1 of Lin et al.).
+        nn.init.constant_(cast(Tensor, self.class_logits.bias), math.log(PRIOR / (1 - PRIOR)))
         self.num_classes = num_classes
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,13 +43,6 @@ class RetinaHead(nn.Module):
         logits = self.class_logits(self.class_tower(feature))
         deltas = self.box_deltas(self.box_tower(feature))
         return _per_anchor(logits, self.num_classes), _per_anchor(deltas, 4)
-
-
-def _tower() -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(4):
-        layers += [nn.Conv2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
 
 
 def _per_anchor(x: Tensor, width: int) -> Tensor:  # (B, A * width, H, W) -> (B, H*W*A, width)
@@ -57,7 +55,7 @@ class RetinaNet(nn.Module):
     The backbone must return maps of strides 8, 16 and 32 and name their `out_channels`.
     """
 
-    def __init__(self, backbone: nn.Module, num_classes: int) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = FPN(backbone.out_channels, extra="strided_conv")

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from models.box_coder import BoxCoder
 from models.fpn import PYRAMID_CHANNELS
-from models.upernet import ConvNormRelu
+from models.layers import ConvNormRelu, conv_relu_tower, init_normal
 
 BOX_ROI_SIZE, MASK_ROI_SIZE, MASK_SIZE = 7, 14, 28
 FC_CHANNELS = 1024
@@ -24,10 +24,9 @@ class BoxHead(nn.Module):
         self.class_logits = nn.Linear(FC_CHANNELS, num_classes + 1)  # the last one is background
         self.box_deltas = nn.Linear(FC_CHANNELS, num_classes * 4)
         nn.init.xavier_uniform_(self.fc.weight)
-        nn.init.normal_(self.class_logits.weight, std=0.01)
-        nn.init.normal_(self.box_deltas.weight, std=0.001)
-        for linear in (self.fc, self.class_logits, self.box_deltas):
-            nn.init.zeros_(linear.bias)
+        nn.init.zeros_(self.fc.bias)
+        init_normal(self.class_logits, std=0.01)
+        init_normal(self.box_deltas, std=0.001)
         self.num_classes = num_classes
         self.coder = BoxCoder(weights=box_weights)
 
@@ -75,14 +74,12 @@ class MaskHead(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(4):
-            layers += [nn.Conv2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, padding=1), nn.ReLU(inplace=True)]
+        layers = conv_relu_tower(PYRAMID_CHANNELS, length=4)
         layers += [nn.ConvTranspose2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 2, stride=2), nn.ReLU(inplace=True)]
         self.convs = nn.Sequential(*layers)
         self.mask_logits = nn.Conv2d(PYRAMID_CHANNELS, num_classes, 1)
         for conv in self.modules():
-            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
+            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and conv.bias is not None:
                 nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(conv.bias)
 

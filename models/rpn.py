@@ -12,6 +12,7 @@ from models.assigners import match_boxes, sample_balanced
 from models.box_coder import BoxCoder
 from models.fixed_size_ops import nms_keep
 from models.fpn import PYRAMID_CHANNELS
+from models.layers import init_normal
 from models.targets import NO_OBJECT, DetectionTargets
 
 STRIDES = (4, 8, 16, 32, 64)
@@ -31,8 +32,7 @@ class RegionProposalNetwork(nn.Module):
         self.objectness = nn.Conv2d(PYRAMID_CHANNELS, self.anchors.per_cell, 1)
         self.box_deltas = nn.Conv2d(PYRAMID_CHANNELS, self.anchors.per_cell * 4, 1)
         for conv in (self.conv, self.objectness, self.box_deltas):
-            nn.init.normal_(conv.weight, std=0.01)
-            nn.init.zeros_(conv.bias)
+            init_normal(conv, std=0.01)
         self.coder = BoxCoder()
 
     def forward(

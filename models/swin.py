@@ -1,14 +1,16 @@
 """One Swin for every method: timm's blocks, any image size, NCHW outputs, branches that can be reached."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import timm
 import torch
 from timm.models.swin_transformer import SwinTransformer, SwinTransformerBlock
 from torch import Tensor, nn
 
+from models.backbone import Backbone
 from models.naming import choose
 
 WINDOW_IMAGE_SIZE = {7: 224, 12: 384}
@@ -81,10 +83,10 @@ class SwinBlock(nn.Module):
     def __init__(self, block: SwinTransformerBlock) -> None:
         super().__init__()
         self.dim: int = block.dim
-        self.attention_branch = AttentionBranch(block)
-        self.drop_path1 = block.drop_path1
-        self.mlp_branch = MlpBranch(block.norm2, block.mlp)
-        self.drop_path2 = block.drop_path2
+        self.attention_branch: nn.Module = AttentionBranch(block)
+        self.drop_path1: nn.Module = block.drop_path1
+        self.mlp_branch: nn.Module = MlpBranch(block.norm2, block.mlp)
+        self.drop_path2: nn.Module = block.drop_path2
         for moved in ("drop_path1", "norm2", "mlp", "drop_path2"):
             delattr(block, moved)
 
@@ -97,10 +99,10 @@ class SwinBlock(nn.Module):
 class SwinStage(nn.Module):
     """Patch merging (absent in the first stage), then the blocks of one resolution."""
 
-    def __init__(self, downsample: nn.Module, blocks: Sequence[SwinTransformerBlock]) -> None:
+    def __init__(self, downsample: nn.Module, blocks: Iterable[SwinTransformerBlock]) -> None:
         super().__init__()
         self.downsample = downsample
-        self.blocks = nn.ModuleList(SwinBlock(block) for block in blocks)
+        self.blocks = cast(Sequence[SwinBlock], nn.ModuleList(SwinBlock(block) for block in blocks))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 2H, 2W, C/2) -> (B, H, W, C)
         x = self.downsample(x)
@@ -109,7 +111,7 @@ class SwinStage(nn.Module):
         return x
 
 
-class SwinBackbone(nn.Module):
+class SwinBackbone(Backbone):
     """Swin as a dense-prediction backbone: a feature map per chosen stage, each through a LayerNorm of its own.
 
     Takes (B, 3, H, W) with H and W divisible by 4; returns a list of contiguous (B, C_k, H/2^(k+2), W/2^(k+2)).
@@ -124,8 +126,9 @@ class SwinBackbone(nn.Module):
             raise ValueError(f"out_stages {tuple(out_stages)} must be a choice of {tuple(range(len(dims)))}")
         device = swin.patch_embed.proj.weight.device
         self.out_channels = [dims[index] for index in out_stages]
-        self.patch_embed = swin.patch_embed
-        self.stages = nn.ModuleList(SwinStage(layer.downsample, list(layer.blocks)) for layer in swin.layers)
+        self.patch_embed: nn.Module = swin.patch_embed
+        stages = nn.ModuleList(SwinStage(layer.downsample, layer.blocks) for layer in swin.layers)
+        self.stages = cast(Sequence[SwinStage], stages)
         self.norms = nn.ModuleDict({str(index): nn.LayerNorm(dims[index], device=device) for index in out_stages})
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -136,6 +139,11 @@ class SwinBackbone(nn.Module):
             if self.has_output(index):
                 outputs.append(self.output(index, x))
         return outputs
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are; new modules belong there too."""
+        return next(self.parameters()).device
 
     def has_output(self, stage_index: int) -> bool:
         """Whether the map of this stage is one of the outputs."""

@@ -6,31 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.backbone import Backbone
+from models.layers import ConvNormRelu, init_normal
+
 CHANNELS = 512
 POOL_SCALES = (1, 2, 3, 6)
 AUXILIARY_INPUT, AUXILIARY_CHANNELS, AUXILIARY_WEIGHT = 2, 256, 0.4
 IGNORE_INDEX = 255
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that also trains where a channel has a single value (the 1x1 pooled branch, one image).
-
-    mmseg never meets that case, because SyncBN gathers several GPUs. One value has no variance: use running statistics.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
-
-
-class ConvNormRelu(nn.Sequential):
-    """Bias-free convolution of odd size, batch norm, ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
-        conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
-        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        super().__init__(conv, BatchNorm(out_channels), nn.ReLU(inplace=True))
 
 
 class Classifier(nn.Sequential):
@@ -38,13 +20,12 @@ class Classifier(nn.Sequential):
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
         conv = nn.Conv2d(in_channels, num_classes, 1)
-        nn.init.normal_(conv.weight, std=0.01)
-        nn.init.zeros_(conv.bias)
+        init_normal(conv, std=0.01)
         super().__init__(nn.Dropout2d(0.1), conv)
 
 
 class PyramidPooling(nn.Module):
-    """Pyramid pooling module (Zhao et al. 2017): the last map beside its pooled summaries, fused by a 3x3 convolution."""
+    """Pyramid pooling (Zhao et al. 2017): the last map beside its pooled summaries, fused by a 3x3 convolution."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -89,7 +70,7 @@ class FCNHead(nn.Sequential):
 class UPerNet(nn.Module):
     """Semantic segmentation. `forward(images, labels)` returns the cross-entropies of the main and auxiliary head."""
 
-    def __init__(self, backbone: nn.Module, num_classes: int) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = UPerHead(backbone.out_channels, num_classes)

@@ -1,0 +1,1 @@
+"""Tables and pictures from stored results; imports no torch."""

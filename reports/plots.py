@@ -1,6 +1,5 @@
 """Pictures of the results: memory against parameters, where memory goes, what trains on which card."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -9,11 +8,13 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from reports.records import label_of, select
+from reports.records import label_of, method_key, published, select
 
 WORKLOADS = (
     ("voc", "swin_large", "VOC, RetinaNet, Swin-L"),
@@ -30,6 +31,7 @@ PARTS = {
     "other": ("temporary", "#bbbbbb"),
 }
 GROUPS = {
+    "other": ("not in the paper", "#117733"),
     "e3va": ("E3VA", "#cc3311"),
     "structure": ("adds modules", "#0077bb"),
     "selects": ("chooses parameters", "#555555"),
@@ -40,7 +42,9 @@ VERDICTS = {
     "fits": (2, "fits", "#b7e1cd"),
 }
 UNKNOWN_COLOUR = "#ffffff"
-GIB_PER_MIB = 1 / 1024
+MIB_PER_GIB = 1024
+VISIBLE_BYTES = 8 << 20
+"""Smallest part of a bar that can be seen."""
 DPI = 130
 
 
@@ -49,13 +53,14 @@ def memory_against_parameters(frame: pd.DataFrame, path: Path) -> bool:
     panels = _panels(frame)
     if not panels:
         return False
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.6), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.2), squeeze=False)
     for axis, (title, rows) in zip(axes[0], panels, strict=True):
         _scatter(axis, rows)
         axis.set_title(title, fontsize=11)
         axis.set_xlabel("trained parameters of the backbone, millions")
     axes[0][0].set_ylabel("peak reserved GPU memory, GiB (simulated)")
-    handles = [Patch(color=colour, label=label) for label, colour in GROUPS.values()]
+    used = {_group(method) for _, rows in panels for method in rows["method"]}
+    handles = [Patch(color=colour, label=label) for group, (label, colour) in GROUPS.items() if group in used]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     _save(figure, path)
@@ -67,11 +72,14 @@ def breakdown(frame: pd.DataFrame, path: Path) -> bool:
     panels = _panels(frame)
     if not panels:
         return False
+    # Legend entries for nothing would only puzzle.
+    everything = [parts for _, rows in panels for parts in rows["at_peak"]]
+    shown = {part: look for part, look in PARTS.items() if any(parts[part] >= VISIBLE_BYTES for parts in everything)}
     figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.0), squeeze=False)
     for axis, (title, rows) in zip(axes[0], panels, strict=True):
         names = [label_of(method) for method in rows["method"]][::-1]
         left = [0.0] * len(names)
-        for part, (label, colour) in PARTS.items():
+        for part, (label, colour) in shown.items():
             widths = [parts[part] / 2**30 for parts in rows["at_peak"]][::-1]
             axis.barh(names, widths, left=left, color=colour, label=label, height=0.75)
             left = [start + width for start, width in zip(left, widths, strict=True)]
@@ -79,7 +87,7 @@ def breakdown(frame: pd.DataFrame, path: Path) -> bool:
         axis.set_xlabel("GiB allocated at the peak (simulated)")
         axis.spines[["top", "right"]].set_visible(False)
     handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="lower center", ncols=len(PARTS), frameon=False)
+    figure.legend(handles, names, loc="lower center", ncols=len(shown), frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     _save(figure, path)
     return True
@@ -132,40 +140,29 @@ def _panels(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _scatter(axis: Axes, rows: pd.DataFrame) -> None:
-    millions = rows["params"] / 1e6
-    gib = rows["reserved_mib"] * GIB_PER_MIB
-    axis.scatter(millions, gib, c=[GROUPS[_group(method)][1] for method in rows["method"]], s=45, zorder=3)
-    axis.set_xscale("symlog", linthresh=0.05)
-    axis.set_xlim(-0.02, 500)
+    millions, gib = list(rows["params"] / 1e6), list(rows["reserved_mib"] / MIB_PER_GIB)
+    axis.scatter(millions, gib, c=[GROUPS[_group(method)][1] for method in rows["method"]], s=40, zorder=3)
+    axis.set_xscale("symlog", linthresh=0.05)  # zero has its place too
+    axis.set_xlim(-0.03, 1000)
     axis.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
-    axis.set_ylim(0, gib.max() * 1.12)
+    axis.minorticks_off()
+    axis.set_ylim(0, max(gib) * 1.15)
     axis.grid(color="#dddddd", linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
-    _annotate(axis, list(zip(rows["method"], millions, gib, strict=True)), gib.max())
-
-
-def _annotate(axis: Axes, points: Sequence[tuple[str, float, float]], highest: float) -> None:
-    """Write names beside the points, moved apart where points of similar size would overlap."""
-    line = highest * 0.052  # height of a text line in data units
-    placed: list[tuple[float, float]] = []
-    for method, millions, gib in sorted(points, key=lambda point: point[2]):
-        y = gib
-        while any(abs(y - other) < line and 0.1 < (millions + 0.05) / (x + 0.05) < 10 for x, other in placed):
-            y += line * 0.5
-        placed.append((millions, y))
-        axis.annotate(
-            label_of(method),
-            (millions, gib),
-            (8, (y - gib) / highest * 270 - 3),
-            textcoords="offset points",
-            fontsize=8.5,
-        )
+    names = [
+        axis.text(x, y, label_of(method), fontsize=8.5, zorder=4)
+        for method, x, y in zip(rows["method"], millions, gib, strict=True)
+    ]
+    adjust_text(
+        names, millions, gib, ax=axis, expand=(1.15, 1.5), arrowprops={"arrowstyle": "-", "color": "#888888", "lw": 0.6}
+    )
 
 
 def _group(method: str) -> str:
     if method.startswith("e3va"):
         return "e3va"
-    return "structure" if method in {"adapter", "lora", "adaptformer", "lorand"} else "selects"
+    extra = published("table1_voc_ade20k_swin_large").set_index("key")["extra_structure"].get(method_key(method))
+    return {"yes": "structure", "no": "selects"}.get(extra, "other")
 
 
 def _code(rows: pd.DataFrame, method: str, gpu: str) -> int:
@@ -184,6 +181,6 @@ def _images(count: int) -> str:
     return f"{count} image" if count == 1 else f"{count} images"
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
     plt.close(figure)

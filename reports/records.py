@@ -1,5 +1,6 @@
 """Result lines as one table: a row per measured case."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,45 +12,41 @@ PUBLISHED = Path(__file__).with_name("published")
 Record = Mapping[str, Any]
 
 
-def frame_of(records: Sequence[Record]) -> pd.DataFrame:
-    """Rows of results that have memory or time, or ran out of memory; cases that failed have nothing to show."""
-    rows = []
-    for record in records:
-        if record["status"] == "error":
-            continue
-        case, params, memory, time = (record.get(part) or {} for part in ("case", "params", "memory", "time"))
-        rows.append(
-            {
-                **case,
-                "image_size": "{} x {}".format(*case["image_size"]),
-                "status": record["status"],
-                "params": params.get("trainable_backbone"),
-                "allocated_mib": _mib(memory.get("peak_allocated_bytes")),
-                "reserved_mib": _mib(memory.get("peak_reserved_bytes")),
-                "at_peak": memory.get("at_peak"),
-                "step_ms": time.get("step_ms", {}).get("median"),
-                "step_p10_ms": time.get("step_ms", {}).get("p10"),
-                "step_p90_ms": time.get("step_ms", {}).get("p90"),
-                "samples": len(time.get("step_ms", {}).get("samples", ())),
-                "fits": record.get("fits") or {},
-                "environment": record["environment"],
-            }
-        )
-    return pd.DataFrame(rows, columns=list(rows[0]) if rows else COLUMNS)
-
-
+SETTINGS = [
+    "backbone", "window", "batch_size", "image_size", "precision", "optimizer", "profile", "gt_boxes", "rois_per_image",
+    "seed",
+]  # fmt: skip
+"""Fields of a case that are the same for all rows of a table."""
 COLUMNS = [
-    "task",
-    "backbone",
-    "method",
-    "engine",
-    "batch_size",
-    "image_size",
-    "params",
-    "reserved_mib",
-    "step_ms",
-    "fits",
-]
+    "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
+    "step_ms", "step_p10_ms", "step_p90_ms", "samples", "fits", "environment",
+]  # fmt: skip
+
+
+def frame_of(records: Sequence[Record]) -> pd.DataFrame:
+    """Rows of results with memory or time, or that ran out of memory; cases that failed have nothing to show."""
+    rows = [_row(record) for record in records if record["status"] != "error"]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    case, params, memory, time = (record.get(part) or {} for part in ("case", "params", "memory", "time"))
+    step_ms = time.get("step_ms", {})
+    return {
+        **case,
+        "image_size": "{} x {}".format(*case["image_size"]),
+        "status": record["status"],
+        "params": params.get("trainable_backbone"),
+        "allocated_mib": _mib(memory.get("peak_allocated_bytes")),
+        "reserved_mib": _mib(memory.get("peak_reserved_bytes")),
+        "at_peak": memory.get("at_peak"),
+        "step_ms": step_ms.get("median"),
+        "step_p10_ms": step_ms.get("p10"),
+        "step_p90_ms": step_ms.get("p90"),
+        "samples": len(step_ms.get("samples", ())),
+        "fits": record.get("fits") or {},
+        "environment": record["environment"],
+    }
 
 
 def published(table: str) -> pd.DataFrame:
@@ -64,18 +61,26 @@ def method_key(method: str) -> str:
     return "".join(character for character in method.lower() if character.isalnum() or character == "+")
 
 
+@functools.cache
 def labels() -> dict[str, str]:
     """Method key -> the paper's spelling, in the order of its tables."""
     return {method_key(method): method for method in pd.read_csv(PUBLISHED / "table3_training_time.csv")["method"]}
 
 
 def select(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
-    """Rows with these values, one per method (the latest), in the order of the paper's tables."""
+    """Rows with these values, one per method (the latest), indexed by method key in the order of the paper's tables.
+
+    Rows that differ in any other setting cannot stand in one table: the settings that most methods share win.
+    """
     for column, value in wanted.items():
         frame = frame[frame[column] == value]
-    frame = frame.drop_duplicates("method", keep="last").assign(key=lambda f: f["method"].map(method_key))
+    if frame.empty:
+        return frame.assign(key=[]).set_index("key", drop=False).rename_axis(None)
+    frame = max((rows for _, rows in frame.groupby(SETTINGS, sort=False)), key=lambda rows: rows["method"].nunique())
+    frame = frame.drop_duplicates("method", keep="last").assign(key=lambda rows: rows["method"].map(method_key))
     order = {key: position for position, key in enumerate(labels())}
-    return frame.sort_values("key", key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
+    ordered = frame.sort_values("key", key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
+    return ordered.set_index("key", drop=False).rename_axis(None)
 
 
 def label_of(method: str) -> str:

@@ -24,7 +24,7 @@ LARGE_ROUNDING_BYTES = 2 << 20
 PoolName = Literal["small", "large"]
 
 
-class OutOfMemory(Exception):
+class OutOfMemoryError(Exception):
     """A request that does not fit even after all cached segments were released."""
 
     def __init__(self, requested_bytes: int, capacity_bytes: int, allocated_bytes: int, reserved_bytes: int) -> None:
@@ -101,7 +101,7 @@ class CachingAllocator:
         self._next_address = 0
 
     def malloc(self, requested_bytes: int) -> Block:
-        """Allocate; raises `OutOfMemory` at the end of the ladder, and `ValueError` for an empty request."""
+        """Allocate; raises `OutOfMemoryError` at the end of the ladder, and `ValueError` for an empty request."""
         if requested_bytes <= 0:
             raise ValueError(f"the allocator never sees requests of {requested_bytes} bytes")
         size = round_size(requested_bytes)
@@ -147,7 +147,7 @@ class CachingAllocator:
             if not self._driver_has(segment_bytes):
                 self.stats.ooms += 1
                 assert self.capacity_bytes is not None
-                raise OutOfMemory(
+                raise OutOfMemoryError(
                     requested_bytes, self.capacity_bytes, self.stats.allocated_bytes, self.stats.reserved_bytes
                 )
         block = Block(self._next_address, segment_bytes, pool)

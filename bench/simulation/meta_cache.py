@@ -41,7 +41,7 @@ class MetaCache:
 
 
 def _is_functional(func: Any) -> bool:
-    """Whether, by its schema, an operator only returns new tensors. (Some lie: `_is_fresh` looks at what they return.)"""
+    """Whether an operator's schema promises only new tensors. (Some break it: `_is_fresh` looks at the results.)"""
     schema = getattr(func, "_schema", None)
     if schema is None or not schema.returns:
         return False

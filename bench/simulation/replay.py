@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.simulation.allocator import Block, CachingAllocator, OutOfMemory
+from bench.simulation.allocator import Block, CachingAllocator, OutOfMemoryError
 from bench.simulation.trace import CATEGORIES, Category, Phase, Trace
 
 Verdict = Literal["fits", "fits_with_retries", "oom"]
@@ -39,7 +39,7 @@ def replay(trace: Trace, capacity_bytes: int | None = None) -> Replay:
             try:
                 blocks[index] = allocator.malloc(trace.allocations[index].requested_bytes)
                 block_bytes[index] = blocks[index].size_bytes
-            except OutOfMemory:
+            except OutOfMemoryError:
                 peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
                 break
         else:

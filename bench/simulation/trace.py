@@ -166,7 +166,7 @@ class Recorder(TorchDispatchMode):
         return index
 
     def _category(self, phase: Phase) -> Category:
-        """First guess, from when the storage was born; modules and optimizers correct it when they show what is theirs."""
+        """First guess, from when a storage was born; modules and optimizers correct it when they show what is their."""
         if phase == "forward":
             return "activations" if self._model_called else "inputs"
         return "inputs" if phase == "build" else "other"

@@ -1,0 +1,40 @@
+"""Layers that several heads share."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that also trains where a channel has a single value (UPerNet's 1x1 branch, one image).
+
+    mmseg never meets that case, because SyncBN gathers several GPUs. One value has no variance: use running statistics.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class ConvNormRelu(nn.Sequential):
+    """Bias-free convolution of odd size, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+        super().__init__(conv, BatchNorm(out_channels), nn.ReLU(inplace=True))
+
+
+def conv_relu_tower(channels: int, length: int) -> list[nn.Module]:
+    """3x3 convolutions of one width, each followed by a ReLU."""
+    layers: list[nn.Module] = []
+    for _ in range(length):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+    return layers
+
+
+def init_normal(layer: nn.Conv2d | nn.Linear, std: float) -> None:
+    """Normal weights and zero biases, as mmdet's and mmseg's heads start."""
+    nn.init.normal_(layer.weight, std=std)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
