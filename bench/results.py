@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.case import Case
 
 SCHEMA = 1
+LINE_ORDER = ("case", "status", "message", "params", "memory", "time", "fits", "environment", "created_at")
 Status = Literal["ok", "oom", "error"]
 
 
@@ -31,7 +32,8 @@ class Result:
 
     def to_json(self) -> str:
         """One line, without a newline."""
-        return json.dumps({"schema": SCHEMA, **{**asdict(self), "case": self.case.as_dict()}})
+        values = {**asdict(self), "case": self.case.as_dict()}
+        return json.dumps({"schema": SCHEMA, **{name: values[name] for name in LINE_ORDER}})
 
     @classmethod
     def from_json(cls, line: str) -> "Result":

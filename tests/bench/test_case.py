@@ -1,0 +1,62 @@
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from bench import Case
+
+
+@pytest.mark.parametrize(
+    ("task", "backbone", "image_size", "gt_boxes", "rois"),
+    [
+        ("voc", "swin_large", (608, 1024), 8, 0),
+        ("ade20k", "swin_large", (512, 512), 0, 0),
+        ("coco", "swin_base", (800, 1344), 20, 512),
+    ],
+)
+def test_the_task_fills_in_its_own_values(task: str, backbone: str, image_size: tuple, gt_boxes: int, rois: int) -> None:
+    case = Case(task=task, method="e3va")
+    assert (case.backbone, case.image_size, case.gt_boxes, case.rois_per_image) == (backbone, image_size, gt_boxes, rois)
+    assert (case.batch_size, case.window, case.precision, case.optimizer) == (2, 7, "fp32", "adamw")
+
+
+def test_auto_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert Case(task="voc", method="full").engine == "simulate"
+
+
+def test_cases_compare_and_round_trip() -> None:
+    case = Case(task="coco", method="lora", image_size=[64, 96])
+    assert case == Case(task="coco", method="lora", image_size=(64, 96))
+    assert Case(**case.as_dict()) == case
+    assert hash(case) == hash(Case(**case.as_dict()))
+    with pytest.raises(FrozenInstanceError):
+        case.method = "full"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"task": "imagenet"}, "unknown task 'imagenet': choose from voc, ade20k, coco"),
+        ({"method": "vpt"}, "unknown method 'vpt': choose from full, fixed, bitfit"),
+        ({"backbone": "vit"}, "unknown backbone 'vit': choose from swin_tiny"),
+        ({"window": 8}, "unknown window 8: choose from 7, 12"),
+        ({"engine": "tpu"}, "unknown engine 'tpu': choose from auto, simulate, cpu, cuda"),
+        ({"precision": "fp8"}, "unknown precision 'fp8': choose from fp32"),
+        ({"profile": "jax"}, "unknown profile 'jax': choose from torch-2.11"),
+        ({"optimizer": "lion"}, "unknown optimizer 'lion': choose from adamw"),
+        ({"image_size": (203, 256)}, "image side 203 does not divide by the patch size 4: use 200 or 204"),
+        ({"image_size": (2, 256)}, "image side 2 does not divide by the patch size 4: use 4"),
+        ({"image_size": (0, 256)}, r"image size \(0, 256\) must be a height and a width"),
+        ({"image_size": (256,)}, r"image size \(256,\) must be a height and a width"),
+        ({"batch_size": 0}, "batch size must be a whole number of at least 1, not 0"),
+        ({"batch_size": True}, "batch size must be a whole number of at least 1, not True"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"gt_boxes": 0}, "gt boxes must be a whole number of at least 1"),
+        ({"rois_per_image": 3}, "rois per image must be a whole number of at least 4"),
+        ({"task": "ade20k", "gt_boxes": 5}, "task ade20k has no gt boxes: leave them at 0"),
+        ({"task": "voc", "rois_per_image": 512}, "task voc has no rois per image"),
+    ],
+)
+def test_wrong_fields_say_what_is_right(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Case(**{"task": "coco", "method": "full", **fields})

@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from bench import Case
+from bench.training_step import prepare
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+SMALL = {"backbone": "swin_tiny", "image_size": (32, 32)}
+
+
+def _step(**fields: object):
+    prepared = prepare(Case(**{"task": "voc", "method": "full", **SMALL, **fields}), CPU)
+    return prepared.build_step(CPU)
+
+
+def test_phases_end_in_order_and_gradients_stay() -> None:
+    step, phases = _step(), []
+    step(phases.append)
+    assert phases == ["forward", "backward", "optimizer"]
+    assert all(p.grad is not None for p in step.model.parameters())
+
+
+def test_the_seed_decides_weights_and_batch() -> None:
+    first, same, other = _step(), _step(), _step(seed=1)
+    assert torch.equal(first.images, same.images)
+    assert not torch.equal(first.images, other.images)
+    for ours, theirs in zip(first.model.parameters(), same.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_norms_and_position_biases_do_not_decay() -> None:
+    step = _step()
+    decaying, spared = step.optimizer.param_groups
+    assert (decaying["weight_decay"], spared["weight_decay"]) == (0.05, 0.0)
+    names = {id(parameter): name for name, parameter in step.model.named_parameters()}
+    spared_names = {names[id(parameter)] for parameter in spared["params"]}
+    assert spared_names == {n for n in names.values() if "norm" in n or "relative_position_bias_table" in n}
+    assert len(decaying["params"]) + len(spared["params"]) == len(names)
+
+
+def test_only_what_trains_is_in_the_optimizer() -> None:
+    step = _step(method="fixed")
+    trained = {id(p) for p in step.model.parameters() if p.requires_grad}
+    assert {id(p) for group in step.optimizer.param_groups for p in group["params"]} == trained
+
+
+@pytest.mark.parametrize(("method", "trainable"), [("fixed", 0), ("full", 86_745_016), ("e3va", 1_195_008)])
+def test_parameters_of_backbone_and_whole(method: str, trainable: int) -> None:
+    heads = 58_231_986
+    added = 1_195_008 - 3_840 if method == "e3va" else 0  # the output norms were there before
+    params = prepare(Case(task="coco", method=method), META).params
+    assert params == {
+        "trainable_backbone": trainable,
+        "trainable_total": trainable + heads,
+        "total": 144_977_002 + added,
+    }
+
+
+def test_drop_path_is_the_tasks_own() -> None:
+    step = _step()
+    assert step.model.backbone.blocks()[-1].drop_path2.drop_prob == pytest.approx(0.2)
+
+
+def test_on_meta_nothing_is_filled() -> None:
+    prepared = prepare(Case(task="coco", method="e3va++", backbone="swin_large"), META)
+    assert {tensor.device for tensor in (*prepared.model.parameters(), *prepared.model.buffers())} == {META}
+    step = prepared.build_step(META)
+    step()

@@ -1,0 +1,61 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from timm.models.swin_transformer import SwinTransformer
+from torch import Tensor
+
+from models.swin import SwinBackbone
+from models.targets import DetectionTargets
+
+TINY_DIM = 16
+TINY_HEADS = (1, 2, 4, 8)
+TINY_DEPTHS = (2, 2, 2, 2)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def tiny_swin() -> Callable[..., SwinBackbone]:
+    """A Swin of 0.2 M parameters, with the structure of the real ones."""
+
+    def build(
+        out_stages: tuple[int, ...] = (0, 1, 2, 3), drop_path: float = 0.0, device: str = "cpu", seed: int = 0
+    ) -> SwinBackbone:
+        torch.manual_seed(seed)
+        swin = SwinTransformer(
+            embed_dim=TINY_DIM,
+            depths=TINY_DEPTHS,
+            num_heads=TINY_HEADS,
+            window_size=7,
+            num_classes=0,
+            strict_img_size=False,
+            always_partition=True,
+            drop_path_rate=drop_path,
+            device=device,
+        )
+        return SwinBackbone(swin, out_stages)
+
+    return build
+
+
+@pytest.fixture
+def targets() -> Callable[..., DetectionTargets]:
+    """Boxes inside an image, with masks that fill them."""
+
+    def build(batch: int, objects: int, height: int, width: int, classes: int) -> DetectionTargets:
+        scale = torch.tensor([width, height])
+        corner = torch.rand(batch, objects, 2) * 0.5 * scale
+        boxes = torch.cat([corner, corner + (0.2 + 0.3 * torch.rand(batch, objects, 2)) * scale], dim=-1)
+        return DetectionTargets(boxes, torch.randint(classes, (batch, objects)), _fill(boxes, height, width))
+
+    return build
+
+
+def _fill(boxes: Tensor, height: int, width: int) -> Tensor:
+    x1, y1, x2, y2 = boxes[..., None, None, :].unbind(-1)
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    return ((y >= y1) & (y < y2) & (x >= x1) & (x < x2)).to(torch.uint8)
