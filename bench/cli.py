@@ -1,10 +1,8 @@
 """The command line: `python -m bench COMMAND`, also installed as `e3va-bench`."""
 
 import json
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +11,35 @@ import typer
 from bench import compare as comparison
 from bench import display, paper_grids, runner
 from bench.case import ENGINES, Case
-from bench.gpus import read_gpus, select_gpus
+from bench.gpus import Gpu, read_gpus, select_gpus
 from bench.methods import METHODS
-from bench.results import Result, read_results
+from bench.options import (
+    ALL,
+    Backbones,
+    BatchSizes,
+    GpuFiles,
+    Gpus,
+    GtBoxes,
+    ImageSizes,
+    MethodNames,
+    Precisions,
+    Profiles,
+    Rerun,
+    Rois,
+    Seed,
+    Steps,
+    Tasks,
+    Windows,
+    combinations,
+    method_names,
+    parse_percent,
+    parse_size,
+    require_tasks,
+)
+from bench.results import Result, StoredResults, read_results
 from bench.search import search
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.workloads import WORKLOADS
-from models.naming import choose
 from models.swin import SWIN_SIZES
 from reports.document import FILE_NAME, build_tables, write_report
 from reports.records import frame_of
@@ -27,30 +47,12 @@ from reports.records import frame_of
 OK, FAILED, WRONG_COMMAND = 0, 1, 2
 DEFAULT_FOLDER = Path("bench-results")
 RESULTS_NAME = "results.jsonl"
-ALL = "all"
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="What fine-tuning a vision model costs in GPU memory and time, and whether it fits a card.",
 )
-
-Tasks = Annotated[list[str], typer.Option("--task", help="voc, ade20k or coco; repeatable.")]
-Backbones = Annotated[list[str], typer.Option("--backbone", help="Default: the paper's for the task. Repeatable.")]
-Windows = Annotated[list[int], typer.Option("--window", help="Attention window, 7 or 12. Repeatable.")]
-MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all. Repeatable.")]
-BatchSizes = Annotated[list[int], typer.Option("--batch-size", help="Images per GPU. Repeatable.")]
-ImageSizes = Annotated[list[str], typer.Option("--image-size", help="HxW; default: the task's. Repeatable.")]
-Precisions = Annotated[list[str], typer.Option("--precision", help="Repeatable.")]
-Profiles = Annotated[list[str], typer.Option("--profile", help="Rules by which PyTorch allocates. Repeatable.")]
-GtBoxes = Annotated[int | None, typer.Option("--gt-boxes", help="Objects per image; default: the task's.")]
-Rois = Annotated[int | None, typer.Option("--rois-per-image", help="RoIs per image and cascade stage; default: 512.")]
-Seed = Annotated[int, typer.Option("--seed")]
-Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
-GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]
-Steps = Annotated[int, typer.Option("--steps", help="Timed steps, where the engine times.")]
-Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what the results already hold.")]
 
 
 @app.command()
@@ -75,7 +77,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout and nothing else there.")] = False,
 ) -> int:
     """Measure cases: all combinations of what the options name."""
-    _require_tasks(tasks)
+    require_tasks(tasks)
     choices: dict[str, Sequence[Any]] = {
         "task": tasks,
         "backbone": backbones,
@@ -83,31 +85,27 @@ def run(
         "precision": precisions,
         "profile": profiles,
         "batch_size": batch_sizes,
-        "image_size": [_parse_size(size) for size in image_sizes],
+        "image_size": [parse_size(size) for size in image_sizes],
         "gt_boxes": [] if gt_boxes is None else [gt_boxes],
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
-        "method": _method_names(methods),
+        "method": method_names(methods),
         "engine": [engine],
         "seed": [seed],
     }
-    cases = list(_combinations(choices))
+    cases = list(combinations(choices))
     classes = select_gpus(gpus, gpu_files)
-    missing, results = runner.resume(cases, classes, out, rerun, display.say) if out else (cases, [])
+    resumed = _resume(cases, classes, out, rerun)
+    results = list(resumed.stored)
     if as_json:
         for result in results:
             print(result.to_json(), flush=True)
-    measured = (
-        runner.run_into(out, missing, classes, steps, display.say)
-        if out
-        else runner.run(missing, classes, steps, display.say)
-    )
-    for result in display.follow(missing, measured):
+    for result in _measure(resumed.missing, classes, steps, out):
         results.append(result)
         if as_json:
             print(result.to_json(), flush=True)
     if not as_json:
         display.stdout.print(display.results_table(results))
-    return _status(results)
+    return _status(results, resumed.problems)
 
 
 @app.command()
@@ -120,10 +118,10 @@ def tables(
     """Run the grids of the paper's Tables 1-4, write the report, and print the tables."""
     numbers = numbers or list(paper_grids.TABLES)
     cases, classes, store = paper_grids.grid(numbers), select_gpus(), out / RESULTS_NAME
-    missing, results = runner.resume(cases, classes, store, rerun, display.say)
-    results += display.follow(missing, runner.run_into(store, missing, classes, steps, display.say))
+    resumed = _resume(cases, classes, store, rerun)
+    results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
     _report(results, out, numbers)
-    return _status(results)
+    return _status(results, resumed.problems)
 
 
 @app.command()
@@ -132,13 +130,10 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = DEFAULT_FOLDER,
 ) -> int:
     """Rebuild the report from stored results; measures nothing."""
-    results, status = [], OK
-    for path in results_files or [DEFAULT_FOLDER / RESULTS_NAME]:
-        results_of_file, sound = _read(path)
-        results += results_of_file
-        status = status if sound else FAILED
+    stored = [_read(path) for path in results_files or [DEFAULT_FOLDER / RESULTS_NAME]]
+    results = [result for file in stored for result in file.results]
     _report(results, out, list(paper_grids.TABLES))
-    return max(status, _status(results))
+    return _status(results, [problem for file in stored for problem in file.problems])
 
 
 @app.command()
@@ -157,11 +152,11 @@ def fit(
         "task": [task],
         "backbone": [backbone] if backbone else [],
         "batch_size": [batch_size],
-        "image_size": [_parse_size(image_size)] if image_size else [],
+        "image_size": [parse_size(image_size)] if image_size else [],
         "engine": ["simulate"],
-        "method": _method_names(methods),
+        "method": method_names(methods),
     }
-    cases = list(_combinations(choices))
+    cases = list(combinations(choices))
     first = cases[0]
     height, width = first.image_size
     with display.stderr.status("") as waiting:
@@ -185,11 +180,12 @@ def compare(
     time_tolerance: Annotated[str, typer.Option(help="Growth of step time that is accepted.")] = "25%",
 ) -> int:
     """Compare two result files; exit 1 when memory or time got worse than the tolerance."""
-    tolerance = comparison.Tolerance(_parse_percent(memory_tolerance), _parse_percent(time_tolerance))
-    (results_before, _), (results_after, _) = _read(before), _read(after)
-    changes = comparison.compare(results_before, results_after, tolerance)
+    tolerance = comparison.Tolerance(parse_percent(memory_tolerance), parse_percent(time_tolerance))
+    files = (_read(before), _read(after))
+    changes = comparison.compare(files[0].results, files[1].results, tolerance)
     display.stdout.print(display.changes_table(changes))
-    return FAILED if any(change.worse for change in changes) else OK
+    worse = any(change.worse for change in changes)
+    return FAILED if worse or files[0].problems or files[1].problems else OK
 
 
 @app.command("list")
@@ -221,8 +217,9 @@ def list_names(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 all measured, 1 some case failed, 2 the command was wrong."""
     command = typer.main.get_command(app)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return command.main(arguments, prog_name="bench", standalone_mode=False) or OK
+        return command.main(arguments or ["--help"], prog_name="bench", standalone_mode=False) or OK
     except typer.TyperException as error:
         return _complain(error.format_message())
     except ValueError as error:
@@ -232,53 +229,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    if message:
-        print(f"error: {message}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     return WRONG_COMMAND
 
 
-def _status(results: Sequence[Result]) -> int:
-    return FAILED if any(result.status == "error" for result in results) else OK
+def _status(results: Sequence[Result], problems: Sequence[str] = ()) -> int:
+    return FAILED if problems or any(result.status == "error" for result in results) else OK
 
 
-def _combinations(choices: Mapping[str, Sequence[Any]]) -> Iterator[Case]:
-    """Every combination of the choices; a field without a choice keeps its default."""
-    chosen = {name: values for name, values in choices.items() if values}
-    for values in product(*chosen.values()):
-        yield Case(**dict(zip(chosen, values, strict=True)))
+def _resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path | None, rerun: bool) -> runner.Resumed:
+    if out is None:
+        return runner.Resumed(list(cases), [], [])
+    resumed = runner.resume(cases, gpus, out, rerun)
+    for problem in resumed.problems:
+        display.say(problem)
+    return resumed
 
 
-def _require_tasks(tasks: Sequence[str]) -> None:
-    if not tasks:
-        raise ValueError(f"name what to train with --task: {', '.join(WORKLOADS)}")
+def _measure(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, out: Path | None) -> Iterator[Result]:
+    """Measure with a progress bar, into a file if there is one."""
+    if out is None:
+        measured = runner.run(cases, gpus, steps, display.say)
+    else:
+        measured = runner.run_into(out, cases, gpus, steps, display.say)
+    return display.follow(cases, measured)
 
 
-def _method_names(methods: Sequence[str]) -> list[str]:
-    for method in methods:
-        choose("method", method, [*METHODS, ALL])
-    return list(METHODS) if ALL in methods else list(dict.fromkeys(methods))
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise ValueError(f"image size {text!r} is not HxW, such as 800x1344")
-    return int(match[1]), int(match[2])
-
-
-def _parse_percent(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", text)
-    if not match:
-        raise ValueError(f"tolerance {text!r} is not a percentage, such as 1%")
-    return float(match[1])
-
-
-def _read(path: Path) -> tuple[list[Result], bool]:
-    """Results of a file, and whether all its lines were good; bad ones are named."""
+def _read(path: Path) -> StoredResults:
+    """Read a results file and name its bad lines."""
     stored = read_results(path)
     for problem in stored.problems:
         display.say(problem)
-    return stored.results, not stored.problems
+    return stored
 
 
 def _report(results: Sequence[Result], folder: Path, numbers: Sequence[int]) -> None:

@@ -8,6 +8,8 @@ from bench.case import Case
 from bench.results import Result
 
 Metric = Literal["status", "allocated", "reserved", "step"]
+ROUNDING = 1e-9
+"""Percent by which arithmetic may miss a growth that equals its tolerance."""
 SEVERITY = {"ok": 0, "oom": 1, "error": 2}
 
 
@@ -55,7 +57,7 @@ def _changes(before: Result, after: Result, tolerance: Tolerance) -> list[Change
     for metric, old, new, allowed in figures:
         if old is not None and new is not None:
             percent = 100 * (new / old - 1)
-            changes.append(Change(after.case, metric, old, new, percent, percent > allowed))
+            changes.append(Change(after.case, metric, old, new, percent, percent > allowed + ROUNDING))
     return changes
 
 

@@ -1,5 +1,6 @@
 """What the command line shows: progress on stderr, tables on stdout."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,7 +17,10 @@ MIB = 1 << 20
 GIB = 1 << 30
 ABSENT = "–"
 
-stdout = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 200
+"""Columns of a table that nobody's terminal bounds."""
+
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -94,7 +98,7 @@ def _figure(change: Change, value: float | str) -> str:
 def _table(columns: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+        table.add_column(column, justify="left" if number == 0 else "right")
     return table
 
 

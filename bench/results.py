@@ -61,36 +61,46 @@ class StoredResults:
 
 
 def read_results(path: Path) -> StoredResults:
-    """Read a file of result lines; bad lines are named, and cost no good one. Raises `ValueError` if unreadable."""
-    latest: dict[Case, Result] = {}
-    problems = []
+    """Read a file of result lines; bad lines are named, and cost no good one. Raises `ValueError` if unreadable.
+
+    An unfinished last line is no error: a run that was killed, or still writes, leaves one.
+    """
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot read results from {path}: {error.strerror}") from error
-    for number, line in enumerate(lines, start=1):
+    latest: dict[Case, Result] = {}
+    problems = []
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
         if not line.strip():
             continue
         try:
-            result = Result.from_json(line)
+            result = Result.from_json(line.decode(errors="replace"))
         except ValueError as error:
-            problems.append(f"{path}:{number}: {error}")
+            if line.endswith(b"\n"):
+                problems.append(f"{path}:{number}: {error}")
         else:
             latest[result.case] = result
     return StoredResults(list(latest.values()), problems)
 
 
-def append_result(path: Path, result: Result) -> None:
-    """Append one line and flush it. Raises `ValueError` if the file cannot be written."""
+def require_writable(path: Path) -> None:
+    """Create folder and file if need be. Raises `ValueError` if results could not be written there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
-            # A line that a killed run left half-written must not swallow this one.
-            file.seek(0, 2)
-            if file.tell():
-                file.seek(-1, 2)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
+        path.open("ab").close()
+    except OSError as error:
+        raise ValueError(f"cannot write results to {path}: {error.strerror}") from error
+
+
+def append_result(path: Path, result: Result) -> None:
+    """Append one line and flush it; an unfinished last line makes way. Raises `ValueError` if it cannot be written."""
+    require_writable(path)
+    try:
+        with path.open("r+b") as file:
+            content = file.read()
+            file.seek(content.rfind(b"\n") + 1)
+            file.truncate()
             file.write(result.to_json().encode() + b"\n")
     except OSError as error:
         raise ValueError(f"cannot write results to {path}: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """Cases in, results out: picks the engine, skips what is stored, and keeps going when a case fails."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bench.case import Case
 from bench.engines import cpu, cuda, simulate
 from bench.environment import describe_environment
 from bench.gpus import Gpu, select_gpus
-from bench.results import Result, append_result, missing_from, read_results
+from bench.results import Result, append_result, missing_from, read_results, require_writable
 
 DEFAULT_STEPS = 5
 
@@ -31,36 +31,50 @@ def measure(case: Case, gpus: Sequence[str] = (), steps: int = DEFAULT_STEPS, sa
 
 
 def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent) -> Iterator[Result]:
-    """Measure cases one after the other; cpu cases that differ in their method alone are timed interleaved."""
+    """Measure cases one after the other; cpu cases that differ in their method alone are timed interleaved.
+
+    Raises `ValueError`, before anything is measured, for less than one step or an engine without a device.
+    """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     if any(case.engine == "cuda" for case in cases):
         cuda.require_device()
-    for _, together in groupby(cases, key=_timed_together):
-        yield from _guarded(list(together), gpus, steps, say)
+    return (
+        result for _, group in groupby(cases, key=_timed_together) for result in _guarded(list(group), gpus, steps, say)
+    )
 
 
-def resume(
-    cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, say: Say = _silent
-) -> tuple[list[Case], list[Result]]:
-    """Split cases into those still to run and the results that `out` holds of the others; bad lines of it are named."""
-    if rerun or not out.exists():
-        return list(cases), []
-    stored = read_results(out)
-    for problem in stored.problems:
-        say(problem)
-    missing = missing_from(cases, stored, [gpu.name for gpu in gpus])
-    wanted = set(cases) - set(missing)
-    return missing, [result for result in stored.results if result.case in wanted]
+@dataclass(frozen=True)
+class Resumed:
+    """What a results file leaves to do."""
+
+    missing: list[Case]
+    """Cases still to measure."""
+    stored: list[Result]
+    """Results of the other cases."""
+    problems: list[str]
+    """Lines of the file that could not be read."""
+
+
+def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool) -> Resumed:
+    """Find out which cases a results file has not. Raises `ValueError` if it cannot be read or written."""
+    require_writable(out)
+    found = read_results(out)
+    missing = list(cases) if rerun else missing_from(cases, found, [gpu.name for gpu in gpus])
+    done = set(cases) - set(missing)
+    return Resumed(missing, [result for result in found.results if result.case in done], found.problems)
 
 
 def run_into(
     out: Path, cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent
 ) -> Iterator[Result]:
     """Like `run`, and append each result to a file as soon as it is there."""
-    for result in run(cases, gpus, steps, say):
+
+    def store(result: Result) -> Result:
         append_result(out, result)
-        yield result
+        return result
+
+    return map(store, run(cases, gpus, steps, say))
 
 
 def _timed_together(case: Case) -> object:

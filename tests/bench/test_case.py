@@ -13,9 +13,16 @@ from bench import Case
         ("coco", "swin_base", (800, 1344), 20, 512),
     ],
 )
-def test_the_task_fills_in_its_own_values(task: str, backbone: str, image_size: tuple, gt_boxes: int, rois: int) -> None:
+def test_the_task_fills_in_its_own_values(
+    task: str, backbone: str, image_size: tuple, gt_boxes: int, rois: int
+) -> None:
     case = Case(task=task, method="e3va")
-    assert (case.backbone, case.image_size, case.gt_boxes, case.rois_per_image) == (backbone, image_size, gt_boxes, rois)
+    assert (case.backbone, case.image_size, case.gt_boxes, case.rois_per_image) == (
+        backbone,
+        image_size,
+        gt_boxes,
+        rois,
+    )
     assert (case.batch_size, case.window, case.precision, case.optimizer) == (2, 7, "fp32", "adamw")
 
 

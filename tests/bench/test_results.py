@@ -67,13 +67,17 @@ def test_bad_lines_are_named_and_good_ones_survive(tmp_path: Path, bad: str, pro
     assert named.startswith(f"{path}:2: ") and problem in named
 
 
-def test_half_a_line_does_not_swallow_the_next(tmp_path: Path) -> None:
+def test_an_unfinished_last_line_makes_way(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    path.write_text(_result(FULL).to_json()[:50])
-    append_result(path, _result(LORA))
+    append_result(path, _result(FULL))
+    with path.open("a") as file:
+        file.write(_result(LORA).to_json()[:50])  # what a killed run leaves
     stored = read_results(path)
-    assert [result.case for result in stored.results] == [LORA]
-    assert len(stored.problems) == 1
+    assert [result.case for result in stored.results] == [FULL]
+    assert stored.problems == []
+    append_result(path, _result(LORA))
+    assert [result.case for result in read_results(path).results] == [FULL, LORA]
+    assert len(path.read_text().splitlines()) == 2
 
 
 def test_what_is_missing(tmp_path: Path) -> None:

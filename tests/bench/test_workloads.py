@@ -16,7 +16,7 @@ def test_objects_are_inside_the_image_and_masks_fill_their_boxes(task: str) -> N
     x1, y1, x2, y2 = targets.boxes.unbind(-1)
     assert (x1 >= 0).all() and (y1 >= 0).all() and (x2 <= 96).all() and (y2 <= 64).all()
     assert ((x2 > x1) & (y2 > y1)).all()
-    assert 0 <= targets.labels.min() and targets.labels.max() < WORKLOADS[task].num_classes
+    assert targets.labels.min() >= 0 and targets.labels.max() < WORKLOADS[task].num_classes
     if task == "voc":
         assert targets.masks is None
     else:

@@ -107,7 +107,10 @@ def test_weights_that_cannot_be_had_are_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "swin_huge"}, "unknown backbone 'swin_huge': choose from swin_tiny, swin_small, swin_base, swin_large"),
+        (
+            {"name": "swin_huge"},
+            "unknown backbone 'swin_huge': choose from swin_tiny, swin_small, swin_base, swin_large",
+        ),
         ({"name": "swin_base", "window": 8}, "unknown window 8: choose from 7, 12"),
         ({"name": "swin_tiny", "window": 12, "pretrained": True}, "no ImageNet-22K weights exist for swin_tiny"),
         ({"name": "swin_tiny", "out_stages": (0, 4)}, r"out_stages \(0, 4\) must be a choice of \(0, 1, 2, 3\)"),

@@ -78,7 +78,10 @@ def test_batch_norm_is_pytorchs_otherwise() -> None:
 
 def test_learns_a_fixed_batch(tiny_swin) -> None:
     model = UPerNet(tiny_swin(), num_classes=5)
-    images, labels = torch.randn(2, 3, 64, 64), torch.randint(5, (2, 8, 8)).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    images, labels = (
+        torch.randn(2, 3, 64, 64),
+        torch.randint(5, (2, 8, 8)).repeat_interleave(8, 1).repeat_interleave(8, 2),
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(6):

@@ -1,5 +1,7 @@
 """Every boundary of PyTorch's caching allocator, from its source, and its laws over random traces."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,7 +180,7 @@ def test_blocks_neither_overlap_nor_vanish(steps: list[tuple[bool, int, int]], c
         blocks = [block for block, _ in alive]
         stats, cached = allocator.stats, allocator.free_blocks()
         ranges = sorted((block.address, block.address + block.size_bytes) for block in blocks + cached)
-        assert all(end <= start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(ranges))
         assert stats.allocated_bytes == sum(block.size_bytes for block in blocks)
         assert stats.requested_bytes == sum(size for _, size in alive)
         assert stats.reserved_bytes == stats.allocated_bytes + sum(block.size_bytes for block in cached)

@@ -9,7 +9,9 @@ MIB = 1 << 20
 
 
 def _mlp(width: int, batch: int, device: torch.device):
-    model = nn.Sequential(nn.Linear(width, width, bias=False), nn.ReLU(), nn.Linear(width, width, bias=False)).to(device)
+    model = nn.Sequential(nn.Linear(width, width, bias=False), nn.ReLU(), nn.Linear(width, width, bias=False)).to(
+        device
+    )
     optimizer = torch.optim.AdamW(model.parameters())
     data = torch.empty(batch, width, device=device)
 
@@ -22,7 +24,7 @@ def _mlp(width: int, batch: int, device: torch.device):
 
 
 def test_peak_of_a_model_done_by_hand() -> None:
-    """Two 16 MiB weights, AdamW: at the optimizer's peak live weights, gradients, two moments, and one temporary each."""
+    """Two 16 MiB weights, AdamW: the optimizer's peak holds weights, gradients, two moments and one temporary each."""
     simulation = simulate(lambda device: _mlp(2048, 2, device))
     assert simulation.at_peak["parameters"] == 32 * MIB
     assert simulation.at_peak["gradients"] == 32 * MIB

@@ -62,7 +62,9 @@ def test_saved_tensors_die_in_backward() -> None:
     """Without a saved tensor to read, memory of the forward pass is gone when backward ends."""
     trace = record(_build, META, iterations=1, rewrites={})
     deaths = {index: trace.operators[operator].phase for index, born, operator in trace.events if not born}
-    hidden = [i for i, a in enumerate(trace.allocations) if a.requested_bytes == 4 * 32 * 16 and a.category == "activations"]
+    hidden = [
+        i for i, a in enumerate(trace.allocations) if a.requested_bytes == 4 * 32 * 16 and a.category == "activations"
+    ]
     assert hidden
     assert {deaths[index] for index in hidden} <= {"forward", "backward"}
 

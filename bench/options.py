@@ -1,0 +1,68 @@
+"""Options of the command line: their types, and what is made of them."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.case import Case
+from bench.methods import METHODS
+from bench.workloads import WORKLOADS
+from models.naming import choose
+
+ALL = "all"
+
+Tasks = Annotated[list[str], typer.Option("--task", help="voc, ade20k or coco; repeatable.")]
+Backbones = Annotated[list[str], typer.Option("--backbone", help="Default: the paper's for the task. Repeatable.")]
+Windows = Annotated[list[int], typer.Option("--window", help="Attention window, 7 or 12. Repeatable.")]
+MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all. Repeatable.")]
+BatchSizes = Annotated[list[int], typer.Option("--batch-size", help="Images per GPU. Repeatable.")]
+ImageSizes = Annotated[list[str], typer.Option("--image-size", help="HxW; default: the task's. Repeatable.")]
+Precisions = Annotated[list[str], typer.Option("--precision", help="Repeatable.")]
+Profiles = Annotated[list[str], typer.Option("--profile", help="Rules by which PyTorch allocates. Repeatable.")]
+GtBoxes = Annotated[int | None, typer.Option("--gt-boxes", help="Objects per image; default: the task's.")]
+Rois = Annotated[int | None, typer.Option("--rois-per-image", help="RoIs per image and cascade stage; default: 512.")]
+Seed = Annotated[int, typer.Option("--seed")]
+Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
+GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]
+Steps = Annotated[int, typer.Option("--steps", help="Timed steps, where the engine times.")]
+Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what the results already hold.")]
+
+
+def combinations(choices: Mapping[str, Sequence[Any]]) -> Iterator[Case]:
+    """Every combination of the choices; a field without a choice keeps its default."""
+    chosen = {name: values for name, values in choices.items() if values}
+    for values in product(*chosen.values()):
+        yield Case(**dict(zip(chosen, values, strict=True)))
+
+
+def require_tasks(tasks: Sequence[str]) -> None:
+    """Raise `ValueError` that lists the tasks if none is named."""
+    if not tasks:
+        raise ValueError(f"name what to train with --task: {', '.join(WORKLOADS)}")
+
+
+def method_names(methods: Sequence[str]) -> list[str]:
+    """The named methods, each once; "all" stands for all. Raises `ValueError` for an unknown one."""
+    for method in methods:
+        choose("method", method, [*METHODS, ALL])
+    return list(METHODS) if ALL in methods else list(dict.fromkeys(methods))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Turn "800x1344" into height and width. Raises `ValueError` for anything else."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise ValueError(f"image size {text!r} is not HxW, such as 800x1344")
+    return int(match[1]), int(match[2])
+
+
+def parse_percent(text: str) -> float:
+    """Turn "1%" or "1" into 1.0. Raises `ValueError` for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", text)
+    if not match:
+        raise ValueError(f"tolerance {text!r} is not a percentage, such as 1%")
+    return float(match[1])

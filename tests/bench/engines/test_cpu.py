@@ -1,0 +1,68 @@
+import statistics
+import time
+
+import psutil
+import pytest
+
+from bench import Case
+from bench.engines import cpu
+from bench.gpus import select_gpus
+
+SMALL = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "cpu"}
+
+
+def test_times_come_from_the_phases() -> None:
+    said: list[str] = []
+    cases = [Case(method=method, **SMALL) for method in ("fixed", "e3va")]
+    results = cpu.measure(cases, select_gpus(["p100-16gb"]), steps=3, say=said.append)
+    for result, case in zip(results, cases, strict=True):
+        assert (result.case, result.status) == (case, "ok")
+        step = result.time["step_ms"]
+        assert len(step["samples"]) == 3
+        assert step["median"] == pytest.approx(statistics.median(step["samples"]), abs=1e-3)
+        assert step["p10"] <= step["median"] <= step["p90"]
+        assert all(result.time[f"{phase}_ms"] > 0 for phase in ("forward", "backward", "optimizer"))
+        assert "threads" in result.environment["device"]
+        assert result.fits.keys() == {"p100-16gb"}
+    assert said == []
+
+
+def test_a_step_of_known_duration() -> None:
+    class Optimizer:
+        def zero_grad(self) -> None:
+            pass
+
+    class Step:
+        optimizer = Optimizer()
+
+        def __call__(self, ended) -> None:
+            for phase, seconds in (("forward", 0.02), ("backward", 0.04), ("optimizer", 0.01)):
+                time.sleep(seconds)
+                ended(phase)
+
+    timings = cpu.Timings()
+    for _ in range(5):
+        timings.time(Step())
+    fields = timings.as_fields()
+    assert fields["forward_ms"] == pytest.approx(20, rel=0.1)
+    assert fields["backward_ms"] == pytest.approx(40, rel=0.1)
+    assert fields["step_ms"]["median"] == pytest.approx(70, rel=0.1)
+
+
+def test_what_does_not_fit_this_machine_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    available = psutil.virtual_memory()._replace(available=100 << 20)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: available)
+    (result,) = cpu.measure([Case(method="full", **SMALL)], select_gpus(), steps=1, say=print)
+    assert result.status == "error"
+    assert "this case needs about" in result.message
+    assert "this machine has 0.1 GiB left" in result.message
+
+
+def test_what_takes_minutes_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.engines.cpu._flops_per_second", lambda: 1e6)
+    monkeypatch.setattr("bench.engines.cpu._trace", lambda case, gpus: pytest.fail("not asked for"))
+    said: list[str] = []
+    refusal = cpu._foresee([Case(method="full", **SMALL)], steps=5, say=said.append)
+    assert refusal == ""
+    (line,) = said
+    assert "minutes on this CPU (8 real steps each)" in line

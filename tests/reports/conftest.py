@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Record = dict[str, Any]
+MIB = 1 << 20
+GPUS = {"gtx-1080ti-11gb": 10_000, "p100-16gb": 15_600, "rtx-3090-24gb": 23_000, "v100-32gb": 31_000}
+METHODS = ("full", "fixed", "norm_tuning", "e3va")
+
+
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    """A result line with round figures."""
+
+    def build(
+        task: str,
+        backbone: str,
+        method: str,
+        reserved_mib: int | None = None,
+        step_ms: float | None = None,
+        status: str = "ok",
+        message: str = "",
+        params: int = 1_000_000,
+        **case: Any,
+    ) -> Record:
+        size = {"voc": [608, 1024], "ade20k": [512, 512], "coco": [800, 1344]}[task]
+        memory = time = None
+        fits = {}
+        if reserved_mib is not None:
+            allocated = (reserved_mib - 100) * MIB
+            at_peak = dict.fromkeys(("gradients", "optimizer_state", "inputs", "workspace", "other"), 0)
+            at_peak |= {"parameters": allocated // 4, "activations": allocated - allocated // 4}
+            memory = {
+                "peak_allocated_bytes": allocated,
+                "peak_reserved_bytes": reserved_mib * MIB,
+                "peak_phase": "backward",
+                "at_peak": at_peak,
+            }
+            fits = {gpu: _fit(reserved_mib, usable) for gpu, usable in GPUS.items()}
+        if step_ms is not None:
+            samples = [step_ms - 1, step_ms, step_ms + 1]
+            step = {"median": step_ms, "p10": step_ms - 0.8, "p90": step_ms + 0.8, "samples": samples}
+            time = {"step_ms": step, "forward_ms": 1.0, "backward_ms": 1.0, "optimizer_ms": 1.0}
+        return {
+            "schema": 1,
+            "case": {
+                "task": task, "backbone": backbone, "window": 7, "method": method, "batch_size": 2, "image_size": size,
+                "precision": "fp32", "optimizer": "adamw", "engine": "cpu" if time else "simulate",
+                "profile": "torch-2.11", "gt_boxes": 0 if task == "ade20k" else 8,
+                "rois_per_image": 512 if task == "coco" else 0, "seed": 0, **case,
+            },
+            "status": status,
+            "message": message,
+            "params": {"trainable_backbone": params, "trainable_total": params, "total": params},
+            "memory": memory,
+            "time": time,
+            "fits": fits,
+            "environment": {"torch": "2.11.0", "device": "a CPU, 2 threads", "driver": None, "git_dirty": True},
+            "created_at": "2026-01-01T00:00:00+00:00",
+        }  # fmt: skip
+
+    return build
+
+
+def _fit(reserved_mib: int, usable_mib: int) -> dict[str, Any]:
+    verdict = "fits" if reserved_mib <= usable_mib else "fits_with_retries" if reserved_mib <= usable_mib + 500 else "oom"
+    reserved = min(reserved_mib, usable_mib) * MIB
+    return {"verdict": verdict, "usable_bytes": usable_mib * MIB, "peak_reserved_bytes": reserved, "alloc_retries": 0}
+
+
+@pytest.fixture
+def records(record: Callable[..., Record]) -> list[Record]:
+    """All four tables, for four methods."""
+    params = {"full": 195_000_000, "fixed": 0, "norm_tuning": 90_000, "e3va": 1_790_000}
+    mib = {"full": 10_200, "fixed": 2_000, "norm_tuning": 7_000, "e3va": 4_000}
+    step_ms = {"full": 200.0, "fixed": 80.0, "norm_tuning": 150.0, "e3va": 110.0}
+    lines = []
+    for method in METHODS:
+        common = {"method": method, "params": params[method]}
+        lines.append(record("voc", "swin_large", reserved_mib=mib[method], **common))
+        lines.append(record("ade20k", "swin_large", reserved_mib=mib[method] - 500, **common))
+        lines.append(record("coco", "swin_base", reserved_mib=mib[method] + 500, **common))
+        for batch_size in (1, 2):
+            reserved = mib[method] * 2 * batch_size
+            lines.append(record("coco", "swin_large", reserved_mib=reserved, batch_size=batch_size, **common))
+        lines.append(record("voc", "swin_tiny", step_ms=step_ms[method], image_size=[128, 192], **common))
+    return lines

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from reports.document import write_report
+
+GOLDEN = Path(__file__).with_name("golden_report.md")
+
+
+def test_layout_is_the_golden_one(records, tmp_path: Path) -> None:
+    document = write_report(records, tmp_path)
+    assert document == tmp_path / "report.md"
+    assert document.read_text() == GOLDEN.read_text()
+    for picture in ("memory_vs_parameters.png", "breakdown.png", "trainability.png"):
+        assert (tmp_path / picture).stat().st_size > 10_000
+
+
+def test_failed_cases_are_named_and_not_shown_as_figures(records, record, tmp_path: Path) -> None:
+    failed = record("voc", "swin_large", "lora", status="error", message="RuntimeError: the sky fell")
+    text = write_report([*records, failed], tmp_path).read_text()
+    assert "## Cases that failed\n\n- voc swin_large lora: RuntimeError: the sky fell" in text
+    assert "| LoRA " not in text
+
+
+def test_nothing_measured_is_said_so(tmp_path: Path) -> None:
+    assert "No results yet." in write_report([], tmp_path).read_text()
+    assert list(tmp_path.iterdir()) == [tmp_path / "report.md"]
+
+
+def test_only_the_tables_asked_for(records, tmp_path: Path) -> None:
+    text = write_report(records, tmp_path, [4]).read_text()
+    assert "## Table 4." in text
+    assert "## Table 1." not in text
+
+
+def test_a_folder_that_cannot_be_written(records, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="cannot write the report to .*file"):
+        write_report(records, tmp_path / "file")
