@@ -1,12 +1,13 @@
 """Cases in, results out: picks the engine, skips what is stored, and keeps going when a case fails."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 
 from bench.case import Case
-from bench.engines import cpu, cuda, simulate
+from bench.engines import cpu, cuda, parallel, simulate
 from bench.environment import describe_environment
 from bench.gpus import Gpu, select_gpus
 from bench.results import Result, append_result, missing_from, read_results, require_writable
@@ -31,7 +32,7 @@ def measure(case: Case, gpus: Sequence[str] = (), steps: int = DEFAULT_STEPS, sa
 
 
 def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent) -> Iterator[Result]:
-    """Measure cases one after the other; cpu cases that differ in their method alone are timed interleaved.
+    """Measure cases in their order; simulations run in parallel, cpu cases that differ in method alone interleaved.
 
     Raises `ValueError`, before anything is measured, for less than one step or an engine without a device.
     """
@@ -39,9 +40,7 @@ def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, 
         raise ValueError(f"steps must be at least 1, not {steps}")
     if any(case.engine == "cuda" for case in cases):
         cuda.require_device()
-    return (
-        result for _, group in groupby(cases, key=_timed_together) for result in _guarded(list(group), gpus, steps, say)
-    )
+    return chain.from_iterable(_measure_group(list(group), gpus, steps, say) for _, group in groupby(cases, _together))
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,27 @@ def run_into(
     return map(store, run(cases, gpus, steps, say))
 
 
-def _timed_together(case: Case) -> object:
-    return replace(case, method="full") if case.engine == "cpu" else case
+def _together(case: Case) -> object:
+    """Neighbours of equal key are handed to their engine at once: simulations in parallel, cpu methods interleaved."""
+    return "simulate" if case.engine == "simulate" else replace(case, method="full")
 
 
-def _guarded(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> list[Result]:
-    """Results of cases of one engine; an exception becomes their error message, and the grid goes on."""
+def _measure_group(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> Iterable[Result]:
+    if cases[0].engine == "simulate":
+        return parallel.spread(partial(_simulate, gpus=gpus), cases)
     try:
-        if cases[0].engine == "cpu":
-            return cpu.measure(cases, gpus, steps, say)
-        return [simulate.measure(case, gpus) for case in cases]
+        return cpu.measure(cases, gpus, steps, say)
     except Exception as error:  # whatever a model does wrong must not cost the other cases
-        message = f"{type(error).__name__}: {error}"
-        environment = describe_environment(device="unknown")
-        return [Result(case=case, status="error", message=message, environment=environment) for case in cases]
+        return [_failed(case, error) for case in cases]
+
+
+def _simulate(case: Case, gpus: Sequence[Gpu]) -> Result:
+    try:
+        return simulate.measure(case, gpus)
+    except Exception as error:
+        return _failed(case, error)
+
+
+def _failed(case: Case, error: Exception) -> Result:
+    message = f"{type(error).__name__}: {error}"
+    return Result(case=case, status="error", message=message, environment=describe_environment(device="unknown"))

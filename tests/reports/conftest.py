@@ -64,7 +64,8 @@ def record() -> Callable[..., Record]:
 
 
 def _fit(reserved_mib: int, usable_mib: int) -> dict[str, Any]:
-    verdict = "fits" if reserved_mib <= usable_mib else "fits_with_retries" if reserved_mib <= usable_mib + 500 else "oom"
+    excess_mib = reserved_mib - usable_mib
+    verdict = "fits" if excess_mib <= 0 else "fits_with_retries" if excess_mib <= 500 else "oom"
     reserved = min(reserved_mib, usable_mib) * MIB
     return {"verdict": verdict, "usable_bytes": usable_mib * MIB, "peak_reserved_bytes": reserved, "alloc_retries": 0}
 
