@@ -37,7 +37,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=[SHARED])
 def tests(session: nox.Session) -> None:
     """Run the tests; `nox -s tests -- -m "not slow"` leaves the long ones out."""
-    session.run(_python(session), "-m", "pytest", "--benchmark-skip", *session.posargs, external=True)
+    session.run(_python(session), "-m", "pytest", "--ignore=tests/benchmarks", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])

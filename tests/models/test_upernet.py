@@ -71,6 +71,14 @@ def test_trains_on_a_single_image(tiny_swin) -> None:
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
+def test_a_single_value_is_normalised_with_running_statistics() -> None:
+    norm = BatchNorm(4)
+    norm(torch.randn(8, 4, 3, 3) * 3 + 1)
+    x = torch.randn(1, 4, 1, 1)
+    expected = nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    torch.testing.assert_close(norm.train()(x), expected)
+
+
 def test_batch_norm_is_pytorchs_otherwise() -> None:
     x = torch.randn(2, 4, 3, 3)
     torch.testing.assert_close(BatchNorm(4)(x), nn.BatchNorm2d(4)(x))
