@@ -1,6 +1,5 @@
 """The cpu engine: the same step, really executed. Its times are real; its memory is what a GPU would have allocated."""
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -49,12 +48,19 @@ class Timings:
         step.optimizer.zero_grad()  # steps of other cases run in between: hold no more than parameters and state
 
     def as_fields(self) -> dict[str, Any]:
-        """The `time` of a result line."""
+        """The `time` of a result line: median and spread of the step and, as `phases_ms`, of each phase."""
         samples = [sum(parts) for parts in zip(*self.phases.values(), strict=True)]
-        p10, median, p90 = (round(float(value), 3) for value in numpy.percentile(samples, (10, 50, 90)))
-        step_ms = {"median": median, "p10": p10, "p90": p90, "samples": [round(sample, 3) for sample in samples]}
-        medians = {f"{phase}_ms": round(statistics.median(values), 3) for phase, values in self.phases.items()}
-        return {"step_ms": step_ms, **medians}
+        spreads = {phase: _spread(values) for phase, values in self.phases.items()}
+        return {
+            "step_ms": {**_spread(samples), "samples": [round(sample, 3) for sample in samples]},
+            **{f"{phase}_ms": spread["median"] for phase, spread in spreads.items()},
+            "phases_ms": spreads,
+        }
+
+
+def _spread(samples_ms: Sequence[float]) -> dict[str, float]:
+    p10, median, p90 = (round(float(value), 3) for value in numpy.percentile(samples_ms, (10, 50, 90)))
+    return {"median": median, "p10": p10, "p90": p90}
 
 
 def measure(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> list[Result]:

@@ -47,6 +47,9 @@ def test_a_step_of_known_duration() -> None:
     assert fields["forward_ms"] == pytest.approx(20, rel=0.1)
     assert fields["backward_ms"] == pytest.approx(40, rel=0.1)
     assert fields["step_ms"]["median"] == pytest.approx(70, rel=0.1)
+    assert fields["phases_ms"].keys() == {"forward", "backward", "optimizer"}
+    for phase, spread in fields["phases_ms"].items():
+        assert spread["p10"] <= spread["median"] == fields[f"{phase}_ms"] <= spread["p90"]
 
 
 def test_what_does_not_fit_this_machine_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
