@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.simulation.meta_cache import MetaCache
+from bench.simulation.module_path import OUTSIDE, ModulePaths
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
@@ -44,6 +45,12 @@ class Allocation:
     """Index of the operator that returned it first."""
     category: Category
     """What it is for. Parameters count with buffers; what backward and optimizer hold briefly is "other"."""
+    module: str = OUTSIDE
+    """Path of the module whose parameter, gradient or state it is; of other storages the operator knows the module."""
+    shape: tuple[int, ...] = ()
+    """Shape of the first tensor in it."""
+    dtype: torch.dtype | None = None
+    """Element type of that tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Operator:
 
     name: str
     phase: Phase
+    module: str = OUTSIDE
+    """Dotted path of the module that called it, or whose forward operator it differentiates; "" outside."""
 
 
 @dataclass
@@ -64,6 +73,8 @@ class Trace:
     """In order: index of the allocation, whether it is born (or dies), index of the latest operator."""
     iteration_starts: list[int] = field(default_factory=list)
     """Index of the first event of each training step."""
+    first_operators: list[int] = field(default_factory=list)
+    """Index of the first operator of each training step."""
 
 
 Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -92,6 +103,7 @@ class Recorder(TorchDispatchMode):
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self.paths = ModulePaths()
         self._optimizing = False
         self._building = True
         self._model_called = False
@@ -103,7 +115,7 @@ class Recorder(TorchDispatchMode):
         if rewrite is not None:
             with self:
                 args = rewrite(args)
-        self.trace.operators.append(Operator(func.__name__, self._phase()))
+        self.trace.operators.append(Operator(func.__name__, self._phase(), self.paths.current))
         result = self._call(func, args, kwargs or {})
         on_host = func in PYTHON_VALUES
         for tensor in result if isinstance(result, tuple | list) else (result,):
@@ -116,7 +128,9 @@ class Recorder(TorchDispatchMode):
         gc.collect(0)  # reference cycles of the last step die here, not whenever Python counts to its threshold
         self._building = False
         self._model_called = False
+        self.paths.restart()
         self.trace.iteration_starts.append(len(self.trace.events))
+        self.trace.first_operators.append(len(self.trace.operators))
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -149,7 +163,7 @@ class Recorder(TorchDispatchMode):
         key = storage._cdata
         if key in self._live or storage.nbytes() == 0:
             return
-        index = None if on_host else self._allocate(storage.nbytes())
+        index = None if on_host else self._allocate(storage.nbytes(), tensor)
 
         def died(_: object) -> None:
             del self._live[key]
@@ -158,10 +172,11 @@ class Recorder(TorchDispatchMode):
 
         self._live[key] = (index, weakref.ref(storage, died))
 
-    def _allocate(self, requested_bytes: int) -> int:
+    def _allocate(self, requested_bytes: int, tensor: Tensor) -> int:
         trace = self.trace
         index, operator = len(trace.allocations), len(trace.operators) - 1
-        trace.allocations.append(Allocation(requested_bytes, operator, self._category(trace.operators[operator].phase)))
+        category = self._category(trace.operators[operator].phase)
+        trace.allocations.append(Allocation(requested_bytes, operator, category, OUTSIDE, tensor.shape, tensor.dtype))
         trace.events.append((index, True, operator))
         return index
 
@@ -171,32 +186,44 @@ class Recorder(TorchDispatchMode):
             return "activations" if self._model_called else "inputs"
         return "inputs" if phase == "build" else "other"
 
-    def _label(self, tensor: Tensor | None, category: Category) -> None:
-        if isinstance(tensor, Tensor):
-            index, _ = self._live.get(tensor.untyped_storage()._cdata, (None, None))
-            if index is not None:
-                self.trace.allocations[index].category = category
+    def _label(self, tensor: Tensor | None, category: Category, module: str = OUTSIDE) -> None:
+        allocation = self._allocation_of(tensor)
+        if allocation is not None:
+            allocation.category = category
+            allocation.module = allocation.module or module  # a shared parameter is its first module's
+
+    def _allocation_of(self, tensor: object) -> Allocation | None:
+        if not isinstance(tensor, Tensor):
+            return None
+        index, _ = self._live.get(tensor.untyped_storage()._cdata, (None, None))
+        return None if index is None else self.trace.allocations[index]
+
+    def _owner(self, parameter: Tensor) -> str:
+        """Path of the module that a parameter belongs to."""
+        allocation = self._allocation_of(parameter)
+        return OUTSIDE if allocation is None else allocation.module
 
     def _before_module(self, module: nn.Module, _: object) -> None:
         self._model_called = True
         if module in self._modules:
             return
         self._modules.update(module.modules())
-        for tensor in (*module.parameters(), *module.buffers()):
-            self._label(tensor, "parameters")
+        for part in module.modules():
+            for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+                self._label(tensor, "parameters", self.paths.path_of(part))
 
     def _before_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         self._optimizing = True
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 self._label(parameter, "parameters")
-                self._label(parameter.grad, "gradients")
+                self._label(parameter.grad, "gradients", self._owner(parameter))
 
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         self._optimizing = False
-        for state in optimizer.state.values():
+        for parameter, state in optimizer.state.items():
             for value in state.values():
-                self._label(value, "optimizer_state")
+                self._label(value, "optimizer_state", self._owner(parameter))
 
 
 def record(build_step: BuildStep, device: torch.device, iterations: int, rewrites: Rewrites) -> Trace:
@@ -207,7 +234,7 @@ def record(build_step: BuildStep, device: torch.device, iterations: int, rewrite
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
     recorder = Recorder(device, rewrites)
-    with recorder.watching(), recorder:
+    with recorder.paths.watching(), recorder.watching(), recorder:  # paths first: labels want them
         step = build_step(device)
         for _ in range(iterations):
             recorder.begin_iteration()
