@@ -6,7 +6,7 @@ reuses one, so that ties between free blocks of one size fall to the older segme
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 MIN_BLOCK_BYTES = 512
 """kMinBlockSize: every request is rounded up to a multiple of it."""
@@ -33,6 +33,16 @@ class OutOfMemoryError(Exception):
             f"allocated {allocated_bytes}, reserved {reserved_bytes}"
         )
         self.requested_bytes = requested_bytes
+
+
+class SegmentListener(Protocol):
+    """Hears what the allocator asks of the driver."""
+
+    def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
+        """After cudaMalloc."""
+
+    def segment_freed(self, address: int, size_bytes: int) -> None:
+        """After cudaFree."""
 
 
 class Block:
@@ -91,11 +101,12 @@ class CachingAllocator:
     The capacity acts like `torch.cuda.set_per_process_memory_fraction`: on the sum of segments.
     """
 
-    def __init__(self, capacity_bytes: int | None = None) -> None:
+    def __init__(self, capacity_bytes: int | None = None, listener: SegmentListener | None = None) -> None:
         if capacity_bytes is not None and capacity_bytes <= 0:
             raise ValueError(f"capacity_bytes must be positive, not {capacity_bytes}")
         self.capacity_bytes = capacity_bytes
         self.stats = AllocatorStats()
+        self._listener = listener
         self._free: dict[PoolName, list[tuple[int, int, Block]]] = {"small": [], "large": []}  # (size, address, block)
         self._requested: dict[int, int] = {}  # address -> bytes asked for
         self._next_address = 0
@@ -154,6 +165,8 @@ class CachingAllocator:
         self._next_address += segment_bytes
         self.stats.reserved_bytes += segment_bytes
         self.stats.peak_reserved_bytes = max(self.stats.peak_reserved_bytes, self.stats.reserved_bytes)
+        if self._listener is not None:
+            self._listener.segment_allocated(block.address, segment_bytes, pool)
         return block
 
     def _driver_has(self, segment_bytes: int) -> bool:
@@ -162,7 +175,11 @@ class CachingAllocator:
     def _release_cached(self) -> None:
         """cudaFree every free block that is a whole segment; split segments stay: that is fragmentation."""
         for pool, blocks in self._free.items():
-            self.stats.reserved_bytes -= sum(size for size, _, block in blocks if block.whole_segment)
+            for size, address, block in blocks:
+                if block.whole_segment:
+                    self.stats.reserved_bytes -= size
+                    if self._listener is not None:
+                        self._listener.segment_freed(address, size)
             self._free[pool] = [entry for entry in blocks if not entry[2].whole_segment]
 
     def _split(self, block: Block, size: int) -> None:

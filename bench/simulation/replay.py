@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.simulation.allocator import Block, CachingAllocator, OutOfMemoryError
+from bench.simulation.allocator import (
+    AllocatorStats,
+    Block,
+    CachingAllocator,
+    OutOfMemoryError,
+    PoolName,
+)
 from bench.simulation.trace import CATEGORIES, Category, Phase, Trace
 
 Verdict = Literal["fits", "fits_with_retries", "oom"]
@@ -25,11 +31,33 @@ class Replay:
     """Phase of the peak of the last step, or of the failure."""
     at_peak: dict[Category, int]
     """Bytes of allocated blocks at that peak, by what they are for."""
+    peak_event: int
+    """Index of the event of the trace that made the peak, or failed."""
 
 
-def replay(trace: Trace, capacity_bytes: int | None = None) -> Replay:
+class Observer:
+    """Hears what happens in a replay; here it ignores all of it. Events are named by their index in the trace."""
+
+    def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
+        """A segment came from the driver; the block that wanted it follows."""
+
+    def segment_freed(self, address: int, size_bytes: int) -> None:
+        """A cached segment went back to the driver."""
+
+    def block_allocated(self, event: int, block: Block, stats: AllocatorStats) -> None:
+        """An allocation succeeded; `stats` is the state after it."""
+
+    def block_freed(self, event: int, address: int, stats: AllocatorStats) -> None:
+        """A block was freed; `stats` is the state after it."""
+
+    def out_of_memory(self, event: int, stats: AllocatorStats) -> None:
+        """An allocation failed, which ends the replay."""
+
+
+def replay(trace: Trace, capacity_bytes: int | None = None, observer: Observer | None = None) -> Replay:
     """Run the allocations of a trace. The peak is that of the last step: the steady one."""
-    allocator = CachingAllocator(capacity_bytes)
+    observer = observer or Observer()
+    allocator = CachingAllocator(capacity_bytes, observer)
     blocks: dict[int, Block] = {}
     block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
     steady_start = trace.iteration_starts[-1]
@@ -39,11 +67,16 @@ def replay(trace: Trace, capacity_bytes: int | None = None) -> Replay:
             try:
                 blocks[index] = allocator.malloc(trace.allocations[index].requested_bytes)
                 block_bytes[index] = blocks[index].size_bytes
+                observer.block_allocated(position, blocks[index], allocator.stats)
             except OutOfMemoryError:
+                observer.out_of_memory(position, allocator.stats)
                 peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
                 break
         else:
-            allocator.free(blocks.pop(index))
+            block = blocks.pop(index)
+            address = block.address
+            allocator.free(block)
+            observer.block_freed(position, address, allocator.stats)
         if position >= steady_start and allocator.stats.allocated_bytes > peak_bytes:
             peak_bytes, peak_event = allocator.stats.allocated_bytes, position
     stats = allocator.stats
@@ -54,6 +87,7 @@ def replay(trace: Trace, capacity_bytes: int | None = None) -> Replay:
         verdict="oom" if ran_out else "fits_with_retries" if stats.alloc_retries else "fits",
         peak_phase=trace.operators[trace.events[peak_event][2]].phase,
         at_peak=_breakdown(trace, peak_event, block_bytes),
+        peak_event=peak_event,
     )
 
 
