@@ -1,5 +1,6 @@
 """Memory of a training step without a GPU: trace it on meta tensors, replay the trace through the allocator."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import torch
 from bench.gpus import Gpu, select_gpus
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import REWRITES, semantics
+from bench.simulation.timeline import Timeline, timeline
 from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
 
 
@@ -37,6 +39,13 @@ class Simulation:
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
     """Per GPU class."""
+    capacity_bytes: int | None = None
+    """What the allocator may reserve, if that was asked."""
+
+    @functools.cached_property
+    def timeline(self) -> Timeline:
+        """Memory over the last step, and what is alive at its peak; under `capacity_bytes`, if one was given."""
+        return timeline(self.trace, self.capacity_bytes)
 
 
 def simulate(
@@ -79,6 +88,7 @@ def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) 
         peak_phase=outcome.peak_phase,
         at_peak=outcome.at_peak,
         fits={gpu.name: _fit(trace, gpu, unlimited) for gpu in gpus},
+        capacity_bytes=capacity_bytes,
     )
 
 
