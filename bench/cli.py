@@ -11,6 +11,7 @@ import typer
 from bench import compare as comparison
 from bench import display, paper_grids, runner
 from bench.case import ENGINES, Case
+from bench.explain import explain
 from bench.gpus import Gpu, read_gpus, select_gpus
 from bench.methods import METHODS
 from bench.options import (
@@ -170,6 +171,9 @@ def fit(
     )
     display.stdout.print(display.headroom_table(rows))
     return OK
+
+
+app.command()(explain)
 
 
 @app.command()
