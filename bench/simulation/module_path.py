@@ -26,6 +26,8 @@ class ModulePaths:
 
     def __init__(self) -> None:
         self._paths: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+        self.running = OUTSIDE
+        """Path of the innermost module that runs, `OUTSIDE` of all modules. A plain field: every operator asks."""
         self._running: list[tuple[int, str]] = []  # id and path, outermost first
         self._first_nodes: list[int] = []
         self._node_paths: list[str] = []  # path of the nodes from the number at the same place in `_first_nodes` on
@@ -49,18 +51,11 @@ class ModulePaths:
         self._running.clear()
         self._mark()
 
-    @property
-    def running(self) -> str:
-        """Path of the innermost module that runs, `OUTSIDE` of all modules."""
-        return self._running[-1][1] if self._running else OUTSIDE
-
-    @property
-    def current(self) -> str:
-        """Path of the module that the current operator belongs to, in forward and in backward."""
-        if self._running:  # recomputation too: a module that runs in backward
-            return self._running[-1][1]
-        # A node is at hand only while the autograd engine runs it. Those that accumulate gradients have a number
-        # beyond all others, because no module made them.
+    def differentiated(self) -> str:
+        """Path of the module that the current operator of a backward pass belongs to."""
+        if self._running:  # recomputation: a module that runs in backward
+            return self.running
+        # Nodes that accumulate gradients have a number beyond all others, because no module made them.
         node = torch._C._current_autograd_node()
         if node is None or not self._first_nodes:
             return OUTSIDE
@@ -92,7 +87,8 @@ class ModulePaths:
 
     def _mark(self) -> None:
         """From the next autograd node on, the running module makes them."""
-        number, path = next_node_number(), self.running
+        path = self.running = self._running[-1][1] if self._running else OUTSIDE
+        number = next_node_number()
         if self._first_nodes and self._first_nodes[-1] == number:
             self._node_paths[-1] = path
         elif not self._node_paths or self._node_paths[-1] != path:

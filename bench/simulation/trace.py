@@ -4,6 +4,7 @@ Works for real and for meta tensors alike, because it looks at nothing but stora
 operator first returns it and freed when it dies.
 """
 
+import functools
 import gc
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,7 @@ class Recorder(TorchDispatchMode):
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self.paths = ModulePaths()
+        self._operator = functools.cache(Operator)  # a step repeats the same few hundred, and making one takes time
         self._optimizing = False
         self._building = True
         self._model_called = False
@@ -115,7 +117,9 @@ class Recorder(TorchDispatchMode):
         if rewrite is not None:
             with self:
                 args = rewrite(args)
-        self.trace.operators.append(Operator(func.__name__, self._phase(), self.paths.current))
+        phase = self._phase()
+        module = self.paths.differentiated() if phase == "backward" else self.paths.running
+        self.trace.operators.append(self._operator(func.__name__, phase, module))
         result = self._call(func, args, kwargs or {})
         on_host = func in PYTHON_VALUES
         for tensor in result if isinstance(result, tuple | list) else (result,):
@@ -222,8 +226,9 @@ class Recorder(TorchDispatchMode):
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         self._optimizing = False
         for parameter, state in optimizer.state.items():
+            owner = self._owner(parameter)
             for value in state.values():
-                self._label(value, "optimizer_state", self._owner(parameter))
+                self._label(value, "optimizer_state", owner)
 
 
 def record(build_step: BuildStep, device: torch.device, iterations: int, rewrites: Rewrites) -> Trace:
