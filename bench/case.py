@@ -47,6 +47,10 @@ class Case:
     """Objects per image; 0 for a task without objects."""
     rois_per_image: int = TASKS_OWN
     """RoIs sampled per image and cascade stage; 0 for a detector without RoIs."""
+    fused_attention: bool = False
+    """Attention as one kernel; explicit, as the paper measured, by default."""
+    checkpointing: bool = False
+    """Recompute each Swin block in backward instead of keeping its activations."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -73,6 +77,11 @@ class Case:
         choose("optimizer", self.optimizer, OPTIMIZERS)
         choose("engine", self.engine, ("auto", *ENGINES))
         choose("profile", self.profile, PROFILES)
+        if self.engine == "cpu" and (self.precision != "fp32" or self.fused_attention):
+            raise ValueError(
+                "the cpu engine trains in fp32 with explicit attention, for half precision and fused attention are "
+                "other kernels on a GPU: take the simulate engine"
+            )
         if self.window not in WINDOW_IMAGE_SIZE:
             raise ValueError(f"unknown window {self.window!r}: choose from {', '.join(map(str, WINDOW_IMAGE_SIZE))}")
 

@@ -17,6 +17,8 @@ from bench.options import (
     ALL,
     Backbones,
     BatchSizes,
+    Checkpointing,
+    FusedAttention,
     GpuFiles,
     Gpus,
     GtBoxes,
@@ -68,6 +70,8 @@ def run(
     engine: Annotated[str, typer.Option(help="auto, simulate, cpu or cuda.")] = "auto",
     gt_boxes: GtBoxes = None,
     rois_per_image: Rois = None,
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
     seed: Seed = 0,
     gpus: Gpus = [],
     gpu_files: GpuFiles = [],
@@ -90,6 +94,8 @@ def run(
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
         "method": method_names(methods),
         "engine": [engine],
+        "fused_attention": [fused_attention],
+        "checkpointing": [checkpointing],
         "seed": [seed],
     }
     cases = list(combinations(choices))
@@ -144,6 +150,10 @@ def fit(
     methods: MethodNames = [ALL],
     batch_size: Annotated[int, typer.Option(help="Images per GPU that the verdict is for.")] = 2,
     image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
+    precision: Annotated[str, typer.Option(help=", ".join(PRECISIONS))] = "fp32",
+    profile: Annotated[str, typer.Option(help=", ".join(PROFILES))] = "torch-2.11",
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
     gpu_files: GpuFiles = [],
 ) -> int:
     """For a GPU: which methods fit, how much room is left, the largest batch and image. All simulated."""
@@ -154,6 +164,10 @@ def fit(
         "batch_size": [batch_size],
         "image_size": [parse_size(image_size)] if image_size else [],
         "engine": ["simulate"],
+        "precision": [precision],
+        "profile": [profile],
+        "fused_attention": [fused_attention],
+        "checkpointing": [checkpointing],
         "method": method_names(methods),
     }
     cases = list(combinations(choices))

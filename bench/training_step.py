@@ -7,9 +7,11 @@ from typing import Literal
 import torch
 from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from bench.case import Case
 from bench.methods import METHODS
+from bench.simulation.autocast import MIXED_PRECISIONS
 from bench.workloads import WORKLOADS, Workload, random_batch
 from models.backbone import Backbone
 from models.swin import build_swin
@@ -31,15 +33,18 @@ class TrainingStep:
     optimizer: torch.optim.Optimizer
     images: Tensor
     targets: Targets
+    scaler: GradScaler
+    """Disabled where the precision needs no loss scale."""
 
     def __call__(self, ended: Callable[[StepPhase], None] = _ignore) -> None:
         """Run one step; `ended` hears of the end of each phase."""
         self.optimizer.zero_grad()
         loss = self.loss()
         ended("forward")
-        loss.backward()
+        self.scaler.scale(loss).backward()
         ended("backward")
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         ended("optimizer")
 
     def loss(self) -> Tensor:
@@ -56,12 +61,15 @@ class PreparedCase:
     backbone: Backbone
     images: Tensor
     targets: Targets
+    scales_loss: bool
 
     def build_step(self, device: torch.device) -> TrainingStep:
         """Move the model, create the optimizer, copy the batch. The model is moved, so call this once."""
         model = self.model._apply(lambda tensor: _place(tensor, device))
         optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
-        return TrainingStep(model, optimizer, _place(self.images, device), _place_targets(self.targets, device))
+        images, targets = _place(self.images, device), _place_targets(self.targets, device)
+        scaler = GradScaler(device.type, enabled=self.scales_loss)
+        return TrainingStep(model, optimizer, images, targets, scaler)
 
     @property
     def params(self) -> dict[str, int]:
@@ -83,13 +91,20 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
     torch.manual_seed(case.seed)
     with host:
         swin = build_swin(
-            case.backbone, window=case.window, out_stages=workload.out_stages, drop_path=workload.drop_path, device=host
+            case.backbone,
+            window=case.window,
+            out_stages=workload.out_stages,
+            drop_path=workload.drop_path,
+            fused_attention=case.fused_attention,
+            checkpointing=case.checkpointing,
+            device=host,
         )
         backbone = METHODS[case.method].apply(swin)
         rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
         model = workload.build(backbone, workload.num_classes, **rois)
     images, targets = random_batch(workload, case.batch_size, case.image_size, case.gt_boxes, host)
-    return PreparedCase(workload, model, backbone, images, targets)
+    mixed = MIXED_PRECISIONS.get(case.precision)
+    return PreparedCase(workload, model, backbone, images, targets, mixed is not None and mixed.scales_loss)
 
 
 def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

@@ -191,6 +191,8 @@ class Recorder(TorchDispatchMode):
             for parameter in group["params"]:
                 self._label(parameter, "parameters")
                 self._label(parameter.grad, "gradients")
+        for bucket in getattr(optimizer, "gradient_buckets", ()):
+            self._label(bucket, "gradients")
 
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         self._optimizing = False
