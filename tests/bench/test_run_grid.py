@@ -1,0 +1,15 @@
+from dataclasses import replace
+
+from bench.paper_grids import grid
+from bench.run_grid import run_grid
+
+
+def test_every_run_has_its_single_shape() -> None:
+    cases = run_grid()
+    runs = [case for case in cases if case.batches > 1]
+    assert {(run.method, run.batches) for run in runs} == {("full", 12), ("lora", 12), ("e3va", 12)}
+    assert {replace(run, batches=1) for run in runs} == {case for case in cases if case.batches == 1}
+
+
+def test_the_single_shapes_are_table_2s() -> None:
+    assert {case for case in run_grid() if case.batches == 1} <= set(grid([2]))
