@@ -6,10 +6,12 @@ from bench.case import Case
 
 METHODS = ("full", "lora", "e3va")
 """Trains the backbone; backpropagates through it; does neither."""
+TASKS = ("voc", "coco")
+"""Those whose batches vary in size, with the backbones of the paper's tables."""
 BATCHES = 12
 
 
 def run_grid() -> list[Case]:
-    """Swin-B on COCO, whose augmentation varies most."""
-    shapes = [Case(task="coco", method=method, engine="simulate") for method in METHODS]
+    """Runs, each after its single shape."""
+    shapes = [Case(task=task, method=method, engine="simulate") for task in TASKS for method in METHODS]
     return [replace(case, batches=batches) for case in shapes for batches in (1, BATCHES)]

@@ -43,7 +43,8 @@ def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, A
     fields = {name: getattr(simulation, name) for name in names}
     if len(prepared.shapes) == 1:
         return fields
-    worst = asdict(prepared.shapes[simulation.peak_step])
+    shape = prepared.shapes[simulation.peak_step]
+    worst = {"image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}  # as JSON has it
     return {**fields, "worst_batch": {"index": simulation.peak_step - WARM_UP_STEPS, **worst}}
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import Case, measure
+from bench import Case, Result, measure
 from bench.engines.simulate import trace_case
 from bench.methods import METHODS
 from bench.simulation.trace import Trace
@@ -71,8 +71,9 @@ def test_a_run_needs_as_much_as_its_worst_batch_alone() -> None:
 def test_a_run_names_its_worst_batch() -> None:
     result = measure(RUN)
     shape = batch_shapes(RUN)[-1]  # the stretch ends with it
-    worst = {"index": 2, "image_size": shape.image_size, "gt_boxes": shape.gt_boxes}
+    worst = {"index": 2, "image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}
     assert result.memory["worst_batch"] == worst
+    assert Result.from_json(result.to_json()) == result
     assert "worst_batch" not in measure(replace(RUN, batches=1)).memory
 
 
