@@ -42,18 +42,19 @@ def test_all_combinations_are_measured(capsys) -> None:
 
 
 def test_a_run_of_batches_beside_the_single_shape(tmp_path: Path, capsys) -> None:
-    small = ["--backbone", "swin_tiny", "--image-size", "64x96"]
-    arguments = ["run", "--task", "voc", "--method", "fixed", *small, "--batches", "1", "--batches", "3"]
-    arguments += ["--out", str(tmp_path / "results.jsonl"), "--json"]
+    small = ["--backbone", "swin_tiny", "--image-size", "64x96", "--batch-size", "1"]
+    case = ["run", "--task", "voc", "--method", "fixed", *small, "--json", "--batches", "3"]
+    arguments = [*case, "--batches", "1", "--out", str(tmp_path / "results.jsonl")]
     assert main(arguments) == 0
     lines = _lines(capsys)
-    assert [line["case"]["batches"] for line in lines] == [1, 3]
-    assert [line["memory"].get("worst_batch", {}).get("index") for line in lines] == [None, 2]
+    assert [line["case"]["batches"] for line in lines] == [3, 1]
+    assert [line["memory"].keys() >= {"worst_batch"} for line in lines] == [True, False]
+    assert lines[0]["memory"]["worst_batch"]["index"] in range(3)
     assert main(arguments) == 0
     assert _lines(capsys) == lines  # both were stored
-    assert main([*arguments[:-3], "--engine", "cpu", "--steps", "1", "--json"]) == 0
-    for simulated, executed in zip(lines, _lines(capsys), strict=True):
-        assert simulated["memory"] == executed["memory"]
+    assert main([*case, "--engine", "cpu", "--steps", "1"]) == 0
+    (executed,) = _lines(capsys)
+    assert executed["memory"] == lines[0]["memory"]
 
 
 def test_without_json_a_table(capsys) -> None:
