@@ -16,6 +16,7 @@ from bench.methods import METHODS
 from bench.options import (
     ALL,
     Backbones,
+    BatchCounts,
     BatchSizes,
     Checkpointing,
     FusedAttention,
@@ -39,6 +40,7 @@ from bench.options import (
     require_tasks,
 )
 from bench.results import Result, StoredResults, read_results
+from bench.run_grid import run_grid
 from bench.search import search
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.workloads import WORKLOADS
@@ -65,6 +67,7 @@ def run(
     methods: MethodNames = [ALL],
     batch_sizes: BatchSizes = [2],
     image_sizes: ImageSizes = [],
+    batches: BatchCounts = [1],
     precisions: Precisions = ["fp32"],
     profiles: Profiles = ["torch-2.11"],
     engine: Annotated[str, typer.Option(help="auto, simulate, cpu or cuda.")] = "auto",
@@ -90,6 +93,7 @@ def run(
         "profile": profiles,
         "batch_size": batch_sizes,
         "image_size": [parse_size(size) for size in image_sizes],
+        "batches": batches,
         "gt_boxes": [] if gt_boxes is None else [gt_boxes],
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
         "method": method_names(methods),
@@ -121,9 +125,11 @@ def tables(
     steps: Steps = runner.DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4, write the report, and print the tables."""
+    """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
+    runs = [] if numbers else run_grid()
     numbers = numbers or list(paper_grids.TABLES)
-    cases, classes, store = paper_grids.grid(numbers), select_gpus(), out / RESULTS_NAME
+    cases = list(dict.fromkeys([*runs, *paper_grids.grid(numbers)]))
+    classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
     _report(results, out, numbers)
@@ -154,6 +160,7 @@ def fit(
     profile: Annotated[str, typer.Option(help=", ".join(PROFILES))] = "torch-2.11",
     fused_attention: FusedAttention = False,
     checkpointing: Checkpointing = False,
+    batches: Annotated[int, typer.Option(help="More than 1: for the worst of a run of that many batches.")] = 1,
     gpu_files: GpuFiles = [],
 ) -> int:
     """For a GPU: which methods fit, how much room is left, the largest batch and image. All simulated."""
@@ -163,6 +170,7 @@ def fit(
         "backbone": [backbone] if backbone else [],
         "batch_size": [batch_size],
         "image_size": [parse_size(image_size)] if image_size else [],
+        "batches": [batches],
         "engine": ["simulate"],
         "precision": [precision],
         "profile": [profile],
@@ -181,6 +189,7 @@ def fit(
     display.stdout.print(
         f"{card.label}, {card.usable_bytes / display.GIB:.2f} GiB usable; {task}, {first.backbone}, "
         f"{batch_size} x {height} x {width}, {first.precision}; simulated"
+        + (f" over runs of {batches} batches" if batches > 1 else "")
     )
     display.stdout.print(display.headroom_table(rows))
     return OK

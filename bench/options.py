@@ -20,6 +20,10 @@ Backbones = Annotated[list[str], typer.Option("--backbone", help="Default: the p
 Windows = Annotated[list[int], typer.Option("--window", help="Attention window, 7 or 12. Repeatable.")]
 MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all. Repeatable.")]
 BatchSizes = Annotated[list[int], typer.Option("--batch-size", help="Images per GPU. Repeatable.")]
+BatchCounts = Annotated[
+    list[int],
+    typer.Option("--batches", help="More than 1: a run of that many batches from the task's augmentation. Repeatable."),
+]
 ImageSizes = Annotated[list[str], typer.Option("--image-size", help="HxW; default: the task's. Repeatable.")]
 Precisions = Annotated[list[str], typer.Option("--precision", help="Repeatable.")]
 Profiles = Annotated[list[str], typer.Option("--profile", help="Rules by which PyTorch allocates. Repeatable.")]

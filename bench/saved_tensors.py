@@ -51,7 +51,7 @@ def saved_for_backward_bytes(case: Case) -> int:
 
     hooks = torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor)
     with semantics(case.profile, case.precision, META), weights, hooks:
-        outputs = prepared.backbone(prepared.images)
+        outputs = prepared.backbone(prepared.batches[0][0])
     total = sum(storage.nbytes() for storage in storages.values())
     del outputs  # what it saved had to live until here
     return total

@@ -10,6 +10,9 @@ from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import REWRITES, semantics
 from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
 
+WARM_UP_STEPS = 2
+"""Steps until optimizer state and the cache are there."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -24,7 +27,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What one training step needs. All figures are simulated."""
+    """What training steps need. All figures are simulated."""
 
     trace: Trace
     """Every allocation and free, for whoever wants to look deeper."""
@@ -34,6 +37,8 @@ class Simulation:
     verdict: Verdict
     """Under `capacity_bytes`, if one was given; else "fits"."""
     peak_phase: Phase
+    peak_step: int
+    """Number of the step with the allocated peak, from 0."""
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
     """Per GPU class."""
@@ -43,27 +48,41 @@ def simulate(
     build_step: BuildStep,
     profile: str = "torch-2.11",
     precision: str = "fp32",
-    iterations: int = 3,
+    iterations: int = WARM_UP_STEPS + 1,
     gpus: Sequence[str] | None = None,
     capacity_bytes: int | None = None,
+    steady_steps: int = 1,
 ) -> Simulation:
     """Simulate the memory of anybody's training step on a GPU.
 
     `build_step(device)` builds model, optimizer and data on that device (it is the meta device) and returns a callable
     that is one training step: `zero_grad`, forward, `loss.backward()`, `optimizer.step()`, in the user's own order.
+    The last `steady_steps` of the iterations count: take more than one if the step takes another batch each time.
     `gpus` names the classes to judge, all of `gpus.toml` by default. Raises `ValueError` for unknown names.
     """
     classes = select_gpus(gpus or ())
-    trace = trace_steps(build_step, torch.device("meta"), profile, precision, iterations)
+    trace = trace_steps(build_step, torch.device("meta"), profile, precision, iterations, steady_steps)
     return judge(trace, classes, capacity_bytes)
 
 
 def trace_steps(
-    build_step: BuildStep, device: torch.device, profile: str, precision: str, iterations: int = 3
+    build_step: BuildStep,
+    device: torch.device,
+    profile: str,
+    precision: str,
+    iterations: int = WARM_UP_STEPS + 1,
+    steady_steps: int = 1,
 ) -> Trace:
-    """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them."""
+    """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them.
+
+    The last `steady_steps` of them count. Raises `ValueError` unless there are as many.
+    """
+    if not 1 <= steady_steps <= max(1, iterations):
+        raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
     with semantics(profile, precision, device):
-        return record(build_step, device, iterations, REWRITES)
+        trace = record(build_step, device, iterations, REWRITES)
+    trace.steady_steps = steady_steps
+    return trace
 
 
 def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) -> Simulation:
@@ -77,6 +96,7 @@ def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) 
         alloc_retries=outcome.alloc_retries,
         verdict=outcome.verdict,
         peak_phase=outcome.peak_phase,
+        peak_step=outcome.peak_step,
         at_peak=outcome.at_peak,
         fits={gpu.name: _fit(trace, gpu, unlimited) for gpu in gpus},
     )

@@ -64,6 +64,8 @@ class Trace:
     """In order: index of the allocation, whether it is born (or dies), index of the latest operator."""
     iteration_starts: list[int] = field(default_factory=list)
     """Index of the first event of each training step."""
+    steady_steps: int = 1
+    """How many of the last steps count; those before only warm up."""
 
 
 Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
