@@ -10,10 +10,11 @@ from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
-from bench.augmentation import BatchShape
+from bench.augmentation import BatchShape, worst_stretch
 from bench.case import Case
 from bench.methods import METHODS
 from bench.simulation.autocast import MIXED_PRECISIONS
+from bench.simulation.simulation import WARM_UP_STEPS
 from bench.workloads import WORKLOADS, Workload, random_batch
 from models.backbone import Backbone
 from models.swin import build_swin
