@@ -31,6 +31,7 @@ from bench.options import (
     Rois,
     Seed,
     Steps,
+    Stretch,
     Tasks,
     Windows,
     combinations,
@@ -68,6 +69,7 @@ def run(
     batch_sizes: BatchSizes = [2],
     image_sizes: ImageSizes = [],
     batches: BatchCounts = [1],
+    stretch: Stretch = "worst",
     precisions: Precisions = ["fp32"],
     profiles: Profiles = ["torch-2.11"],
     engine: Annotated[str, typer.Option(help="auto, simulate, cpu or cuda.")] = "auto",
@@ -94,6 +96,7 @@ def run(
         "batch_size": batch_sizes,
         "image_size": [parse_size(size) for size in image_sizes],
         "batches": batches,
+        "stretch": [stretch],
         "gt_boxes": [] if gt_boxes is None else [gt_boxes],
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
         "method": method_names(methods),
@@ -126,9 +129,9 @@ def tables(
     rerun: Rerun = False,
 ) -> int:
     """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
-    runs = [] if numbers else run_grid()
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
     numbers = numbers or list(paper_grids.TABLES)
-    cases = list(dict.fromkeys([*runs, *paper_grids.grid(numbers)]))
+    cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
     classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
