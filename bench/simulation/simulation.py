@@ -9,6 +9,7 @@ from bench.gpus import Gpu, select_gpus
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import REWRITES, semantics
 from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+from bench.simulation.workspaces import Workspaces
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What one training step needs. All figures are simulated."""
+    """What one training step needs. All figures are simulated, without the workspaces of convolutions."""
 
     trace: Trace
     """Every allocation and free, for whoever wants to look deeper."""
@@ -37,6 +38,15 @@ class Simulation:
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
     """Per GPU class."""
+
+    @property
+    def reserved_interval_bytes(self) -> tuple[int, int]:
+        """Least and most of what is reserved: without, and with, the workspaces that convolutions can do without.
+
+        Which holds depends on the kernels that cuDNN picks on a card. No capacity bounds either.
+        """
+        both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
+        return min(both), max(both)
 
 
 def simulate(
@@ -63,7 +73,7 @@ def trace_steps(
 ) -> Trace:
     """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them."""
     with semantics(profile, precision, device):
-        return record(build_step, device, iterations, REWRITES)
+        return record(build_step, device, iterations, REWRITES, Workspaces(profile))
 
 
 def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) -> Simulation:
