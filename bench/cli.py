@@ -39,6 +39,7 @@ from bench.options import (
 from bench.results import Result, StoredResults, read_results
 from bench.search import search
 from bench.simulation.semantics import PRECISIONS, PROFILES
+from bench.validation.command import validate
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
 from reports.document import FILE_NAME, build_tables, write_report
@@ -186,6 +187,9 @@ def compare(
     display.stdout.print(display.changes_table(changes))
     worse = any(change.worse for change in changes)
     return FAILED if worse or files[0].problems or files[1].problems else OK
+
+
+app.command()(validate)
 
 
 @app.command("list")

@@ -65,8 +65,6 @@ def read_runs(path: Path) -> list[MeasuredRun]:
             return _runs(path, csv.reader(file, strict=True))
     except OSError as error:
         raise ValueError(f"cannot read measured runs from {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}:1: not a text table: {error}") from error
 
 
 def _runs(path: Path, reader: Iterable[list[str]]) -> list[MeasuredRun]:
@@ -82,6 +80,8 @@ def _runs(path: Path, reader: Iterable[list[str]]) -> list[MeasuredRun]:
                 header = _header(fields)
             elif fields:
                 runs.append(_run(_row(header, fields)))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}:{line}: not a text table: {error}") from error
         except (csv.Error, ValueError) as error:
             raise ValueError(f"{path}:{line}: {error}") from error
     if not runs:

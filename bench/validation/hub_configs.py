@@ -31,9 +31,11 @@ def _pythia(**values: Any) -> HubConfig:
 
 
 CONFIGS: dict[str, HubConfig] = {
+    "gpt2": _gpt2(),
     "openai-community/gpt2": _gpt2(),
     "openai-community/gpt2-medium": _gpt2(n_embd=1024, n_layer=24, n_head=16),
     "openai-community/gpt2-large": _gpt2(n_embd=1280, n_layer=36, n_head=20),
+    "distilgpt2": _gpt2(n_layer=6),
     "distilbert/distilgpt2": _gpt2(n_layer=6),
     "cerebras/cerebras-gpt-111m": _gpt2(n_embd=768, n_layer=10, n_inner=3072, n_positions=2048),
     "facebook/opt-125m": _opt(),
@@ -53,5 +55,11 @@ CONFIGS: dict[str, HubConfig] = {
     ),
     "eleutherai/pythia-160m": _pythia(
         hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072
+    ),
+    "eleutherai/pythia-410m": _pythia(
+        hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096
+    ),
+    "eleutherai/pythia-1b": _pythia(
+        hidden_size=2048, num_hidden_layers=16, num_attention_heads=8, intermediate_size=8192
     ),
 }  # fmt: skip
