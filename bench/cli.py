@@ -44,6 +44,7 @@ from bench.results import Result, StoredResults, read_results
 from bench.run_grid import run_grid
 from bench.search import search
 from bench.simulation.semantics import PRECISIONS, PROFILES
+from bench.validation.command import validate
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
 from reports.document import FILE_NAME, build_tables, write_report
@@ -212,6 +213,9 @@ def compare(
     display.stdout.print(display.changes_table(changes))
     worse = any(change.worse for change in changes)
     return FAILED if worse or files[0].problems or files[1].problems else OK
+
+
+app.command()(validate)
 
 
 @app.command("list")

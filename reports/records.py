@@ -60,6 +60,11 @@ def published(table: str) -> pd.DataFrame:
     return frame
 
 
+def upernet_peaks() -> list[dict[str, Any]]:
+    """Peak memory of UPerNet with Swin, as mmsegmentation publishes it."""
+    return pd.read_csv(PUBLISHED / "mmsegmentation_upernet_swin.csv").astype(object).to_dict("records")
+
+
 def method_key(method: str) -> str:
     """What a name on the command line (`norm_tuning`) and in the paper (`Norm-Tuning`) have in common."""
     return "".join(character for character in method.lower() if character.isalnum() or character == "+")

@@ -7,8 +7,9 @@ import torch
 
 from bench.gpus import Gpu, select_gpus
 from bench.simulation.replay import Replay, Verdict, replay
-from bench.simulation.semantics import REWRITES, semantics
+from bench.simulation.semantics import PROFILES, REWRITES, semantics
 from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+from bench.simulation.workspaces import Workspaces
 
 WARM_UP_STEPS = 2
 """Steps until optimizer state and the cache are there."""
@@ -27,7 +28,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What training steps need. All figures are simulated."""
+    """What training steps need. All figures are simulated, without the workspaces of convolutions."""
 
     trace: Trace
     """Every allocation and free, for whoever wants to look deeper."""
@@ -42,6 +43,15 @@ class Simulation:
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
     """Per GPU class."""
+
+    @property
+    def reserved_interval_bytes(self) -> tuple[int, int]:
+        """Least and most of what is reserved: without, and with, the workspaces that convolutions can do without.
+
+        Which holds depends on the kernels that cuDNN picks on a card. No capacity bounds either.
+        """
+        both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
+        return min(both), max(both)
 
 
 def simulate(
@@ -80,7 +90,7 @@ def trace_steps(
     if not 1 <= steady_steps <= max(1, iterations):
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
     with semantics(profile, precision, device):
-        trace = record(build_step, device, iterations, REWRITES)
+        trace = record(build_step, device, iterations, REWRITES, Workspaces(PROFILES[profile].shares_cublas))
     trace.steady_steps = steady_steps
     return trace
 

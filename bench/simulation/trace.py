@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.simulation.meta_cache import MetaCache
+from bench.simulation.workspaces import Requests, Workspace, no_workspaces
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
@@ -44,6 +45,8 @@ class Allocation:
     """Index of the operator that returned it first."""
     category: Category
     """What it is for. Parameters count with buffers; what backward and optimizer hold briefly is "other"."""
+    soft: bool = False
+    """Whether its owner goes on without it when memory runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,15 @@ for a moment; the CPU hides them from the dispatcher. They are not counted, so t
 class Recorder(TorchDispatchMode):
     """Records storages of one device while it is the innermost dispatch mode.
 
-    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too.
+    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too. `workspaces` tells
+    what an operator asks for besides its results.
     """
 
-    def __init__(self, device: torch.device, rewrites: Rewrites) -> None:
+    def __init__(self, device: torch.device, rewrites: Rewrites, workspaces: Requests = no_workspaces) -> None:
         super().__init__()
         self.trace = Trace()
         self._rewrites = rewrites
+        self._workspaces = workspaces
         self._call: Call = MetaCache() if device.type == "meta" else _call
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
@@ -105,12 +110,18 @@ class Recorder(TorchDispatchMode):
         if rewrite is not None:
             with self:
                 args = rewrite(args)
-        self.trace.operators.append(Operator(func.__name__, self._phase()))
+        phase = self._phase()
+        self.trace.operators.append(Operator(func.__name__, phase))
         result = self._call(func, args, kwargs or {})
         on_host = func in PYTHON_VALUES
+        on_device = False
         for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
+                on_device = True
                 self._see(tensor, on_host)
+        if on_device:
+            for workspace in self._workspaces(func, args, phase == "backward"):
+                self._request(workspace)
         return result
 
     def begin_iteration(self) -> None:
@@ -167,6 +178,14 @@ class Recorder(TorchDispatchMode):
         trace.events.append((index, True, operator))
         return index
 
+    def _request(self, workspace: Workspace) -> None:
+        trace = self.trace
+        index, operator = len(trace.allocations), len(trace.operators) - 1
+        trace.allocations.append(Allocation(workspace.size_bytes, operator, "workspace", workspace.soft))
+        trace.events.append((index, True, operator))
+        if not workspace.kept:
+            trace.events.append((index, False, operator))
+
     def _category(self, phase: Phase) -> Category:
         """First guess, from when a storage was born; modules and optimizers correct it when they show what is their."""
         if phase == "forward":
@@ -203,14 +222,20 @@ class Recorder(TorchDispatchMode):
                 self._label(value, "optimizer_state")
 
 
-def record(build_step: BuildStep, device: torch.device, iterations: int, rewrites: Rewrites) -> Trace:
+def record(
+    build_step: BuildStep,
+    device: torch.device,
+    iterations: int,
+    rewrites: Rewrites,
+    workspaces: Requests = no_workspaces,
+) -> Trace:
     """Record `build_step(device)` and then some calls of the step that it returns.
 
     The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
-    recorder = Recorder(device, rewrites)
+    recorder = Recorder(device, rewrites, workspaces)
     with recorder.watching(), recorder:
         step = build_step(device)
         for _ in range(iterations):
