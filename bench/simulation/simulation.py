@@ -1,14 +1,21 @@
 """Memory of a training step without a GPU: trace it on meta tensors, replay the trace through the allocator."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from bench.gpus import Gpu, select_gpus
+from bench.simulation.answers import Answers
+from bench.simulation.errors import SimulationError, guarded
+from bench.simulation.growth import growth_warning, leftovers
+from bench.simulation.masks import MASK_REWRITES
+from bench.simulation.oracles import Oracles
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import REWRITES, semantics
 from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+
+META = torch.device("meta")
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class Simulation:
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
     """Per GPU class."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the step, such as memory that it never frees."""
 
 
 def simulate(
@@ -44,26 +53,53 @@ def simulate(
     profile: str = "torch-2.11",
     precision: str = "fp32",
     iterations: int = 3,
-    gpus: Sequence[str] | None = None,
+    gpus: Sequence[str | Gpu] | None = None,
     capacity_bytes: int | None = None,
+    oracles: Oracles | None = None,
 ) -> Simulation:
     """Simulate the memory of anybody's training step on a GPU.
 
     `build_step(device)` builds model, optimizer and data on that device (it is the meta device) and returns a callable
     that is one training step: `zero_grad`, forward, `loss.backward()`, `optimizer.step()`, in the user's own order.
-    `gpus` names the classes to judge, all of `gpus.toml` by default. Raises `ValueError` for unknown names.
+    `gpus` are the classes to judge, by name or of one's own; all of `gpus.toml` by default. `oracles` state what
+    depends on values. Raises `ValueError` for unknown names, and its `SimulationError` for a step that cannot be
+    simulated, with the user's line and what to do about it.
     """
-    classes = select_gpus(gpus or ())
-    trace = trace_steps(build_step, torch.device("meta"), profile, precision, iterations)
-    return judge(trace, classes, capacity_bytes)
+    classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
+    build_step, answers = guarded(build_step), Answers(oracles)
+    trace = trace_steps(build_step, META, profile, precision, iterations, answers)
+    if not trace.allocations:
+        raise SimulationError("the step has nothing on the device: build the model and data on, or move them to, "
+                              "the device that build_step is given")  # fmt: skip
+    warnings = _oddities(trace, answers)
+    if leftovers(trace):
+        noting = Answers(oracles, note_places=True)  # lines take time, and only such a step needs them
+        again = trace_steps(build_step, META, profile, precision, iterations, noting)
+        warnings += [growth_warning(again, noting.places) or growth_warning(trace) or ""]
+    return replace(judge(trace, classes, capacity_bytes), warnings=tuple(warnings))
 
 
 def trace_steps(
-    build_step: BuildStep, device: torch.device, profile: str, precision: str, iterations: int = 3
+    build_step: BuildStep,
+    device: torch.device,
+    profile: str,
+    precision: str,
+    iterations: int = 3,
+    answers: Answers | None = None,
 ) -> Trace:
     """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them."""
     with semantics(profile, precision, device):
-        return record(build_step, device, iterations, REWRITES)
+        return record(build_step, device, iterations, REWRITES | MASK_REWRITES, answers)
+
+
+def _oddities(trace: Trace, answers: Answers) -> list[str]:
+    odd = [
+        f"oracle {name!r} was never asked: no operator or function of that name needed it"
+        for name in answers.stated.unused
+    ]
+    if not any(allocation.category == "parameters" for allocation in trace.allocations):
+        odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
+    return odd
 
 
 def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) -> Simulation:

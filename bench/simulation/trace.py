@@ -20,7 +20,8 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.simulation.meta_cache import MetaCache
+from bench.simulation.answers import Answers
+from bench.simulation.masks import SAME_AS
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
@@ -81,14 +82,15 @@ for a moment; the CPU hides them from the dispatcher. They are not counted, so t
 class Recorder(TorchDispatchMode):
     """Records storages of one device while it is the innermost dispatch mode.
 
-    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too.
+    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too. `answers` stand in
+    for values that meta tensors do not have.
     """
 
-    def __init__(self, device: torch.device, rewrites: Rewrites) -> None:
+    def __init__(self, device: torch.device, rewrites: Rewrites, answers: Answers | None = None) -> None:
         super().__init__()
         self.trace = Trace()
         self._rewrites = rewrites
-        self._call: Call = MetaCache() if device.type == "meta" else _call
+        self._call: Call = (answers or Answers()) if device.type == "meta" else _call
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -103,6 +105,7 @@ class Recorder(TorchDispatchMode):
         if rewrite is not None:
             with self:
                 args = rewrite(args)
+            func = SAME_AS.get(func, func)
         self.trace.operators.append(Operator(func.__name__, self._phase()))
         result = self._call(func, args, kwargs or {})
         on_host = func in PYTHON_VALUES
@@ -199,14 +202,20 @@ class Recorder(TorchDispatchMode):
                 self._label(value, "optimizer_state")
 
 
-def record(build_step: BuildStep, device: torch.device, iterations: int, rewrites: Rewrites) -> Trace:
+def record(
+    build_step: BuildStep,
+    device: torch.device,
+    iterations: int,
+    rewrites: Rewrites,
+    answers: Answers | None = None,
+) -> Trace:
     """Record `build_step(device)` and then some calls of the step that it returns.
 
     The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
-    recorder = Recorder(device, rewrites)
+    recorder = Recorder(device, rewrites, answers)
     with recorder.watching(), recorder:
         step = build_step(device)
         for _ in range(iterations):
