@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import compare as comparison
-from bench import display, paper_grids, runner
+from bench import display, fit_command, paper_grids, runner
 from bench.case import ENGINES, Case
 from bench.gpus import Gpu, read_gpus, select_gpus
 from bench.methods import METHODS
@@ -17,12 +17,17 @@ from bench.options import (
     ALL,
     Backbones,
     BatchSizes,
+    FitJson,
     GpuFiles,
     Gpus,
     GtBoxes,
     ImageSizes,
     MethodNames,
+    OracleTexts,
+    OwnStep,
+    Precision,
     Precisions,
+    Profile,
     Profiles,
     Rerun,
     Rois,
@@ -32,12 +37,13 @@ from bench.options import (
     Windows,
     combinations,
     method_names,
+    parse_oracles,
     parse_percent,
     parse_size,
     require_tasks,
 )
+from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
-from bench.search import search
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
@@ -138,37 +144,40 @@ def report(
 
 @app.command()
 def fit(
-    gpu: Annotated[str, typer.Option("--gpu", help="The GPU class to fit.")],
+    gpus: Gpus = [],
+    module: OwnStep = None,
     task: Annotated[str, typer.Option("--task", help="voc, ade20k or coco.")] = "coco",
     backbone: Annotated[str | None, typer.Option(help="Default: the paper's for the task.")] = None,
     methods: MethodNames = [ALL],
-    batch_size: Annotated[int, typer.Option(help="Images per GPU that the verdict is for.")] = 2,
+    batch_size: Annotated[
+        int | None, typer.Option(help="The verdict is for it. Default: 2, or your step's own.")
+    ] = None,
     image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
+    precision: Precision = "fp32",
+    profile: Profile = "torch-2.11",
+    oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
+    as_json: FitJson = False,
 ) -> int:
-    """For a GPU: which methods fit, how much room is left, the largest batch and image. All simulated."""
-    (card,) = select_gpus([gpu], gpu_files)
+    """For a GPU: which methods fit, or a step of your own; how much room is left, the largest batch. All simulated."""
+    if module is not None:
+        cards = select_gpus(gpus, gpu_files)
+        fit_command.own_step(module, cards, batch_size, profile, precision, parse_oracles(oracles), as_json)
+        return OK
+    if len(gpus) != 1:
+        raise ValueError("name one card with --gpu, or a step of your own with --module FILE.py:NAME")
+    (card,) = select_gpus(gpus, gpu_files)
     choices: dict[str, Sequence[Any]] = {
         "task": [task],
         "backbone": [backbone] if backbone else [],
-        "batch_size": [batch_size],
+        "batch_size": [DEFAULT_BATCH if batch_size is None else batch_size],
         "image_size": [parse_size(image_size)] if image_size else [],
+        "precision": [precision],
+        "profile": [profile],
         "engine": ["simulate"],
         "method": method_names(methods),
     }
-    cases = list(combinations(choices))
-    first = cases[0]
-    height, width = first.image_size
-    with display.stderr.status("") as waiting:
-        rows = []
-        for case in cases:
-            waiting.update(case.title)
-            rows.append(search(case, card))
-    display.stdout.print(
-        f"{card.label}, {card.usable_bytes / display.GIB:.2f} GiB usable; {task}, {first.backbone}, "
-        f"{batch_size} x {height} x {width}, {first.precision}; simulated"
-    )
-    display.stdout.print(display.headroom_table(rows))
+    fit_command.methods(list(combinations(choices)), card, as_json)
     return OK
 
 

@@ -27,8 +27,8 @@ class Oracles:
     item: float | None = None
     """What every number on the device is when the host reads it: `.item()`, `if tensor:`, `.tolist()`, `.cpu()`."""
     by_name: Mapping[str, float] = field(default_factory=dict)
-    """Answers that go before `rows` and `item`, by what asks: an operator (`nms`, `unique`, `item`; a boolean index asks
-    `nonzero`), or else a Python function on the way to it (`remove_small_boxes`, `RoIHeads.forward`), the innermost."""
+    """Answers that go before `rows` and `item`, by what asks: an operator (`nms`, `unique`, `item`; a boolean index
+    asks `nonzero`), or else a function on the way to it (`remove_small_boxes`, `RoIHeads.forward`), the innermost."""
 
     def __post_init__(self) -> None:
         for name, value in {ROWS: self.rows, ITEM: self.item, **self.by_name}.items():

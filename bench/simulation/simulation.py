@@ -10,6 +10,7 @@ from bench.simulation.answers import Answers
 from bench.simulation.errors import SimulationError, guarded
 from bench.simulation.growth import growth_warning, leftovers
 from bench.simulation.masks import MASK_REWRITES
+from bench.simulation.moves import keeping_parameters
 from bench.simulation.oracles import Oracles
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import REWRITES, semantics
@@ -88,7 +89,7 @@ def trace_steps(
     answers: Answers | None = None,
 ) -> Trace:
     """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them."""
-    with semantics(profile, precision, device):
+    with semantics(profile, precision, device), keeping_parameters(device):
         return record(build_step, device, iterations, REWRITES | MASK_REWRITES, answers)
 
 
