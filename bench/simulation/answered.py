@@ -43,12 +43,11 @@ def _unique_dim(
     stated: Stated, func: Any, tensor: Tensor, dim: int, sorted: bool = True, inverse: bool = False,
     counts: bool = False,
 ) -> Unique:  # fmt: skip
-    """Of slices: they are selected by index."""
+    """Of slices: they are selected by index, with their dimension moved to the front."""
     size = tensor.shape[dim]
     count = stated.rows(func, size)
-    shape = list(tensor.shape)
-    shape[dim] = count
-    return tensor.new_empty(shape), _indices(tensor, size if inverse else 0), _counts(tensor, size, count, counts)
+    values = tensor.new_empty((count, *tensor.moveaxis(dim, 0).shape[1:])).moveaxis(0, dim)
+    return values, _indices(tensor, size if inverse else 0), _counts(tensor, size, count, counts)
 
 
 def _unique_consecutive(

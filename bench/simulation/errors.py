@@ -59,7 +59,7 @@ def _said(what: str, error: Exception) -> str:
     if isinstance(error, SimulationError):
         return str(error)
     message = next(iter(str(error).strip().splitlines()), "")
-    if isinstance(error, Warning):
+    if isinstance(error, Warning) and NEEDS_GPU.search(message):
         return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
     if NEEDS_GPU.search(str(error)):
         return f"this needs a GPU, and a simulation has none: use the device that build_step is given ({message})"

@@ -94,10 +94,7 @@ def trace_steps(
 
 
 def _oddities(trace: Trace, answers: Answers) -> list[str]:
-    odd = [
-        f"oracle {name!r} was never asked: no operator or function of that name needed it"
-        for name in answers.stated.unused
-    ]
+    odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in answers.stated.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
     return odd
