@@ -16,8 +16,11 @@ from bench.methods import METHODS
 from bench.options import (
     ALL,
     Backbones,
+    BatchCounts,
     BatchSizes,
+    Checkpointing,
     FitJson,
+    FusedAttention,
     GpuFiles,
     Gpus,
     GtBoxes,
@@ -44,6 +47,7 @@ from bench.options import (
 )
 from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
+from bench.run_grid import run_grid
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
@@ -69,11 +73,14 @@ def run(
     methods: MethodNames = [ALL],
     batch_sizes: BatchSizes = [2],
     image_sizes: ImageSizes = [],
+    batches: BatchCounts = [1],
     precisions: Precisions = ["fp32"],
     profiles: Profiles = ["torch-2.11"],
     engine: Annotated[str, typer.Option(help="auto, simulate, cpu or cuda.")] = "auto",
     gt_boxes: GtBoxes = None,
     rois_per_image: Rois = None,
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
     seed: Seed = 0,
     gpus: Gpus = [],
     gpu_files: GpuFiles = [],
@@ -92,10 +99,13 @@ def run(
         "profile": profiles,
         "batch_size": batch_sizes,
         "image_size": [parse_size(size) for size in image_sizes],
+        "batches": batches,
         "gt_boxes": [] if gt_boxes is None else [gt_boxes],
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
         "method": method_names(methods),
         "engine": [engine],
+        "fused_attention": [fused_attention],
+        "checkpointing": [checkpointing],
         "seed": [seed],
     }
     cases = list(combinations(choices))
@@ -121,9 +131,11 @@ def tables(
     steps: Steps = runner.DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4, write the report, and print the tables."""
+    """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
+    runs = [] if numbers else run_grid()
     numbers = numbers or list(paper_grids.TABLES)
-    cases, classes, store = paper_grids.grid(numbers), select_gpus(), out / RESULTS_NAME
+    cases = list(dict.fromkeys([*runs, *paper_grids.grid(numbers)]))
+    classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
     _report(results, out, numbers)
@@ -155,6 +167,9 @@ def fit(
     image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
     precision: Precision = "fp32",
     profile: Profile = "torch-2.11",
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
+    batches: Annotated[int, typer.Option(help="More than 1: for the worst of a run of that many batches.")] = 1,
     oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
     as_json: FitJson = False,
@@ -172,9 +187,12 @@ def fit(
         "backbone": [backbone] if backbone else [],
         "batch_size": [DEFAULT_BATCH if batch_size is None else batch_size],
         "image_size": [parse_size(image_size)] if image_size else [],
+        "batches": [batches],
+        "engine": ["simulate"],
         "precision": [precision],
         "profile": [profile],
-        "engine": ["simulate"],
+        "fused_attention": [fused_attention],
+        "checkpointing": [checkpointing],
         "method": method_names(methods),
     }
     fit_command.methods(list(combinations(choices)), card, as_json)

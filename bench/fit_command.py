@@ -30,6 +30,7 @@ def methods(cases: Sequence[Case], card: Gpu, as_json: bool) -> None:
     display.stdout.print(
         f"{card.label}, {card.usable_bytes / display.GIB:.2f} GiB usable; {first.task}, {first.backbone}, "
         f"{first.batch_size} x {height} x {width}, {first.precision}; simulated"
+        + (f" over runs of {first.batches} batches" if first.batches > 1 else "")
     )
     display.stdout.print(display.headroom_table(rows))
 

@@ -21,11 +21,17 @@ Backbones = Annotated[list[str], typer.Option("--backbone", help="Default: the p
 Windows = Annotated[list[int], typer.Option("--window", help="Attention window, 7 or 12. Repeatable.")]
 MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all. Repeatable.")]
 BatchSizes = Annotated[list[int], typer.Option("--batch-size", help="Images per GPU. Repeatable.")]
+BatchCounts = Annotated[
+    list[int],
+    typer.Option("--batches", help="More than 1: a run of that many batches from the task's augmentation. Repeatable."),
+]
 ImageSizes = Annotated[list[str], typer.Option("--image-size", help="HxW; default: the task's. Repeatable.")]
 Precisions = Annotated[list[str], typer.Option("--precision", help="Repeatable.")]
 Profiles = Annotated[list[str], typer.Option("--profile", help="Rules by which PyTorch allocates. Repeatable.")]
 GtBoxes = Annotated[int | None, typer.Option("--gt-boxes", help="Objects per image; default: the task's.")]
 Rois = Annotated[int | None, typer.Option("--rois-per-image", help="RoIs per image and cascade stage; default: 512.")]
+FusedAttention = Annotated[bool, typer.Option("--fused-attention", help="One attention kernel instead of explicit.")]
+Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Recompute Swin blocks in backward.")]
 Seed = Annotated[int, typer.Option("--seed")]
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
 GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]

@@ -65,6 +65,8 @@ class Trace:
     """In order: index of the allocation, whether it is born (or dies), index of the latest operator."""
     iteration_starts: list[int] = field(default_factory=list)
     """Index of the first event of each training step."""
+    steady_steps: int = 1
+    """How many of the last steps count; those before only warm up."""
 
 
 Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -194,6 +196,8 @@ class Recorder(TorchDispatchMode):
             for parameter in group["params"]:
                 self._label(parameter, "parameters")
                 self._label(parameter.grad, "gradients")
+        for bucket in getattr(optimizer, "gradient_buckets", ()):
+            self._label(bucket, "gradients")
 
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         self._optimizing = False

@@ -165,13 +165,13 @@ class _Counting(torch.utils._python_dispatch.TorchDispatchMode):
         return result
 
 
-def _detector(device: torch.device, name: str, side: int = 64):
+def _detector(device: torch.device, name: str, side: int = 32):
     torch.manual_seed(0)
     make = getattr(torchvision.models.detection, name)
     model = make(weights=None, weights_backbone=None, num_classes=3, min_size=side, max_size=side).to(device)
     optimizer = torch.optim.SGD(model.parameters(), 1e-6, momentum=0.9)
     images = [torch.rand(3, side, side).to(device) for _ in range(2)]
-    boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0], [10.0, 20.0, 60.0, 60.0]])
+    boxes = torch.tensor([[4.0, 4.0, 20.0, 20.0], [5.0, 10.0, 30.0, 30.0]])
     target = {"boxes": boxes, "labels": torch.tensor([1, 2]), "masks": torch.ones(2, side, side, dtype=torch.uint8)}
     targets = [{key: value.to(device) for key, value in target.items()} for _ in images]
 
@@ -190,7 +190,7 @@ def test_detectors_agree_when_the_oracles_are_right(name: str) -> None:
         cpu = trace_steps(build, CPU, "torch-2.11", "fp32", iterations=2)
     answers = Answers()
     answers.stated = _Replayed(iter(counting.counts))
-    meta = trace_steps(build, META, "torch-2.11", "fp32", 2, answers)
+    meta = trace_steps(build, META, "torch-2.11", "fp32", 2, answers=answers)
     assert next(answers.stated._counts, None) is None
     assert _steps(meta) == _steps(cpu)
 
