@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bench.simulation.answered import ANSWERS
 from bench.simulation.errors import SimulationError
+from bench.simulation.layouts import as_on_cuda
 from bench.simulation.meta_cache import MetaCache
 from bench.simulation.oracles import Oracles
 from bench.simulation.places import Place, place_of_stack
@@ -52,7 +53,7 @@ class Answers:
         except (RuntimeError, NotImplementedError) as error:
             raise SimulationError(_explain(func, error)) from error
         _check_device(func, result)
-        return result
+        return as_on_cuda(func, args, result)
 
 
 def _mixes_devices(args: tuple[Any, ...]) -> bool:
