@@ -19,6 +19,7 @@ Rules = Mapping[Any, Rule]
 _KEY_NAME = "AutocastPrivateUse1"
 _KEY: Any = torch._C._parse_dispatch_key(_KEY_NAME)
 _KEYS = torch._C.DispatchKeySet(_KEY)
+_KEYS_BELOW = torch._C._dispatch_keyset_full_after(_KEY)
 _BACKEND = "privateuseone"
 _libraries: dict[str, torch.library.Library] = {}
 _known: set[Any] = set()
@@ -55,9 +56,12 @@ def _make_known(operator: Any) -> None:
     if namespace not in _libraries:
         _libraries[namespace] = torch.library.Library(namespace, "IMPL", _KEY_NAME)
 
-    def kernel(*args: Any, **kwargs: Any) -> Any:
+    def kernel(keys: Any, *args: Any, **kwargs: Any) -> Any:
+        rule = _active.get(operator)
+        if rule is None:  # go on as if this kernel were not here: what the operator calls may have rules
+            return operator.redispatch(keys & _KEYS_BELOW, *args, **kwargs)
         with torch._C._ExcludeDispatchKeyGuard(_KEYS):
-            return _active.get(operator, operator)(*args, **kwargs)
+            return rule(*args, **kwargs)
 
-    _libraries[namespace].impl(operator.name().partition("::")[2], kernel)
+    _libraries[namespace].impl(operator.name().partition("::")[2], kernel, with_keyset=True)
     _known.add(operator)

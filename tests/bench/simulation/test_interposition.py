@@ -35,6 +35,17 @@ def test_inner_rules_hold_until_their_end() -> None:
     assert torch.relu(x).item() == 0
 
 
+def test_an_operator_that_had_a_rule_once_hides_nothing() -> None:
+    with interposed({aten.cross_entropy_loss.default: aten.cross_entropy_loss.default}):
+        pass
+    x, labels = torch.randn(3, 4, requires_grad=True), torch.zeros(3, dtype=torch.long)
+    expected = F.cross_entropy(x, labels)
+    with interposed({aten.log_softmax.int: lambda *args: 2 * aten.log_softmax.int(*args)}):
+        doubled = F.cross_entropy(x, labels)
+    torch.testing.assert_close(doubled, 2 * expected)
+    assert doubled.requires_grad
+
+
 def test_autograd_sees_what_took_the_place() -> None:
     x = torch.ones(2, requires_grad=True)
     with interposed({aten.relu.default: lambda x: 3 * x}):
