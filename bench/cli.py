@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import compare as comparison
-from bench import display, paper_grids, runner
+from bench import display, fit_command, paper_grids, runner
 from bench.case import ENGINES, Case
 from bench.gpus import Gpu, read_gpus, select_gpus
 from bench.methods import METHODS
@@ -19,13 +19,18 @@ from bench.options import (
     BatchCounts,
     BatchSizes,
     Checkpointing,
+    FitJson,
     FusedAttention,
     GpuFiles,
     Gpus,
     GtBoxes,
     ImageSizes,
     MethodNames,
+    OracleTexts,
+    OwnStep,
+    Precision,
     Precisions,
+    Profile,
     Profiles,
     Rerun,
     Rois,
@@ -36,13 +41,14 @@ from bench.options import (
     Windows,
     combinations,
     method_names,
+    parse_oracles,
     parse_percent,
     parse_size,
     require_tasks,
 )
+from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
 from bench.run_grid import run_grid
-from bench.search import search
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.validation.command import validate
 from bench.workloads import WORKLOADS
@@ -154,25 +160,36 @@ def report(
 
 @app.command()
 def fit(
-    gpu: Annotated[str, typer.Option("--gpu", help="The GPU class to fit.")],
+    gpus: Gpus = [],
+    module: OwnStep = None,
     task: Annotated[str, typer.Option("--task", help="voc, ade20k or coco.")] = "coco",
     backbone: Annotated[str | None, typer.Option(help="Default: the paper's for the task.")] = None,
     methods: MethodNames = [ALL],
-    batch_size: Annotated[int, typer.Option(help="Images per GPU that the verdict is for.")] = 2,
+    batch_size: Annotated[
+        int | None, typer.Option(help="The verdict is for it. Default: 2, or your step's own.")
+    ] = None,
     image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
-    precision: Annotated[str, typer.Option(help=", ".join(PRECISIONS))] = "fp32",
-    profile: Annotated[str, typer.Option(help=", ".join(PROFILES))] = "torch-2.11",
+    precision: Precision = "fp32",
+    profile: Profile = "torch-2.11",
     fused_attention: FusedAttention = False,
     checkpointing: Checkpointing = False,
     batches: Annotated[int, typer.Option(help="More than 1: for the worst of a run of that many batches.")] = 1,
+    oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
+    as_json: FitJson = False,
 ) -> int:
-    """For a GPU: which methods fit, how much room is left, the largest batch and image. All simulated."""
-    (card,) = select_gpus([gpu], gpu_files)
+    """For a GPU: which methods fit, or a step of your own; how much room is left, the largest batch. All simulated."""
+    if module is not None:
+        cards = select_gpus(gpus, gpu_files)
+        fit_command.own_step(module, cards, batch_size, profile, precision, parse_oracles(oracles), as_json)
+        return OK
+    if len(gpus) != 1:
+        raise ValueError("name one card with --gpu, or a step of your own with --module FILE.py:NAME")
+    (card,) = select_gpus(gpus, gpu_files)
     choices: dict[str, Sequence[Any]] = {
         "task": [task],
         "backbone": [backbone] if backbone else [],
-        "batch_size": [batch_size],
+        "batch_size": [DEFAULT_BATCH if batch_size is None else batch_size],
         "image_size": [parse_size(image_size)] if image_size else [],
         "batches": [batches],
         "engine": ["simulate"],
@@ -182,20 +199,7 @@ def fit(
         "checkpointing": [checkpointing],
         "method": method_names(methods),
     }
-    cases = list(combinations(choices))
-    first = cases[0]
-    height, width = first.image_size
-    with display.stderr.status("") as waiting:
-        rows = []
-        for case in cases:
-            waiting.update(case.title)
-            rows.append(search(case, card))
-    display.stdout.print(
-        f"{card.label}, {card.usable_bytes / display.GIB:.2f} GiB usable; {task}, {first.backbone}, "
-        f"{batch_size} x {height} x {width}, {first.precision}; simulated"
-        + (f" over runs of {batches} batches" if batches > 1 else "")
-    )
-    display.stdout.print(display.headroom_table(rows))
+    fit_command.methods(list(combinations(choices)), card, as_json)
     return OK
 
 

@@ -11,13 +11,13 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch._prims_common import suggest_memory_format
 from torch.amp.grad_scaler import GradScaler
 
 from bench.simulation import legacy
 from bench.simulation.autocast import MIXED_PRECISIONS, Autocast, autocast_regions
 from bench.simulation.fused_kernels import FUSED, FUSED_ATTENTION
 from bench.simulation.interposition import interposed
+from bench.simulation.layouts import convolution_layout
 from models.naming import choose
 
 
@@ -81,19 +81,19 @@ def _steps_without_overflow() -> Iterator[None]:
 
 
 def _gradient_in_input_layout(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Convolutions read their output's gradient in the layout of their input, if need be from a copy.
+    """Convolutions read their output's gradient in the layout they work in, if need be from a copy.
 
     (`cudnn_convolution_backward` in `aten/src/ATen/native/cudnn/ConvShared.cpp`; the meta kernel makes no copy, and
     returns its gradients in the layout of the unconverted one instead.)
     """
-    grad_output, input, *rest = args
-    layout = suggest_memory_format(input)
+    grad_output, input, weight, *rest = args
+    layout = convolution_layout(input, weight)
     if not grad_output.is_contiguous(memory_format=layout):
         grad_output = grad_output.contiguous(memory_format=layout)
     elif layout == torch.contiguous_format:
         # A 1x1 map counts as contiguous in either layout; canonical strides keep the kernels from guessing.
         grad_output = grad_output.view(-1).view(grad_output.shape)
-    return (grad_output, input, *rest)
+    return (grad_output, input, weight, *rest)
 
 
 def _contiguous_gradient(args: tuple[Any, ...]) -> tuple[Any, ...]:

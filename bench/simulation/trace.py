@@ -20,7 +20,8 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.simulation.meta_cache import MetaCache
+from bench.simulation.answers import Answers
+from bench.simulation.masks import SAME_AS
 from bench.simulation.workspaces import Requests, Workspace, no_workspaces
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
@@ -87,15 +88,21 @@ class Recorder(TorchDispatchMode):
     """Records storages of one device while it is the innermost dispatch mode.
 
     `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too. `workspaces` tells
-    what an operator asks for besides its results.
+    what an operator asks for besides its results. `answers` stand in for values that meta tensors do not have.
     """
 
-    def __init__(self, device: torch.device, rewrites: Rewrites, workspaces: Requests = no_workspaces) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        rewrites: Rewrites,
+        workspaces: Requests = no_workspaces,
+        answers: Answers | None = None,
+    ) -> None:
         super().__init__()
         self.trace = Trace()
         self._rewrites = rewrites
         self._workspaces = workspaces
-        self._call: Call = MetaCache() if device.type == "meta" else _call
+        self._call: Call = (answers or Answers()) if device.type == "meta" else _call
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -110,6 +117,7 @@ class Recorder(TorchDispatchMode):
         if rewrite is not None:
             with self:
                 args = rewrite(args)
+            func = SAME_AS.get(func, func)
         phase = self._phase()
         self.trace.operators.append(Operator(func.__name__, phase))
         result = self._call(func, args, kwargs or {})
@@ -228,6 +236,7 @@ def record(
     iterations: int,
     rewrites: Rewrites,
     workspaces: Requests = no_workspaces,
+    answers: Answers | None = None,
 ) -> Trace:
     """Record `build_step(device)` and then some calls of the step that it returns.
 
@@ -235,7 +244,7 @@ def record(
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
-    recorder = Recorder(device, rewrites, workspaces)
+    recorder = Recorder(device, rewrites, workspaces, answers)
     with recorder.watching(), recorder:
         step = build_step(device)
         for _ in range(iterations):

@@ -123,7 +123,7 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["run", "--speed", "11"], "No such option: --speed"),
         (["tables", "--table", "9"], "unknown table 9: choose from 1, 2, 3, 4"),
         (["fit", "--gpu", "voodoo"], "unknown GPU 'voodoo'"),
-        (["fit"], "Missing option '--gpu'"),
+        (["fit"], "name one card with --gpu, or a step of your own with --module FILE.py:NAME"),
         (["compare", "a.jsonl", "b.jsonl"], "cannot read results from a.jsonl"),
         (["report", "missing.jsonl"], "cannot read results from missing.jsonl"),
         (["dance"], "No such command 'dance'"),
