@@ -2,6 +2,9 @@
 
 from torch import Tensor, nn
 
+# Bound at import, like the authors' adapters do: Apex O1 patches the attribute, so theirs run in half precision.
+from torch.nn.functional import gelu
+
 from baselines.method import Method, append_to_branches, parameters_of, train_only
 from models.backbone import Backbone
 from models.swin import SwinBackbone
@@ -19,7 +22,6 @@ class Bottleneck(nn.Module):
     def __init__(self, dim: int, hidden: int = HIDDEN, dropout: float = 0.1) -> None:
         super().__init__()
         self.down = nn.Linear(dim, hidden)
-        self.activation = nn.GELU()
         self.dropout = nn.Dropout(dropout)
         self.up = nn.Linear(hidden, dim)
         for linear in (self.down, self.up):
@@ -27,7 +29,7 @@ class Bottleneck(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.up(self.dropout(self.activation(self.down(x))))
+        return self.up(self.dropout(gelu(self.down(x))))
 
 
 class Adapter(Bottleneck):

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Bound at import, like the authors' adapters do: Apex O1 patches the attribute, so theirs run in half precision.
+from torch.nn.functional import gelu
+
 from baselines.method import Method, append_to_branches, parameters_of, train_only
 from models.backbone import Backbone
 from models.swin import SwinBackbone
@@ -33,7 +36,7 @@ class LoRandAdapter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., dim) -> (..., dim)
         down = (self.down_left @ self.kernel @ self.down_right).sum(0)  # (dim / 2, dim)
         up = (self.up_left @ self.kernel @ self.up_right).sum(0)  # (dim, dim / 2)
-        return x + F.linear(F.gelu(F.linear(x, down, self.down_bias)), up, self.up_bias)
+        return x + F.linear(gelu(F.linear(x, down, self.down_bias)), up, self.up_bias)
 
 
 def _factor(branches: int, rows: int, columns: int) -> nn.Parameter:

@@ -3,6 +3,8 @@
 from bench.case import Case
 from bench.results import Result
 from bench.runner import measure
+from bench.simulation.errors import SimulationError
+from bench.simulation.oracles import Oracles
 from bench.simulation.simulation import Simulation, simulate
 
-__all__ = ["Case", "Result", "Simulation", "measure", "simulate"]
+__all__ = ["Case", "Oracles", "Result", "Simulation", "SimulationError", "measure", "simulate"]

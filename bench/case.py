@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from bench.augmentation import STRETCHES
 from bench.methods import METHODS
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.workloads import FULL_ROIS_PER_IMAGE, WORKLOADS
@@ -20,9 +21,9 @@ PATCH_SIZE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One training step to measure, and how. Fields left out take the task's own value; "auto" picks an engine.
+    """One training step to measure, or a run of them, and how.
 
-    Raises `ValueError` that lists the valid choices.
+    Fields left out take the task's own value; "auto" picks an engine. Raises `ValueError` that lists the valid choices.
     """
 
     task: str
@@ -36,7 +37,11 @@ class Case:
     batch_size: int = 2
     """Images per GPU."""
     image_size: tuple[int, int] = TASKS_OWN
-    """Height and width of the padded image, divisible by 4."""
+    """Height and width of the padded image, divisible by 4; in a run, of the largest that augmentation can make."""
+    batches: int = 1
+    """1: steps on one batch of the stated size. More: a run of that many batches from the task's augmentation."""
+    stretch: str = "worst"
+    """Which batches of an epoch a run takes: those up to the largest ("worst"), or those it begins with ("first")."""
     precision: str = "fp32"
     optimizer: str = "adamw"
     engine: str = "auto"
@@ -44,9 +49,13 @@ class Case:
     profile: str = "torch-2.11"
     """Rules by which PyTorch allocates."""
     gt_boxes: int = TASKS_OWN
-    """Objects per image; 0 for a task without objects."""
+    """Objects per image; 0 for a task without objects. A run draws them instead."""
     rois_per_image: int = TASKS_OWN
     """RoIs sampled per image and cascade stage; 0 for a detector without RoIs."""
+    fused_attention: bool = False
+    """Attention as one kernel; explicit, as the paper measured, by default."""
+    checkpointing: bool = False
+    """Recompute each Swin block in backward instead of keeping its activations."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -65,6 +74,8 @@ class Case:
             object.__setattr__(self, "engine", "cuda" if torch.cuda.is_available() else "simulate")
         self._check_names()
         self._check_sizes(has_objects=workload.gt_boxes > 0, has_rois=workload.has_rois)
+        if self.batches > 1 and self.gt_boxes != workload.gt_boxes:
+            raise ValueError("a run of batches draws its objects per image: leave gt boxes out, or batches at 1")
 
     def _check_names(self) -> None:
         choose("method", self.method, METHODS)
@@ -73,6 +84,12 @@ class Case:
         choose("optimizer", self.optimizer, OPTIMIZERS)
         choose("engine", self.engine, ("auto", *ENGINES))
         choose("profile", self.profile, PROFILES)
+        choose("stretch", self.stretch, STRETCHES)
+        if self.engine == "cpu" and (self.precision != "fp32" or self.fused_attention):
+            raise ValueError(
+                "the cpu engine trains in fp32 with explicit attention, for half precision and fused attention are "
+                "other kernels on a GPU: take the simulate engine"
+            )
         if self.window not in WINDOW_IMAGE_SIZE:
             raise ValueError(f"unknown window {self.window!r}: choose from {', '.join(map(str, WINDOW_IMAGE_SIZE))}")
 
@@ -84,6 +101,7 @@ class Case:
                 raise ValueError(f"image side {side} does not divide by the patch size {PATCH_SIZE}: use {_near(side)}")
         least = {
             "batch_size": 1,
+            "batches": 1,
             "seed": 0,
             "gt_boxes": 1 if has_objects else 0,
             "rois_per_image": 4 if has_rois else 0,  # a quarter of them may be positive
@@ -106,7 +124,8 @@ class Case:
     def title(self) -> str:
         """One line for people."""
         height, width = self.image_size
-        return f"{self.task} {self.backbone} {self.method} {self.batch_size}x{height}x{width} {self.engine}"
+        run = f" run of {self.batches} batches" if self.batches > 1 else ""
+        return f"{self.task} {self.backbone} {self.method} {self.batch_size}x{height}x{width} {self.engine}{run}"
 
 
 def _is_count(value: object) -> bool:

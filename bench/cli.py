@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import compare as comparison
-from bench import display, paper_grids, runner
+from bench import display, fit_command, paper_grids, runner
 from bench.case import ENGINES, Case
 from bench.explain import explain
 from bench.gpus import Gpu, read_gpus, select_gpus
@@ -17,29 +17,41 @@ from bench.methods import METHODS
 from bench.options import (
     ALL,
     Backbones,
+    BatchCounts,
     BatchSizes,
+    Checkpointing,
+    FitJson,
+    FusedAttention,
     GpuFiles,
     Gpus,
     GtBoxes,
     ImageSizes,
     MethodNames,
+    OracleTexts,
+    OwnStep,
+    Precision,
     Precisions,
+    Profile,
     Profiles,
     Rerun,
     Rois,
     Seed,
     Steps,
+    Stretch,
     Tasks,
     Windows,
     combinations,
     method_names,
+    parse_oracles,
     parse_percent,
     parse_size,
     require_tasks,
 )
+from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
-from bench.search import search
+from bench.run_grid import run_grid
 from bench.simulation.semantics import PRECISIONS, PROFILES
+from bench.validation.command import validate
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
 from reports.document import FILE_NAME, build_tables, write_report
@@ -64,11 +76,15 @@ def run(
     methods: MethodNames = [ALL],
     batch_sizes: BatchSizes = [2],
     image_sizes: ImageSizes = [],
+    batches: BatchCounts = [1],
+    stretch: Stretch = "worst",
     precisions: Precisions = ["fp32"],
     profiles: Profiles = ["torch-2.11"],
     engine: Annotated[str, typer.Option(help="auto, simulate, cpu or cuda.")] = "auto",
     gt_boxes: GtBoxes = None,
     rois_per_image: Rois = None,
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
     seed: Seed = 0,
     gpus: Gpus = [],
     gpu_files: GpuFiles = [],
@@ -87,10 +103,14 @@ def run(
         "profile": profiles,
         "batch_size": batch_sizes,
         "image_size": [parse_size(size) for size in image_sizes],
+        "batches": batches,
+        "stretch": [stretch],
         "gt_boxes": [] if gt_boxes is None else [gt_boxes],
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
         "method": method_names(methods),
         "engine": [engine],
+        "fused_attention": [fused_attention],
+        "checkpointing": [checkpointing],
         "seed": [seed],
     }
     cases = list(combinations(choices))
@@ -116,9 +136,11 @@ def tables(
     steps: Steps = runner.DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4, write the report, and print the tables."""
+    """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
     numbers = numbers or list(paper_grids.TABLES)
-    cases, classes, store = paper_grids.grid(numbers), select_gpus(), out / RESULTS_NAME
+    cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
+    classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
     _report(results, out, numbers)
@@ -139,37 +161,46 @@ def report(
 
 @app.command()
 def fit(
-    gpu: Annotated[str, typer.Option("--gpu", help="The GPU class to fit.")],
+    gpus: Gpus = [],
+    module: OwnStep = None,
     task: Annotated[str, typer.Option("--task", help="voc, ade20k or coco.")] = "coco",
     backbone: Annotated[str | None, typer.Option(help="Default: the paper's for the task.")] = None,
     methods: MethodNames = [ALL],
-    batch_size: Annotated[int, typer.Option(help="Images per GPU that the verdict is for.")] = 2,
+    batch_size: Annotated[
+        int | None, typer.Option(help="The verdict is for it. Default: 2, or your step's own.")
+    ] = None,
     image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
+    precision: Precision = "fp32",
+    profile: Profile = "torch-2.11",
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
+    batches: Annotated[int, typer.Option(help="More than 1: for the worst of a run of that many batches.")] = 1,
+    oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
+    as_json: FitJson = False,
 ) -> int:
-    """For a GPU: which methods fit, how much room is left, the largest batch and image. All simulated."""
-    (card,) = select_gpus([gpu], gpu_files)
+    """For a GPU: which methods fit, or a step of your own; how much room is left, the largest batch. All simulated."""
+    if module is not None:
+        cards = select_gpus(gpus, gpu_files)
+        fit_command.own_step(module, cards, batch_size, profile, precision, parse_oracles(oracles), as_json)
+        return OK
+    if len(gpus) != 1:
+        raise ValueError("name one card with --gpu, or a step of your own with --module FILE.py:NAME")
+    (card,) = select_gpus(gpus, gpu_files)
     choices: dict[str, Sequence[Any]] = {
         "task": [task],
         "backbone": [backbone] if backbone else [],
-        "batch_size": [batch_size],
+        "batch_size": [DEFAULT_BATCH if batch_size is None else batch_size],
         "image_size": [parse_size(image_size)] if image_size else [],
+        "batches": [batches],
         "engine": ["simulate"],
+        "precision": [precision],
+        "profile": [profile],
+        "fused_attention": [fused_attention],
+        "checkpointing": [checkpointing],
         "method": method_names(methods),
     }
-    cases = list(combinations(choices))
-    first = cases[0]
-    height, width = first.image_size
-    with display.stderr.status("") as waiting:
-        rows = []
-        for case in cases:
-            waiting.update(case.title)
-            rows.append(search(case, card))
-    display.stdout.print(
-        f"{card.label}, {card.usable_bytes / display.GIB:.2f} GiB usable; {task}, {first.backbone}, "
-        f"{batch_size} x {height} x {width}, {first.precision}; simulated"
-    )
-    display.stdout.print(display.headroom_table(rows))
+    fit_command.methods(list(combinations(choices)), card, as_json)
     return OK
 
 
@@ -190,6 +221,9 @@ def compare(
     display.stdout.print(display.changes_table(changes))
     worse = any(change.worse for change in changes)
     return FAILED if worse or files[0].problems or files[1].problems else OK
+
+
+app.command()(validate)
 
 
 @app.command("list")

@@ -10,8 +10,10 @@ from rich.table import Table
 
 from bench.case import Case
 from bench.compare import Change
+from bench.own_fit import OwnFit
 from bench.results import Result
 from bench.search import Headroom
+from bench.simulation.simulation import Simulation
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -77,6 +79,31 @@ def headroom_table(rows: Iterable[Headroom]) -> Table:
         image = ABSENT if row.largest_image is None else "{} x {}".format(*row.largest_image)
         table.add_row(row.case.method, row.verdict.replace("_", " "), left, str(row.largest_batch), image)
     return table
+
+
+def own_fit_table(rows: Iterable[OwnFit]) -> Table:
+    """One row per card: does the step fit, what is left, how large a batch does."""
+    columns = ["GPU", "verdict", "headroom GiB", "allocated MiB", "reserved MiB", "alloc retries", "largest batch"]
+    table = _table(columns)
+    for row in rows:
+        fit = row.simulation.fits[row.gpu.name]
+        table.add_row(
+            row.gpu.label,
+            fit.verdict.replace("_", " "),
+            ABSENT if row.headroom_bytes is None else f"{row.headroom_bytes / GIB:.2f}",
+            _mib(row.simulation.peak_allocated_bytes),
+            _mib(row.simulation.peak_reserved_bytes),
+            str(fit.alloc_retries),
+            ABSENT if row.largest_batch is None else str(row.largest_batch),
+        )
+    return table
+
+
+def at_peak(simulation: Simulation) -> str:
+    """What is alive at the peak, the largest first."""
+    parts = sorted(simulation.at_peak.items(), key=lambda part: -part[1])
+    alive = ", ".join(f"{name.replace('_', ' ')} {_mib(size_bytes)}" for name, size_bytes in parts if size_bytes)
+    return f"At the peak, in the {simulation.peak_phase} pass (MiB): {alive}".replace("optimizer pass", "optimizer")
 
 
 def changes_table(changes: Sequence[Change]) -> Table:

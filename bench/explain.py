@@ -5,21 +5,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 
 from bench import display
 from bench.case import Case
+from bench.engines.simulate import META, trace_case
 from bench.gpus import Gpu, select_gpus
-from bench.options import GpuFiles, GtBoxes, Rois, Seed, parse_size
+from bench.options import (
+    Checkpointing,
+    FusedAttention,
+    GpuFiles,
+    GtBoxes,
+    Precision,
+    Profile,
+    Rois,
+    Seed,
+    Stretch,
+    parse_size,
+)
 from bench.peak_tables import tables
-from bench.simulation.simulation import Simulation, judge, trace_steps
+from bench.simulation.simulation import Simulation, judge
 from bench.simulation.snapshot import write_snapshot
 from bench.training_step import prepare
 from reports.timeline_plot import timeline_plot
 
 DEFAULT_TOP = 14
-META = torch.device("meta")
 VISUALIZER = "https://pytorch.org/memory_viz"
 
 
@@ -30,10 +40,14 @@ def explain(
     window: Annotated[int, typer.Option(help="Attention window, 7 or 12.")] = 7,
     batch_size: Annotated[int, typer.Option(help="Images per GPU.")] = 2,
     image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
-    precision: Annotated[str, typer.Option()] = "fp32",
-    profile: Annotated[str, typer.Option(help="Rules by which PyTorch allocates.")] = "torch-2.11",
+    batches: Annotated[int, typer.Option(help="More than 1: a run of that many batches; its worst is shown.")] = 1,
+    stretch: Stretch = "worst",
+    precision: Precision = "fp32",
+    profile: Profile = "torch-2.11",
     gt_boxes: GtBoxes = None,
     rois_per_image: Rois = None,
+    fused_attention: FusedAttention = False,
+    checkpointing: Checkpointing = False,
     seed: Seed = 0,
     under: Annotated[
         str | None, typer.Option(help="GPU class whose memory bounds the step; default: no bound.")
@@ -57,10 +71,14 @@ def explain(
         "window": window,
         "batch_size": batch_size,
         "image_size": parse_size(image_size) if image_size else None,
+        "batches": batches,
+        "stretch": stretch,
         "precision": precision,
         "profile": profile,
         "gt_boxes": gt_boxes,
         "rois_per_image": rois_per_image,
+        "fused_attention": fused_attention,
+        "checkpointing": checkpointing,
         "seed": seed,
         "engine": "simulate",
     }
@@ -82,7 +100,7 @@ def explain(
 
 
 def _simulate(case: Case, bound: Gpu | None) -> Simulation:
-    trace = trace_steps(prepare(case, META).build_step, META, case.profile, case.precision)
+    trace = trace_case(case, prepare(case, META).build_step, META)
     return judge(trace, (), None if bound is None else bound.usable_bytes)
 
 
@@ -93,7 +111,7 @@ def _as_dict(case: Case, simulation: Simulation, depth: int | None) -> dict[str,
 
 def _title(case: Case) -> str:
     """What is trained; the engine is always the same."""
-    return case.title.removesuffix(f" {case.engine}")
+    return case.title.replace(f" {case.engine}", "")
 
 
 def _make_folder(folder: Path) -> None:

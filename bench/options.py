@@ -10,6 +10,7 @@ import typer
 
 from bench.case import Case
 from bench.methods import METHODS
+from bench.simulation.oracles import ITEM, ROWS, Oracles
 from bench.workloads import WORKLOADS
 from models.naming import choose
 
@@ -20,16 +21,33 @@ Backbones = Annotated[list[str], typer.Option("--backbone", help="Default: the p
 Windows = Annotated[list[int], typer.Option("--window", help="Attention window, 7 or 12. Repeatable.")]
 MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all. Repeatable.")]
 BatchSizes = Annotated[list[int], typer.Option("--batch-size", help="Images per GPU. Repeatable.")]
+BatchCounts = Annotated[
+    list[int],
+    typer.Option("--batches", help="More than 1: a run of that many batches from the task's augmentation. Repeatable."),
+]
 ImageSizes = Annotated[list[str], typer.Option("--image-size", help="HxW; default: the task's. Repeatable.")]
 Precisions = Annotated[list[str], typer.Option("--precision", help="Repeatable.")]
 Profiles = Annotated[list[str], typer.Option("--profile", help="Rules by which PyTorch allocates. Repeatable.")]
 GtBoxes = Annotated[int | None, typer.Option("--gt-boxes", help="Objects per image; default: the task's.")]
 Rois = Annotated[int | None, typer.Option("--rois-per-image", help="RoIs per image and cascade stage; default: 512.")]
+Stretch = Annotated[str, typer.Option("--stretch", help="Batches of an epoch that a run takes: worst or first.")]
+FusedAttention = Annotated[bool, typer.Option("--fused-attention", help="One attention kernel instead of explicit.")]
+Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Recompute Swin blocks in backward.")]
 Seed = Annotated[int, typer.Option("--seed")]
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
 GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]
 Steps = Annotated[int, typer.Option("--steps", help="Timed steps, where the engine times.")]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what the results already hold.")]
+OwnStep = Annotated[
+    str | None, typer.Option("--module", metavar="FILE.py:NAME", help="A training step of your own, see README.")
+]
+OracleTexts = Annotated[
+    list[str],
+    typer.Option("--oracle", metavar="NAME=NUMBER", help="What depends on values. Repeatable."),
+]
+Precision = Annotated[str, typer.Option("--precision")]
+Profile = Annotated[str, typer.Option("--profile", help="Rules by which PyTorch allocates.")]
+FitJson = Annotated[bool, typer.Option("--json", help="JSON lines, one per row of the table.")]
 
 
 def combinations(choices: Mapping[str, Sequence[Any]]) -> Iterator[Case]:
@@ -66,3 +84,19 @@ def parse_percent(text: str) -> float:
     if not match:
         raise ValueError(f"tolerance {text!r} is not a percentage, such as 1%")
     return float(match[1])
+
+
+def parse_oracles(texts: Sequence[str]) -> Oracles:
+    """Turn `rows=512`, `item=0` and `nms=1000` into oracles. Raises `ValueError` for anything else."""
+    values: dict[str, float] = {}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = float("nan")
+        if not (name and equals) or value != value:
+            raise ValueError(f"oracle {text!r} is not NAME=NUMBER, such as rows=512, item=0 or nms=1000")
+        values[name] = int(value) if value == value // 1 else value
+    item, rows = values.pop(ITEM, None), values.pop(ROWS, None)
+    return Oracles(rows=rows, item=item, by_name=values)  # type: ignore[arg-type]  # oracles check what is a count

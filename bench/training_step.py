@@ -1,15 +1,20 @@
-"""The one training step that every engine measures: model, method, optimizer and a fixed batch."""
+"""The one training step that every engine measures: model, method, optimizer and a fixed batch, or a run of batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, repeat
 from typing import Literal
 
 import torch
 from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
+from bench.augmentation import BatchShape, first_stretch, worst_stretch
 from bench.case import Case
 from bench.methods import METHODS
+from bench.simulation.autocast import MIXED_PRECISIONS
+from bench.simulation.simulation import WARM_UP_STEPS
 from bench.workloads import WORKLOADS, Workload, random_batch
 from models.backbone import Backbone
 from models.swin import build_swin
@@ -17,6 +22,7 @@ from models.targets import DetectionTargets
 
 StepPhase = Literal["forward", "backward", "optimizer"]
 Targets = DetectionTargets | Tensor
+Batch = tuple[Tensor, Targets]
 
 
 def _ignore(phase: StepPhase) -> None:
@@ -25,43 +31,61 @@ def _ignore(phase: StepPhase) -> None:
 
 @dataclass
 class TrainingStep:
-    """Callable: zero_grad, forward, backward, optimizer step. Nothing of a step outlives it but gradients and state."""
+    """Callable: zero_grad, forward, backward, optimizer step.
+
+    Nothing of a step outlives it but gradients, state, and its batch, which lives until the next one is there.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    images: Tensor
-    targets: Targets
+    batches: Iterator[Batch]
+    """One for each step, on the device."""
+    scaler: GradScaler
+    """Disabled where the precision needs no loss scale."""
+    batch: Batch | None = None
+    """The batch of the latest step."""
 
     def __call__(self, ended: Callable[[StepPhase], None] = _ignore) -> None:
         """Run one step; `ended` hears of the end of each phase."""
+        self.batch = next(self.batches)
         self.optimizer.zero_grad()
-        loss = self.loss()
+        loss = self.loss(*self.batch)
         ended("forward")
-        loss.backward()
+        self.scaler.scale(loss).backward()
         ended("backward")
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         ended("optimizer")
 
-    def loss(self) -> Tensor:
-        """Sum of the detector's losses on the batch."""
-        return torch.stack(list(self.model(self.images, self.targets).values())).sum()
+    def loss(self, images: Tensor, targets: Targets) -> Tensor:
+        """Sum of the detector's losses on a batch."""
+        return torch.stack(list(self.model(images, targets).values())).sum()
 
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """Model and batch of a case in host memory. `build_step` places them on a device; only that touches a GPU."""
+    """Model and batches of a case in host memory. `build_step` places them on a device; only that touches a GPU."""
 
     workload: Workload
     model: nn.Module
     backbone: Backbone
-    images: Tensor
-    targets: Targets
+    shapes: Sequence[BatchShape]
+    """Of the batches, in order; in a run the first `WARM_UP_STEPS` do not count."""
+    batches: Sequence[Batch]
+    scales_loss: bool
 
     def build_step(self, device: torch.device) -> TrainingStep:
-        """Move the model, create the optimizer, copy the batch. The model is moved, so call this once."""
+        """Move the model, create the optimizer, copy the batch. The model is moved, so call this once.
+
+        A single batch stays on the device; those of a run are copied one by one, as a loader does, and come again.
+        """
         model = self.model._apply(lambda tensor: _place(tensor, device))
         optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
-        return TrainingStep(model, optimizer, _place(self.images, device), _place_targets(self.targets, device))
+        scaler = GradScaler(device.type, enabled=self.scales_loss)
+        if len(self.batches) == 1:
+            return TrainingStep(model, optimizer, repeat(_place_batch(*self.batches[0], device)), scaler)
+        moving = (_place_batch(*batch, device) for batch in cycle(self.batches))
+        return TrainingStep(model, optimizer, moving, scaler)
 
     @property
     def params(self) -> dict[str, int]:
@@ -74,7 +98,7 @@ class PreparedCase:
 
 
 def prepare(case: Case, device: torch.device) -> PreparedCase:
-    """Build model and batch of a case for `device`; they depend on the case's seed alone.
+    """Build model and batches of a case for `device`; they depend on the case's seed alone.
 
     For meta the host's copy is on meta too: nothing is ever filled.
     """
@@ -83,13 +107,29 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
     torch.manual_seed(case.seed)
     with host:
         swin = build_swin(
-            case.backbone, window=case.window, out_stages=workload.out_stages, drop_path=workload.drop_path, device=host
+            case.backbone,
+            window=case.window,
+            out_stages=workload.out_stages,
+            drop_path=workload.drop_path,
+            fused_attention=case.fused_attention,
+            checkpointing=case.checkpointing,
+            device=host,
         )
         backbone = METHODS[case.method].apply(swin)
         rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
         model = workload.build(backbone, workload.num_classes, **rois)
-    images, targets = random_batch(workload, case.batch_size, case.image_size, case.gt_boxes, host)
-    return PreparedCase(workload, model, backbone, images, targets)
+    shapes = batch_shapes(case)
+    batches = [random_batch(workload, case.batch_size, shape.image_size, shape.gt_boxes, host) for shape in shapes]
+    mixed = MIXED_PRECISIONS.get(case.precision)
+    return PreparedCase(workload, model, backbone, shapes, batches, mixed is not None and mixed.scales_loss)
+
+
+def batch_shapes(case: Case) -> Sequence[BatchShape]:
+    """The stated shape, or those of a run, warm-up first."""
+    if case.batches == 1:
+        return (BatchShape(case.image_size, case.gt_boxes),)
+    stretch = worst_stretch if case.stretch == "worst" else first_stretch
+    return stretch(case.task, case.image_size, case.batch_size, WARM_UP_STEPS + case.batches, case.seed)
 
 
 def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -108,6 +148,10 @@ def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch
 def _place(tensor: Tensor, device: torch.device) -> Tensor:
     """A copy on the device, also where the host's copy is there already."""
     return tensor.to(device, copy=True)
+
+
+def _place_batch(images: Tensor, targets: Targets, device: torch.device) -> Batch:
+    return _place(images, device), _place_targets(targets, device)
 
 
 def _place_targets(targets: Targets, device: torch.device) -> Targets:

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Bound at import, like the authors' adapters do: Apex O1 patches the attribute, so theirs run in half precision.
+from torch.nn.functional import gelu
+
 BRANCHES = 2
 
 
@@ -28,7 +31,7 @@ class DualLowRankAdapter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., dim) -> (..., dim)
         down = (self.down_s @ self.down_t).sum(0)  # (dim, dim / 2)
         up = (self.up_s @ self.up_t).sum(0)  # (dim / 2, dim)
-        return x + F.linear(F.gelu(F.linear(x, down.mT, self.down_bias)), up.mT, self.up_bias)
+        return x + F.linear(gelu(F.linear(x, down.mT, self.down_bias)), up.mT, self.up_bias)
 
 
 def _kaiming(rows: int, columns: int) -> nn.Parameter:

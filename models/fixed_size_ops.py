@@ -122,3 +122,9 @@ def sample_masks(masks: Tensor, boxes: Tensor, index: Tensor, size: int) -> Tens
 
     samples = torch.lerp(column(left), column(right), (x - left)[:, None, :].expand(-1, 2 * size, -1))
     return (torch.nn.functional.avg_pool2d(samples[:, None], 2)[:, 0] >= 0.5).float()
+
+
+FP32_OPERATORS = (torch.ops.e3va_bench.roi_align_levels.default, torch.ops.e3va_bench.nms_keep.default)
+"""Operators whose kernels take floats alone, like torchvision's: under autocast their arguments are cast to float32."""
+for _operator in (nms_keep, _roi_align_levels):
+    _operator.register_autocast("cuda", torch.float32)

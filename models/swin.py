@@ -9,6 +9,7 @@ import timm
 import torch
 from timm.models.swin_transformer import SwinTransformer, SwinTransformerBlock
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from models.backbone import Backbone
 from models.naming import choose
@@ -99,15 +100,18 @@ class SwinBlock(nn.Module):
 class SwinStage(nn.Module):
     """Patch merging (absent in the first stage), then the blocks of one resolution."""
 
-    def __init__(self, downsample: nn.Module, blocks: Iterable[SwinTransformerBlock]) -> None:
+    def __init__(
+        self, downsample: nn.Module, blocks: Iterable[SwinTransformerBlock], checkpointing: bool = False
+    ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.downsample = downsample
         self.blocks = cast(Sequence[SwinBlock], nn.ModuleList(SwinBlock(block) for block in blocks))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 2H, 2W, C/2) -> (B, H, W, C)
         x = self.downsample(x)
         for block in self.blocks:
-            x = block(x)
+            x = checkpoint(block, x, use_reentrant=False) if self.checkpointing else block(x)
         return x
 
 
@@ -118,7 +122,7 @@ class SwinBackbone(Backbone):
     The output norms are the "pre-FPN" norms of the paper (section 3.2); no checkpoint has weights for them.
     """
 
-    def __init__(self, swin: SwinTransformer, out_stages: Sequence[int]) -> None:
+    def __init__(self, swin: SwinTransformer, out_stages: Sequence[int], checkpointing: bool = False) -> None:
         super().__init__()
         dims = [info["num_chs"] for info in swin.feature_info]
         unknown = sorted(set(out_stages) - set(range(len(dims))))
@@ -127,7 +131,7 @@ class SwinBackbone(Backbone):
         device = swin.patch_embed.proj.weight.device
         self.out_channels = [dims[index] for index in out_stages]
         self.patch_embed: nn.Module = swin.patch_embed
-        stages = nn.ModuleList(SwinStage(layer.downsample, layer.blocks) for layer in swin.layers)
+        stages = nn.ModuleList(SwinStage(layer.downsample, layer.blocks, checkpointing) for layer in swin.layers)
         self.stages = cast(Sequence[SwinStage], stages)
         self.norms = nn.ModuleDict({str(index): nn.LayerNorm(dims[index], device=device) for index in out_stages})
 
@@ -164,11 +168,16 @@ def build_swin(
     window: int = 7,
     out_stages: Sequence[int] = (0, 1, 2, 3),
     drop_path: float = 0.0,
+    fused_attention: bool = False,
+    checkpointing: bool = False,
     pretrained: bool | Path = False,
     device: torch.device | str = "cpu",
 ) -> SwinBackbone:
     """Build one of `SWIN_SIZES` on `device`.
 
+    `fused_attention` lets PyTorch choose an attention kernel (`F.scaled_dot_product_attention`) instead of the explicit
+    matmul, softmax, matmul that the paper measured. `checkpointing` recomputes each block in backward (activation
+    checkpointing) instead of keeping what it would save.
     `pretrained=True` loads timm's ImageNet-22K weights (downloaded or from its cache); a path loads a checkpoint file
     in timm's or the Swin authors' format. Raises `ValueError` for an unknown name, a window that is not 7 or 12, or
     weights that were never published; `RuntimeError` when they can't be loaded.
@@ -197,6 +206,5 @@ def build_swin(
     except (OSError, RuntimeError, ValueError) as error:
         raise RuntimeError(f"could not build {name} (pretrained={pretrained}): {error}") from error
     for block in (block for layer in swin.layers for block in layer.blocks):
-        # The paper measured explicit attention; an environment variable must not change it unseen.
-        block.attn.fused_attn = False
-    return SwinBackbone(swin, out_stages)
+        block.attn.fused_attn = fused_attention  # timm's own default depends on an environment variable
+    return SwinBackbone(swin, out_stages, checkpointing)

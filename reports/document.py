@@ -6,7 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from reports import plots
+from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.records import Record, frame_of
+from reports.runs import run_table
 from reports.tables import TABLES, Table
 
 FILE_NAME = "report.md"
@@ -22,7 +24,7 @@ def write_report(records: Sequence[Record], folder: Path, tables: Sequence[int] 
     frame = frame_of(records)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = [(name, title) for name, draw, title in PICTURES if draw(frame, folder / name)]
+        drawn = [(name, title) for name, draw, title in PICTURES if draw(_single_shapes(frame), folder / name)]
         document = folder / FILE_NAME
         document.write_text(_markdown(records, frame, drawn, build_tables(frame, tables)), encoding="utf-8")
     except OSError as error:
@@ -31,9 +33,15 @@ def write_report(records: Sequence[Record], folder: Path, tables: Sequence[int] 
 
 
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
-    """The tables for which there are results."""
-    built = [TABLES[number](frame) for number in numbers]
+    """The tables for which there are results; the paper's, the same under its settings, the worst case over a run."""
+    tables = [TABLES[number](_single_shapes(frame)) for number in numbers]
+    built = [*tables, *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
+
+
+def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
+    """What Tables 1 to 4 are about: runs, and rules of years ago, have no place in them."""
+    return frame[(frame["batches"] == 1) & (frame["profile"] != LEGACY)]
 
 
 def _markdown(

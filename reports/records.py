@@ -14,12 +14,14 @@ Record = Mapping[str, Any]
 
 SETTINGS = [
     "backbone", "window", "batch_size", "image_size", "precision", "optimizer", "profile", "gt_boxes", "rois_per_image",
-    "seed",
+    "seed", "batches", "stretch", "fused_attention", "checkpointing",
 ]  # fmt: skip
 """Fields of a case that are the same for all rows of a table."""
+DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpointing": False}
+"""Settings that older results do not have."""
 COLUMNS = [
     "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
-    "step_ms", "step_p10_ms", "step_p90_ms", "samples", "fits", "environment",
+    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "fits", "environment",
 ]  # fmt: skip
 
 
@@ -33,6 +35,7 @@ def _row(record: Record) -> dict[str, Any]:
     case, params, memory, time = (record.get(part) or {} for part in ("case", "params", "memory", "time"))
     step_ms = time.get("step_ms", {})
     return {
+        **DEFAULTS,
         **case,
         "image_size": "{} x {}".format(*case["image_size"]),
         "status": record["status"],
@@ -40,6 +43,7 @@ def _row(record: Record) -> dict[str, Any]:
         "allocated_mib": _mib(memory.get("peak_allocated_bytes")),
         "reserved_mib": _mib(memory.get("peak_reserved_bytes")),
         "at_peak": memory.get("at_peak"),
+        "worst_batch": memory.get("worst_batch"),
         "step_ms": step_ms.get("median"),
         "step_p10_ms": step_ms.get("p10"),
         "step_p90_ms": step_ms.get("p90"),
@@ -54,6 +58,11 @@ def published(table: str) -> pd.DataFrame:
     frame = pd.read_csv(PUBLISHED / f"{table}.csv")
     frame["key"] = frame["method"].map(method_key)
     return frame
+
+
+def upernet_peaks() -> list[dict[str, Any]]:
+    """Peak memory of UPerNet with Swin, as mmsegmentation publishes it."""
+    return pd.read_csv(PUBLISHED / "mmsegmentation_upernet_swin.csv").astype(object).to_dict("records")
 
 
 def method_key(method: str) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy
@@ -11,15 +11,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.case import Case
-from bench.engines.simulate import META, fit_fields, memory_fields
+from bench.engines.simulate import META, fit_fields, memory_fields, trace_case
 from bench.environment import describe_cpu, describe_environment
 from bench.gpus import Gpu
 from bench.results import Result
-from bench.simulation.simulation import Simulation, judge, trace_steps
-from bench.training_step import PreparedCase, StepPhase, TrainingStep, prepare
+from bench.simulation.simulation import WARM_UP_STEPS, Simulation, judge, trace_steps
+from bench.training_step import PreparedCase, StepPhase, TrainingStep, batch_shapes, prepare
 
 CPU = torch.device("cpu")
-TRACED_STEPS = 3
 WORTH_SAYING_S = 120
 """A run that will take longer than this is announced."""
 
@@ -83,16 +82,16 @@ def measure(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) ->
             case=case,
             status="ok",
             environment=describe_environment(describe_cpu()),
-            params=params,
-            memory=memory_fields(simulation),
+            params=prepared.params,
+            memory=memory_fields(prepared, simulation),
             time=timing.as_fields(),
             fits=fit_fields(simulation),
         )
-        for case, (_, params, simulation), timing in zip(cases, traced, timings, strict=True)
+        for case, (_, prepared, simulation), timing in zip(cases, traced, timings, strict=True)
     ]
 
 
-def _trace(case: Case, gpus: Sequence[Gpu]) -> tuple[TrainingStep, dict[str, int], Simulation]:
+def _trace(case: Case, gpus: Sequence[Gpu]) -> tuple[TrainingStep, PreparedCase, Simulation]:
     prepared = prepare(case, CPU)
     built: list[TrainingStep] = []
 
@@ -100,13 +99,14 @@ def _trace(case: Case, gpus: Sequence[Gpu]) -> tuple[TrainingStep, dict[str, int
         built.append(prepared.build_step(device))
         return built[0]
 
-    trace = trace_steps(build_step, CPU, case.profile, case.precision, TRACED_STEPS)
+    trace = trace_case(case, build_step, CPU)
     built[0].optimizer.zero_grad()
-    return built[0], prepared.params, judge(trace, gpus)
+    return built[0], prepared, judge(trace, gpus)
 
 
 def _foresee(cases: Sequence[Case], steps: int, say: Say) -> str:
     """Announce a long run, and return why it cannot be done, if so. The case that trains most stands for all."""
+    cases, batches = [_on_largest_batch(case) for case in cases], cases[0].batches
     prepared = [prepare(case, META) for case in cases]
     # Between its turns a case holds its parameters and AdamW's two moments of those that train.
     resident_bytes = sum(4 * case.params["total"] + 8 * case.params["trainable_total"] for case in prepared)
@@ -120,10 +120,19 @@ def _foresee(cases: Sequence[Case], steps: int, say: Say) -> str:
             f"{which} about {needed_bytes / 2**30:.1f} GiB and this machine has {available_bytes / 2**30:.1f} GiB "
             "left: take fewer methods, a smaller image or backbone, or the simulate engine"
         )
-    seconds = flops * len(cases) * (TRACED_STEPS + steps) / _flops_per_second()
+    steps += WARM_UP_STEPS + batches
+    seconds = flops * len(cases) * steps / _flops_per_second()
     if seconds > WORTH_SAYING_S:
-        say(f"{which} about {seconds / 60:.0f} minutes on this CPU ({TRACED_STEPS + steps} real steps each)")
+        say(f"{which} about {seconds / 60:.0f} minutes on this CPU ({steps} real steps each)")
     return ""
+
+
+def _on_largest_batch(case: Case) -> Case:
+    """A case of one batch that takes at least what any batch of this one does."""
+    shapes = batch_shapes(case)
+    largest = max(shapes, key=lambda shape: shape.load)
+    objects = max(shape.gt_boxes for shape in shapes)
+    return replace(case, batches=1, image_size=largest.image_size, gt_boxes=objects)
 
 
 def _cost_of_step(prepared: PreparedCase, case: Case) -> tuple[int, int]:

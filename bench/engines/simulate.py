@@ -10,8 +10,9 @@ from bench.case import Case
 from bench.environment import describe_environment
 from bench.gpus import Gpu
 from bench.results import Result
-from bench.simulation.simulation import Simulation, judge, trace_steps
-from bench.training_step import prepare
+from bench.simulation.simulation import WARM_UP_STEPS, Simulation, judge, trace_steps
+from bench.simulation.trace import BuildStep, Trace
+from bench.training_step import PreparedCase, prepare
 
 META = torch.device("meta")
 
@@ -19,21 +20,32 @@ META = torch.device("meta")
 def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     """Simulate one case."""
     prepared = prepare(case, META)
-    simulation = judge(trace_steps(prepared.build_step, META, case.profile, case.precision), gpus)
+    simulation = judge(trace_case(case, prepared.build_step, META), gpus)
     return Result(
         case=case,
         status="ok",
         environment=describe_environment(device="none (simulated)"),
         params=prepared.params,
-        memory=memory_fields(simulation),
+        memory=memory_fields(prepared, simulation),
         fits=fit_fields(simulation),
     )
 
 
-def memory_fields(simulation: Simulation) -> dict[str, Any]:
-    """The `memory` of a result line."""
+def trace_case(case: Case, build_step: BuildStep, device: torch.device) -> Trace:
+    """Record the warm-up and then one step for each batch of a case."""
+    steps = WARM_UP_STEPS + case.batches
+    return trace_steps(build_step, device, case.profile, case.precision, steps, steady_steps=case.batches)
+
+
+def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, Any]:
+    """The `memory` of a result line; that of a run says which batch had the allocated peak."""
     names = ("peak_allocated_bytes", "peak_reserved_bytes", "peak_phase", "at_peak")
-    return {name: getattr(simulation, name) for name in names}
+    fields = {name: getattr(simulation, name) for name in names}
+    if len(prepared.shapes) == 1:
+        return fields
+    shape = prepared.shapes[simulation.peak_step]
+    worst = {"image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}  # as JSON has it
+    return {**fields, "worst_batch": {"index": simulation.peak_step - WARM_UP_STEPS, **worst}}
 
 
 def fit_fields(simulation: Simulation) -> dict[str, dict[str, Any]]:

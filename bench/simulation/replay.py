@@ -1,5 +1,6 @@
 """A trace, replayed through the caching allocator: peaks, the verdict under a capacity, what was alive at the peak."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,7 @@ class Replay:
     """Outcome of one replay."""
 
     peak_allocated_bytes: int
-    """Highest sum of allocated blocks in the last training step (`max_memory_allocated` after a reset before it)."""
+    """Highest sum of allocated blocks in the steady steps (`max_memory_allocated` after a reset before them)."""
     peak_reserved_bytes: int
     """Highest sum of segments, from the build on (`max_memory_reserved`); up to the failure if it ran out of memory."""
     alloc_retries: int
@@ -28,7 +29,9 @@ class Replay:
     verdict: Verdict
     """Whether it ran under the capacity; "fits" without one."""
     peak_phase: Phase
-    """Phase of the peak of the last step, or of the failure."""
+    """Phase of the peak of the steady steps, or of the failure."""
+    peak_step: int
+    """Number of the step of that peak, from 0; -1 if the build failed."""
     at_peak: dict[Category, int]
     """Bytes of allocated blocks at that peak, by what they are for."""
     peak_event: int
@@ -54,25 +57,36 @@ class Observer:
         """An allocation failed, which ends the replay."""
 
 
-def replay(trace: Trace, capacity_bytes: int | None = None, observer: Observer | None = None) -> Replay:
-    """Run the allocations of a trace. The peak is that of the last step: the steady one."""
+def replay(
+    trace: Trace, capacity_bytes: int | None = None, workspaces: bool = False, observer: Observer | None = None
+) -> Replay:
+    """Run the allocations of a trace. The peak is that of its steady steps: the last one, unless it says otherwise.
+
+    Soft requests (the workspaces of convolutions) are left out unless `workspaces`; then one that fails is skipped,
+    after the allocator has released its cached segments for it in vain.
+    """
     observer = observer or Observer()
     allocator = CachingAllocator(capacity_bytes, observer)
     blocks: dict[int, Block] = {}
     block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
-    steady_start = trace.iteration_starts[-1]
+    steady_start = trace.iteration_starts[-trace.steady_steps]
     peak_bytes, peak_event, ran_out = 0, 0, False
     for position, (index, born, _) in enumerate(trace.events):
+        allocation = trace.allocations[index]
+        if allocation.soft and not workspaces:
+            continue
         if born:
             try:
-                blocks[index] = allocator.malloc(trace.allocations[index].requested_bytes)
+                blocks[index] = allocator.malloc(allocation.requested_bytes)
                 block_bytes[index] = blocks[index].size_bytes
                 observer.block_allocated(position, blocks[index], allocator.stats)
             except OutOfMemoryError:
+                if allocation.soft:
+                    continue
                 observer.out_of_memory(position, allocator.stats)
                 peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
                 break
-        else:
+        elif index in blocks:  # a soft request that was skipped has nothing to free
             block = blocks.pop(index)
             address = block.address
             allocator.free(block)
@@ -86,6 +100,7 @@ def replay(trace: Trace, capacity_bytes: int | None = None, observer: Observer |
         alloc_retries=stats.alloc_retries,
         verdict="oom" if ran_out else "fits_with_retries" if stats.alloc_retries else "fits",
         peak_phase=trace.operators[trace.events[peak_event][2]].phase,
+        peak_step=bisect_right(trace.iteration_starts, peak_event) - 1,
         at_peak=_breakdown(trace, peak_event, block_bytes),
         peak_event=peak_event,
     )

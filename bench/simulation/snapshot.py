@@ -35,7 +35,7 @@ Entry = dict[str, Any]
 def snapshot(trace: Trace, capacity_bytes: int | None = None) -> dict[str, Any]:
     """Replay a trace, from the build to the end of the last step or to the failure."""
     photographer = _Photographer(trace, capacity_bytes)
-    replay(trace, capacity_bytes, photographer)
+    replay(trace, capacity_bytes, observer=photographer)
     return {
         "segments": photographer.segments(),
         "device_traces": [photographer.entries],

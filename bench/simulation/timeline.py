@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.simulation.allocator import AllocatorStats, Block
 from bench.simulation.module_groups import cut, group_by_size
-from bench.simulation.replay import Observer, replay
+from bench.simulation.replay import Observer, Replay, replay
 from bench.simulation.trace import Category, Operator, Phase, Trace
 
 DEFAULT_GROUPS = 14
@@ -71,7 +71,7 @@ class Timeline:
     moments: tuple[Moment, ...]
     """One per allocation and free; between two of them nothing changes."""
     peak: Moment
-    """The first moment of the highest allocated memory in the last step, or the state in which an allocation failed."""
+    """The first moment of the highest allocated memory in the steady steps; or that at which an allocation failed."""
     peak_reserved_bytes: int
     """Highest sum of segments, from the build on."""
     failed_request_bytes: int | None
@@ -133,20 +133,20 @@ class Timeline:
 
 
 def timeline(trace: Trace, capacity_bytes: int | None = None, all_steps: bool = False) -> Timeline:
-    """Replay a trace and keep what happened in its last step, or from the build on with `all_steps`.
+    """Replay a trace and keep what happened in the step of its peak, or from the build to its end with `all_steps`.
 
     Under a capacity that does not suffice, the step is the one that failed.
     """
     watcher = _Watcher(trace)
-    outcome = replay(trace, capacity_bytes, watcher)
+    outcome = replay(trace, capacity_bytes, observer=watcher)
     first_event, first_operator = (0, 0) if all_steps else _start_of_step(trace, outcome.peak_event)
+    last_event, last_operator = _end_of_step(trace, outcome)
     # What a step frees before its first operator happens at that operator, not at the last one of the step before.
-    moments = [_not_before(moment, first_operator) for moment in watcher.moments]
-    ran_out = watcher.failed_request_bytes is not None
+    moments = {event: _not_before(moment, first_operator) for event, moment in watcher.moments.items()}
     return Timeline(
-        operators=tuple(trace.operators[first_operator : moments[-1].operator + 1 if ran_out else None]),
+        operators=tuple(trace.operators[first_operator : last_operator + 1]),
         first_operator=first_operator,
-        moments=tuple(moments[first_event:]),
+        moments=tuple(moment for event, moment in moments.items() if first_event <= event <= last_event),
         peak=moments[outcome.peak_event],
         peak_reserved_bytes=outcome.peak_reserved_bytes,
         failed_request_bytes=watcher.failed_request_bytes,
@@ -156,7 +156,7 @@ def timeline(trace: Trace, capacity_bytes: int | None = None, all_steps: bool = 
 
 class _Watcher(Observer):
     def __init__(self, trace: Trace) -> None:
-        self.moments: list[Moment] = []
+        self.moments: dict[int, Moment] = {}  # by event; workspaces that are left out have none
         self.block_bytes: dict[int, int] = {}  # of every allocation that succeeded
         self.failed_request_bytes: int | None = None
         self._trace = trace
@@ -173,13 +173,23 @@ class _Watcher(Observer):
         self._look(event, stats)
 
     def _look(self, event: int, stats: AllocatorStats) -> None:
-        self.moments.append(Moment(self._trace.events[event][2], stats.allocated_bytes, stats.reserved_bytes))
+        operator = self._trace.events[event][2]
+        self.moments[event] = Moment(operator, stats.allocated_bytes, stats.reserved_bytes)
 
 
 def _start_of_step(trace: Trace, event: int) -> tuple[int, int]:
     """Index of the first event and operator of the step that an event is in; those of the build before all steps."""
     step = bisect_right(trace.iteration_starts, event) - 1
     return (trace.iteration_starts[step], trace.first_operators[step]) if step >= 0 else (0, 0)
+
+
+def _end_of_step(trace: Trace, outcome: Replay) -> tuple[int, int]:
+    """Index of the last event and operator of the step of the peak; of the failure, if it ran out of memory."""
+    if outcome.verdict == "oom":
+        return outcome.peak_event, trace.events[outcome.peak_event][2]
+    if outcome.peak_step + 1 < len(trace.iteration_starts):
+        return trace.iteration_starts[outcome.peak_step + 1] - 1, trace.first_operators[outcome.peak_step + 1] - 1
+    return len(trace.events) - 1, len(trace.operators) - 1
 
 
 def _not_before(moment: Moment, operator: int) -> Moment:

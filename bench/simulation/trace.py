@@ -21,8 +21,10 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.simulation.meta_cache import MetaCache
+from bench.simulation.answers import Answers
+from bench.simulation.masks import SAME_AS
 from bench.simulation.module_path import OUTSIDE, ModulePaths
+from bench.simulation.workspaces import Requests, Workspace, no_workspaces
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
@@ -46,6 +48,8 @@ class Allocation:
     """Index of the operator that returned it first."""
     category: Category
     """What it is for. Parameters count with buffers; what backward and optimizer hold briefly is "other"."""
+    soft: bool = False
+    """Whether its owner goes on without it when memory runs out."""
     module: str = OUTSIDE
     """Path of the module whose parameter, gradient or state it is; of other storages the operator knows the module."""
     shape: tuple[int, ...] = ()
@@ -76,6 +80,8 @@ class Trace:
     """Index of the first event of each training step."""
     first_operators: list[int] = field(default_factory=list)
     """Index of the first operator of each training step."""
+    steady_steps: int = 1
+    """How many of the last steps count; those before only warm up."""
 
 
 Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -93,14 +99,22 @@ for a moment; the CPU hides them from the dispatcher. They are not counted, so t
 class Recorder(TorchDispatchMode):
     """Records storages of one device while it is the innermost dispatch mode.
 
-    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too.
+    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too. `workspaces` tells
+    what an operator asks for besides its results. `answers` stand in for values that meta tensors do not have.
     """
 
-    def __init__(self, device: torch.device, rewrites: Rewrites) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        rewrites: Rewrites,
+        workspaces: Requests = no_workspaces,
+        answers: Answers | None = None,
+    ) -> None:
         super().__init__()
         self.trace = Trace()
         self._rewrites = rewrites
-        self._call: Call = MetaCache() if device.type == "meta" else _call
+        self._workspaces = workspaces
+        self._call: Call = (answers or Answers()) if device.type == "meta" else _call
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -117,14 +131,20 @@ class Recorder(TorchDispatchMode):
         if rewrite is not None:
             with self:
                 args = rewrite(args)
+            func = SAME_AS.get(func, func)
         phase = self._phase()
         module = self.paths.differentiated() if phase == "backward" else self.paths.running
         self.trace.operators.append(self._operator(func.__name__, phase, module))
         result = self._call(func, args, kwargs or {})
         on_host = func in PYTHON_VALUES
+        on_device = False
         for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
+                on_device = True
                 self._see(tensor, on_host)
+        if on_device:
+            for workspace in self._workspaces(func, args, phase == "backward"):
+                self._request(workspace)
         return result
 
     def begin_iteration(self) -> None:
@@ -180,9 +200,19 @@ class Recorder(TorchDispatchMode):
         trace = self.trace
         index, operator = len(trace.allocations), len(trace.operators) - 1
         category = self._category(trace.operators[operator].phase)
-        trace.allocations.append(Allocation(requested_bytes, operator, category, OUTSIDE, tensor.shape, tensor.dtype))
+        trace.allocations.append(
+            Allocation(requested_bytes, operator, category, False, OUTSIDE, tensor.shape, tensor.dtype)
+        )
         trace.events.append((index, True, operator))
         return index
+
+    def _request(self, workspace: Workspace) -> None:
+        trace = self.trace
+        index, operator = len(trace.allocations), len(trace.operators) - 1
+        trace.allocations.append(Allocation(workspace.size_bytes, operator, "workspace", workspace.soft))
+        trace.events.append((index, True, operator))
+        if not workspace.kept:
+            trace.events.append((index, False, operator))
 
     def _category(self, phase: Phase) -> Category:
         """First guess, from when a storage was born; modules and optimizers correct it when they show what is their."""
@@ -222,6 +252,8 @@ class Recorder(TorchDispatchMode):
             for parameter in group["params"]:
                 self._label(parameter, "parameters")
                 self._label(parameter.grad, "gradients", self._owner(parameter))
+        for bucket in getattr(optimizer, "gradient_buckets", ()):
+            self._label(bucket, "gradients")
 
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         self._optimizing = False
@@ -231,14 +263,21 @@ class Recorder(TorchDispatchMode):
                 self._label(value, "optimizer_state", owner)
 
 
-def record(build_step: BuildStep, device: torch.device, iterations: int, rewrites: Rewrites) -> Trace:
+def record(
+    build_step: BuildStep,
+    device: torch.device,
+    iterations: int,
+    rewrites: Rewrites,
+    workspaces: Requests = no_workspaces,
+    answers: Answers | None = None,
+) -> Trace:
     """Record `build_step(device)` and then some calls of the step that it returns.
 
     The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
-    recorder = Recorder(device, rewrites)
+    recorder = Recorder(device, rewrites, workspaces, answers)
     with recorder.paths.watching(), recorder.watching(), recorder:  # paths first: labels want them
         step = build_step(device)
         for _ in range(iterations):

@@ -31,6 +31,13 @@ def test_auto_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Case(task="voc", method="full").engine == "simulate"
 
 
+def test_a_run_is_another_case() -> None:
+    shape, run = Case(task="coco", method="lora"), Case(task="coco", method="lora", batches=12)
+    assert shape != run
+    assert Case(**run.as_dict()) == run
+    assert run.title == f"{shape.title} run of 12 batches"
+
+
 def test_cases_compare_and_round_trip() -> None:
     case = Case(task="coco", method="lora", image_size=[64, 96])
     assert case == Case(task="coco", method="lora", image_size=(64, 96))
@@ -57,6 +64,8 @@ def test_cases_compare_and_round_trip() -> None:
         ({"image_size": (256,)}, r"image size \(256,\) must be a height and a width"),
         ({"batch_size": 0}, "batch size must be a whole number of at least 1, not 0"),
         ({"batch_size": True}, "batch size must be a whole number of at least 1, not True"),
+        ({"batches": 0}, "batches must be a whole number of at least 1, not 0"),
+        ({"batches": 4, "gt_boxes": 3}, "a run of batches draws its objects per image: leave gt boxes out"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"gt_boxes": 0}, "gt boxes must be a whole number of at least 1"),
         ({"rois_per_image": 3}, "rois per image must be a whole number of at least 4"),

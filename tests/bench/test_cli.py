@@ -41,6 +41,22 @@ def test_all_combinations_are_measured(capsys) -> None:
     assert all(case["image_size"] == [64, 96] for case in cases)
 
 
+def test_a_run_of_batches_beside_the_single_shape(tmp_path: Path, capsys) -> None:
+    small = ["--backbone", "swin_tiny", "--image-size", "64x96", "--batch-size", "1"]
+    case = ["run", "--task", "voc", "--method", "fixed", *small, "--json", "--batches", "3"]
+    arguments = [*case, "--batches", "1", "--out", str(tmp_path / "results.jsonl")]
+    assert main(arguments) == 0
+    lines = _lines(capsys)
+    assert [line["case"]["batches"] for line in lines] == [3, 1]
+    assert [line["memory"].keys() >= {"worst_batch"} for line in lines] == [True, False]
+    assert lines[0]["memory"]["worst_batch"]["index"] in range(3)
+    assert main(arguments) == 0
+    assert _lines(capsys) == lines  # both were stored
+    assert main([*case, "--engine", "cpu", "--steps", "1"]) == 0
+    (executed,) = _lines(capsys)
+    assert executed["memory"] == lines[0]["memory"]
+
+
 def test_without_json_a_table(capsys) -> None:
     assert main(["run", "--task", "voc", "--method", "fixed", *SMALL, "--gpu", "p100-16gb"]) == 0
     out = capsys.readouterr().out
@@ -98,6 +114,8 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["run", "--task", "voc", "--image-size", "70x64"], "image side 70 does not divide by the patch size 4"),
         (["run", "--task", "voc", "--batch-size", "0"], "batch size must be a whole number of at least 1, not 0"),
         (["run", "--task", "voc", "--batch-size", "x"], "Invalid value for '--batch-size'"),
+        (["run", "--task", "voc", "--batches", "0"], "batches must be a whole number of at least 1, not 0"),
+        (["run", "--task", "voc", "--batches", "3", "--gt-boxes", "5"], "leave gt boxes out, or batches at 1"),
         (["run", "--task", "voc", "--steps", "0"], "steps must be at least 1, not 0"),
         (["run", "--task", "voc", "--engine", "cuda"], "no CUDA device: choose --engine simulate"),
         (["run", "--task", "voc", "--out", "/proc/version/x.jsonl"], "cannot write results to /proc/version/x.jsonl"),
@@ -105,7 +123,7 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["run", "--speed", "11"], "No such option: --speed"),
         (["tables", "--table", "9"], "unknown table 9: choose from 1, 2, 3, 4"),
         (["fit", "--gpu", "voodoo"], "unknown GPU 'voodoo'"),
-        (["fit"], "Missing option '--gpu'"),
+        (["fit"], "name one card with --gpu, or a step of your own with --module FILE.py:NAME"),
         (["compare", "a.jsonl", "b.jsonl"], "cannot read results from a.jsonl"),
         (["report", "missing.jsonl"], "cannot read results from missing.jsonl"),
         (["dance"], "No such command 'dance'"),
@@ -165,6 +183,16 @@ def test_fit_prints_what_a_card_can_do(capsys, tmp_path: Path) -> None:
     rows = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
     assert rows["e3va"][1] == "fits"
     assert int(rows["e3va"][3]) > int(rows["full"][3])
+
+
+def test_fit_over_runs(capsys, tmp_path: Path) -> None:
+    path = tmp_path / "gpus.toml"
+    path.write_text("[tiny]\nvisible_mib = 1000\ncontext_mib = 150\n")
+    arguments = ["fit", "--gpu", "tiny", "--gpu-file", str(path), "--task", "voc", "--backbone", "swin_tiny"]
+    assert main([*arguments, "--method", "full", "--image-size", "64x96", "--batches", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "2 x 64 x 96, fp32; simulated over runs of 2 batches" in out
+    assert out.splitlines()[2].split()[1] == "fits"
 
 
 def test_compare_passes_what_is_equal_and_fails_what_grew(tmp_path: Path, capsys) -> None:

@@ -51,6 +51,23 @@ def test_the_peak_agrees_with_run(capsys) -> None:
     assert explained["by_category"] == {kind: size for kind, size in memory["at_peak"].items() if size}
 
 
+def test_the_options_of_a_case_count(capsys) -> None:
+    peaks = []
+    for options in ([], ["--checkpointing"], ["--precision", "amp-fp16"]):
+        assert main([*SMALL, "--image-size", "256x256", "--method", "full", "--json", *options]) == 0
+        data = json.loads(capsys.readouterr().out)
+        peaks.append(data["by_category"]["activations"])
+    assert max(peaks[1:]) < peaks[0]
+
+
+def test_a_run_of_batches_shows_one_step(capsys) -> None:
+    assert main([*SMALL, "--batches", "2", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    phases = [operator["phase"] for operator in data["operators"]]
+    assert list(dict.fromkeys(phases)) == ["forward", "backward", "optimizer"]
+    assert phases == sorted(phases, key=["forward", "backward", "optimizer"].index)
+
+
 def test_under_a_card_of_ones_own_that_is_too_small(tmp_path: Path, capsys) -> None:
     cards = tmp_path / "cards.toml"
     cards.write_text('[tiny]\nlabel = "Tiny"\nvisible_mib = 60\ncontext_mib = 0\nsource = "none"\n')

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ def test_lines_round_trip(tmp_path: Path) -> None:
     stored = read_results(path)
     assert stored.results == results
     assert stored.problems == []
+
+
+def test_results_from_before_runs_are_of_one_shape() -> None:
+    line = json.loads(_result().to_json())
+    assert line["case"].pop("batches") == 1
+    assert Result.from_json(json.dumps(line)).case == FULL
+
+
+def test_a_run_round_trips() -> None:
+    worst = {"index": 3, "image_size": [608, 928], "gt_boxes": 7}
+    run = _result(replace(FULL, batches=12), memory={"peak_allocated_bytes": 1, "worst_batch": worst})
+    assert Result.from_json(run.to_json()) == run
 
 
 def test_the_latest_result_of_a_case_counts(tmp_path: Path) -> None:

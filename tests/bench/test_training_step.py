@@ -22,8 +22,9 @@ def test_phases_end_in_order_and_gradients_stay() -> None:
 
 def test_the_seed_decides_weights_and_batch() -> None:
     first, same, other = _step(), _step(), _step(seed=1)
-    assert torch.equal(first.images, same.images)
-    assert not torch.equal(first.images, other.images)
+    images = [next(step.batches)[0] for step in (first, same, other)]
+    assert torch.equal(images[0], images[1])
+    assert not torch.equal(images[0], images[2])
     for ours, theirs in zip(first.model.parameters(), same.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -66,3 +67,25 @@ def test_on_meta_nothing_is_filled() -> None:
     assert {tensor.device for tensor in (*prepared.model.parameters(), *prepared.model.buffers())} == {META}
     step = prepared.build_step(META)
     step()
+
+
+def test_a_run_takes_batch_after_batch_and_keeps_the_last_until_the_next_is_there() -> None:
+    prepared = prepare(Case(task="voc", method="fixed", **SMALL | {"image_size": (64, 96)}, batches=3), META)
+    assert len(prepared.shapes) == len(prepared.batches) == 2 + 3  # two to warm up
+    step = prepared.build_step(META)
+    assert step.batch is None
+    seen = []
+    for _ in range(7):
+        step()
+        images, targets = step.batch
+        seen.append((images.shape[2:], targets.boxes.shape[1]))
+    expected = [(torch.Size(shape.image_size), shape.gt_boxes) for shape in prepared.shapes]
+    assert seen == [*expected, *expected[:2]]  # and again from the start
+
+
+def test_a_single_batch_is_copied_once() -> None:
+    step = _step(method="fixed")
+    step()
+    first = step.batch
+    step()
+    assert step.batch is first

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from bench import Case
+from bench.engines.simulate import trace_case
 from bench.gpus import select_gpus
 from bench.methods import METHODS
-from bench.simulation.simulation import Simulation, judge, trace_steps
+from bench.simulation.simulation import Simulation, judge
 from bench.training_step import prepare
 
 SIZES = {"voc": (96, 128), "ade20k": (64, 64), "coco": (64, 96)}
@@ -14,7 +15,18 @@ SIZES = {"voc": (96, 128), "ade20k": (64, 64), "coco": (64, 96)}
 
 def _observe(case: Case, device: str) -> Simulation:
     prepared = prepare(case, torch.device(device))
-    return judge(trace_steps(prepared.build_step, torch.device(device), case.profile, case.precision), select_gpus())
+    return judge(trace_case(case, prepared.build_step, torch.device(device)), select_gpus())
+
+
+def _require_agreement(case: Case) -> Simulation:
+    simulated, executed = _observe(case, "meta"), _observe(case, "cpu")
+    assert simulated.peak_allocated_bytes == executed.peak_allocated_bytes
+    assert simulated.peak_reserved_bytes == executed.peak_reserved_bytes
+    assert simulated.at_peak == executed.at_peak
+    assert simulated.peak_phase == executed.peak_phase
+    assert simulated.peak_step == executed.peak_step
+    assert simulated.fits == executed.fits
+    return simulated
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -22,9 +34,13 @@ def _observe(case: Case, device: str) -> Simulation:
 def test_meta_and_cpu_agree_to_the_byte(task: str, method: str) -> None:
     rois = {"rois_per_image": 8} if task == "coco" else {}
     case = Case(task=task, method=method, backbone="swin_tiny", image_size=SIZES[task], **rois)
-    simulated, executed = _observe(case, "meta"), _observe(case, "cpu")
-    assert simulated.peak_allocated_bytes == executed.peak_allocated_bytes
-    assert simulated.peak_reserved_bytes == executed.peak_reserved_bytes
-    assert simulated.at_peak == executed.at_peak
-    assert simulated.peak_phase == executed.peak_phase
-    assert simulated.fits == executed.fits
+    _require_agreement(case)
+
+
+@pytest.mark.parametrize(("task", "method"), [("voc", "full"), ("voc", "fixed"), ("coco", "e3va")])
+def test_a_run_of_batches_agrees_to_the_byte(task: str, method: str) -> None:
+    """Each batch has its own size and objects, so that the cache fragments alike in both."""
+    rois = {"rois_per_image": 8} if task == "coco" else {}
+    case = Case(task=task, method=method, backbone="swin_tiny", image_size=(96, 160), batches=4, **rois)
+    simulated = _require_agreement(case)
+    assert len(simulated.trace.iteration_starts) == 2 + 4

@@ -7,6 +7,7 @@ import pytest
 from bench import Case
 from bench.engines import cpu
 from bench.gpus import select_gpus
+from bench.training_step import batch_shapes
 
 SMALL = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "cpu"}
 
@@ -76,3 +77,15 @@ def test_what_takes_minutes_is_announced(monkeypatch: pytest.MonkeyPatch) -> Non
     assert refusal == ""
     (line,) = said
     assert "minutes on this CPU (8 real steps each)" in line
+
+
+def test_a_run_is_foreseen_by_its_largest_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.engines.cpu._flops_per_second", lambda: 1e6)
+    case = Case(task="voc", method="fixed", backbone="swin_tiny", image_size=(64, 96), batches=3, engine="cpu")
+    said: list[str] = []
+    assert cpu._foresee([case], steps=5, say=said.append) == ""
+    assert "minutes on this CPU (10 real steps each)" in said[0]  # 2 to warm up, one per batch, 5 timed
+    largest, shapes = cpu._on_largest_batch(case), batch_shapes(case)
+    assert largest.batches == 1
+    assert largest.image_size == shapes[-1].image_size
+    assert largest.gt_boxes == max(shape.gt_boxes for shape in shapes)

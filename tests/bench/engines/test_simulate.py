@@ -1,9 +1,15 @@
 """What the mechanism demands of the figures at full size, and nothing about how many bytes they are."""
 
-import pytest
+from dataclasses import replace
 
-from bench import Case, measure
+import pytest
+import torch
+
+from bench import Case, Result, measure
+from bench.engines.simulate import trace_case
 from bench.methods import METHODS
+from bench.simulation.trace import Trace
+from bench.training_step import batch_shapes, prepare
 
 BACKPROPAGATE = ("norm_tuning", "bitfit", "lora", "adapter", "adaptformer", "lorand")
 HIGHWAYS = ("e3va", "e3va+", "e3va++")
@@ -38,3 +44,41 @@ def test_memory_grows_with_the_batch() -> None:
     )
     assert one.memory["at_peak"]["parameters"] == two.memory["at_peak"]["parameters"]
     assert 1.9 < two.memory["at_peak"]["activations"] / one.memory["at_peak"]["activations"] < 2.1
+
+
+RUN = Case(task="voc", method="full", backbone="swin_tiny", image_size=(320, 512), batches=3, engine="simulate")
+META = torch.device("meta")
+
+
+def _peak_requested_bytes(trace: Trace) -> int:
+    """Highest sum of requested sizes in the steady steps, whatever an allocator makes of them."""
+    start = trace.iteration_starts[-trace.steady_steps]
+    alive = peak = 0
+    for position, (index, born, _) in enumerate(trace.events):
+        alive += trace.allocations[index].requested_bytes * (1 if born else -1)
+        peak = max(peak, alive) if position >= start else peak
+    return peak
+
+
+def test_a_run_needs_as_much_as_its_worst_batch_alone() -> None:
+    shapes = batch_shapes(RUN)[2:]
+    singles = [replace(RUN, batches=1, image_size=shape.image_size, gt_boxes=shape.gt_boxes) for shape in shapes]
+    alone = [_peak_requested_bytes(trace_case(case, prepare(case, META).build_step, META)) for case in singles]
+    assert len(set(alone)) > 1
+    assert _peak_requested_bytes(trace_case(RUN, prepare(RUN, META).build_step, META)) == max(alone)
+
+
+def test_a_run_names_its_worst_batch() -> None:
+    result = measure(RUN)
+    shape = batch_shapes(RUN)[-1]  # the stretch ends with it
+    worst = {"index": 2, "image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}
+    assert result.memory["worst_batch"] == worst
+    assert Result.from_json(result.to_json()) == result
+    assert "worst_batch" not in measure(replace(RUN, batches=1)).memory
+
+
+def test_a_run_on_batches_of_one_size_is_the_single_shape() -> None:
+    run = Case(task="ade20k", method="e3va", backbone="swin_tiny", image_size=(64, 64), batches=3, engine="simulate")
+    many, one = measure(run).memory, measure(replace(run, batches=1)).memory
+    assert many["at_peak"]["activations"] == one["at_peak"]["activations"]
+    assert many["peak_phase"] == one["peak_phase"]

@@ -55,3 +55,18 @@ def test_an_oom_shows_what_was_alive_when_it_came() -> None:
     assert outcome.peak_phase == "backward"
     assert outcome.at_peak["activations"] == 30 * MIB
     assert outcome.at_peak["gradients"] == 0
+
+
+def test_several_steady_steps() -> None:
+    trace = _trace(
+        [("+a", 100), ("-a", 0)],
+        [("+b", 40), ("-b", 0)],
+        [("+c", 70), ("-c", 0)],
+        [("+d", 60), ("-d", 0)],
+    )
+    trace.steady_steps = 3
+    outcome = replay(trace)
+    assert (outcome.peak_allocated_bytes, outcome.peak_step) == (70 * MIB, 2)
+    trace.steady_steps = 1
+    outcome = replay(trace)
+    assert (outcome.peak_allocated_bytes, outcome.peak_step) == (60 * MIB, 3)

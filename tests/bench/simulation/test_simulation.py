@@ -84,6 +84,8 @@ def test_a_cap_below_the_peak_is_replayed() -> None:
         ({"precision": "fp12"}, "unknown precision"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"capacity_bytes": -1}, "capacity_bytes must be positive"),
+        ({"steady_steps": 4}, "steady_steps must be 1 to 3, the number of iterations, not 4"),
+        ({"steady_steps": 0}, "steady_steps must be 1 to 3"),
     ],
 )
 def test_wrong_arguments(arguments: dict, message: str) -> None:

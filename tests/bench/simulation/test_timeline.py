@@ -86,6 +86,24 @@ def test_moments_of_all_steps() -> None:
     assert shown.peak.operator == 2  # still that of the last step
 
 
+def test_a_run_shows_the_step_of_its_peak() -> None:
+    trace = _hand_made()
+    trace.steady_steps = 2
+    trace.allocations[3].requested_bytes = 29 * MIB
+    shown = timeline(trace)
+    assert [moment.allocated_bytes // MIB for moment in shown.moments] == [2, 32, 2, 0]
+    assert [moment.operator for moment in shown.moments] == [0, 0, 1, 1]
+    assert [operator.name for operator in shown.operators] == ["make", "drop"]
+
+
+def test_workspaces_that_are_left_out_have_no_moment() -> None:
+    trace = _hand_made()
+    trace.allocations[3].soft = True
+    shown = timeline(trace)
+    assert [moment.allocated_bytes // MIB for moment in shown.moments] == [2, 0]
+    assert [block.size_bytes for block in shown.alive] == [2 * MIB]
+
+
 def test_what_dies_between_steps_does_so_at_the_first_operator_of_the_step() -> None:
     operators = [Operator("make", "forward"), Operator("step", "optimizer"), Operator("make", "forward")]
     allocations = [Allocation(2 * MIB, 0, "gradients"), Allocation(MIB, 2, "activations")]

@@ -1,0 +1,35 @@
+"""Layouts of what convolutions return on CUDA, where the meta kernels return contiguous tensors whatever they get."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._prims_common import suggest_memory_format
+
+aten = torch.ops.aten
+
+
+def convolution_layout(input: Tensor, weight: Tensor) -> torch.memory_format:
+    """Channels last where either is (`cudnn_conv_suggest_memory_format` in `aten/src/ATen/native/ConvUtils.h`)."""
+    contiguous = torch.contiguous_format
+    if torch.float64 in (input.dtype, weight.dtype):
+        return contiguous
+    layout = suggest_memory_format(input)
+    return suggest_memory_format(weight) if layout == contiguous else layout
+
+
+def as_on_cuda(func: Any, args: tuple[Any, ...], result: Any) -> Any:
+    """Return the result of an operator on meta in the layout that CUDA's kernel gives it."""
+    if func is aten.convolution.default:
+        return _laid_out(result, convolution_layout(args[0], args[1]))
+    if func is aten.convolution_backward.default:
+        layout = convolution_layout(args[1], args[2])
+        grad_input, grad_weight, grad_bias = result
+        return _laid_out(grad_input, layout), _laid_out(grad_weight, layout), grad_bias
+    return result
+
+
+def _laid_out(tensor: Tensor | None, layout: torch.memory_format) -> Tensor | None:
+    if tensor is None or layout == torch.contiguous_format:
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device, memory_format=layout)

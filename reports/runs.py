@@ -1,0 +1,68 @@
+"""Worst case over a run: what batches of changing size take, beside the one stated shape."""
+
+from typing import Any
+
+import pandas as pd
+
+from reports.cells import MISSING, number, signed, verdict
+from reports.records import SETTINGS, label_of
+from reports.tables import TASKS, Table
+
+SAME = ["task", "method", "engine", *(setting for setting in SETTINGS if setting not in ("batches", "stretch"))]
+"""What a run and its single shape have in common."""
+
+
+def run_table(frame: pd.DataFrame) -> Table | None:
+    """Each run beside the same case on one shape."""
+    memory = frame[frame["reserved_mib"].notna()]
+    runs = memory[(memory["batches"] > 1) & (memory["stretch"] == "worst")].drop_duplicates(
+        [*SAME, "batches"], keep="last"
+    )
+    if runs.empty:
+        return None
+    single = memory[memory["batches"] == 1].drop_duplicates(SAME, keep="last")
+    rows = runs.merge(single, how="left", on=SAME, suffixes=("", "_one"))
+    cards = [
+        (gpu, [_card(run, one, gpu) for run, one in zip(rows["fits"], rows["fits_one"], strict=True)])
+        for gpu in rows.iloc[0]["fits"]
+    ]
+    return Table(
+        "Worst case over a run",
+        "A training's batches differ in size. **Simulated**: *one shape* is the stated image size, *run* that many "
+        "batches in a row from an epoch drawn after the task's augmentation, up to and with the epoch's largest, all "
+        "in one allocator. Reserved over allocated memory says how far fragmentation goes. Cards are judged by the "
+        "run, with the verdict on one shape in brackets where it differs.",
+        [
+            ("Method", [f"{TASKS[row['task']]}, {row['backbone']}, {label_of(row['method'])}" for row in _rows(rows)]),
+            ("one shape", [f"{row['batch_size']} x {row['image_size']}" for row in _rows(rows)]),
+            ("allocated MiB", number(rows["allocated_mib_one"])),
+            ("reserved MiB", number(rows["reserved_mib_one"])),
+            ("reserved / allocated", number(rows["reserved_mib_one"] / rows["allocated_mib_one"], 2)),
+            ("run, batches", number(rows["batches"])),
+            ("worst batch", [_shape(batch) for batch in rows["worst_batch"]]),
+            ("allocated MiB", number(rows["allocated_mib"])),
+            ("reserved MiB", number(rows["reserved_mib"])),
+            ("reserved / allocated", number(rows["reserved_mib"] / rows["allocated_mib"], 2)),
+            ("run vs one shape %", signed(100 * (rows["reserved_mib"] / rows["reserved_mib_one"] - 1))),
+            *cards,
+        ],
+    )
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.to_dict("records")
+
+
+def _shape(batch: Any) -> str:
+    """Size and objects of the batch with the highest allocated peak."""
+    if not isinstance(batch, dict):
+        return MISSING
+    height, width = batch["image_size"]
+    return f"{height} x {width}" + (f", {batch['gt_boxes']} objects" if batch["gt_boxes"] else "")
+
+
+def _card(run: dict[str, Any], one: Any, gpu: str) -> str:
+    """Verdict of a run, and of the single shape (which may be missing) where it is another."""
+    ours = verdict(run.get(gpu, {}).get("verdict"))
+    theirs = verdict(one.get(gpu, {}).get("verdict")) if isinstance(one, dict) else MISSING
+    return ours if theirs in (ours, MISSING) else f"{ours} ({theirs})"
