@@ -101,6 +101,14 @@ def draw_epoch(task: str, image_size: Size, batch_size: int, seed: int, least: i
     return tuple(draw_batch(task, image_size, batch_size, random) for _ in range(count))
 
 
+STRETCHES = ("worst", "first")
+
+
+def first_stretch(task: str, image_size: Size, batch_size: int, count: int, seed: int) -> tuple[BatchShape, ...]:
+    """The first `count` batches of an epoch: what a look at nvidia-smi soon after the start is about."""
+    return draw_epoch(task, image_size, batch_size, seed, least=count)[:count]
+
+
 def worst_stretch(task: str, image_size: Size, batch_size: int, count: int, seed: int) -> tuple[BatchShape, ...]:
     """Of an epoch's batches, the `count` in a row that end with the largest.
 

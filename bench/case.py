@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from bench.augmentation import STRETCHES
 from bench.methods import METHODS
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.workloads import FULL_ROIS_PER_IMAGE, WORKLOADS
@@ -39,6 +40,8 @@ class Case:
     """Height and width of the padded image, divisible by 4; in a run, of the largest that augmentation can make."""
     batches: int = 1
     """1: steps on one batch of the stated size. More: a run of that many batches from the task's augmentation."""
+    stretch: str = "worst"
+    """Which batches of an epoch a run takes: those up to the largest ("worst"), or those it begins with ("first")."""
     precision: str = "fp32"
     optimizer: str = "adamw"
     engine: str = "auto"
@@ -81,6 +84,7 @@ class Case:
         choose("optimizer", self.optimizer, OPTIMIZERS)
         choose("engine", self.engine, ("auto", *ENGINES))
         choose("profile", self.profile, PROFILES)
+        choose("stretch", self.stretch, STRETCHES)
         if self.engine == "cpu" and (self.precision != "fp32" or self.fused_attention):
             raise ValueError(
                 "the cpu engine trains in fp32 with explicit attention, for half precision and fused attention are "

@@ -36,6 +36,7 @@ from bench.options import (
     Rois,
     Seed,
     Steps,
+    Stretch,
     Tasks,
     Windows,
     combinations,
@@ -49,6 +50,7 @@ from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
 from bench.run_grid import run_grid
 from bench.simulation.semantics import PRECISIONS, PROFILES
+from bench.validation.command import validate
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
 from reports.document import FILE_NAME, build_tables, write_report
@@ -74,6 +76,7 @@ def run(
     batch_sizes: BatchSizes = [2],
     image_sizes: ImageSizes = [],
     batches: BatchCounts = [1],
+    stretch: Stretch = "worst",
     precisions: Precisions = ["fp32"],
     profiles: Profiles = ["torch-2.11"],
     engine: Annotated[str, typer.Option(help="auto, simulate, cpu or cuda.")] = "auto",
@@ -100,6 +103,7 @@ def run(
         "batch_size": batch_sizes,
         "image_size": [parse_size(size) for size in image_sizes],
         "batches": batches,
+        "stretch": [stretch],
         "gt_boxes": [] if gt_boxes is None else [gt_boxes],
         "rois_per_image": [] if rois_per_image is None else [rois_per_image],
         "method": method_names(methods),
@@ -132,9 +136,9 @@ def tables(
     rerun: Rerun = False,
 ) -> int:
     """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
-    runs = [] if numbers else run_grid()
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
     numbers = numbers or list(paper_grids.TABLES)
-    cases = list(dict.fromkeys([*runs, *paper_grids.grid(numbers)]))
+    cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
     classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
@@ -213,6 +217,9 @@ def compare(
     display.stdout.print(display.changes_table(changes))
     worse = any(change.worse for change in changes)
     return FAILED if worse or files[0].problems or files[1].problems else OK
+
+
+app.command()(validate)
 
 
 @app.command("list")

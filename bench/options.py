@@ -30,6 +30,7 @@ Precisions = Annotated[list[str], typer.Option("--precision", help="Repeatable."
 Profiles = Annotated[list[str], typer.Option("--profile", help="Rules by which PyTorch allocates. Repeatable.")]
 GtBoxes = Annotated[int | None, typer.Option("--gt-boxes", help="Objects per image; default: the task's.")]
 Rois = Annotated[int | None, typer.Option("--rois-per-image", help="RoIs per image and cascade stage; default: 512.")]
+Stretch = Annotated[str, typer.Option("--stretch", help="Batches of an epoch that a run takes: worst or first.")]
 FusedAttention = Annotated[bool, typer.Option("--fused-attention", help="One attention kernel instead of explicit.")]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Recompute Swin blocks in backward.")]
 Seed = Annotated[int, typer.Option("--seed")]

@@ -10,7 +10,7 @@ from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
-from bench.augmentation import BatchShape, worst_stretch
+from bench.augmentation import BatchShape, first_stretch, worst_stretch
 from bench.case import Case
 from bench.methods import METHODS
 from bench.simulation.autocast import MIXED_PRECISIONS
@@ -128,7 +128,8 @@ def batch_shapes(case: Case) -> Sequence[BatchShape]:
     """The stated shape, or those of a run, warm-up first."""
     if case.batches == 1:
         return (BatchShape(case.image_size, case.gt_boxes),)
-    return worst_stretch(case.task, case.image_size, case.batch_size, WARM_UP_STEPS + case.batches, case.seed)
+    stretch = worst_stretch if case.stretch == "worst" else first_stretch
+    return stretch(case.task, case.image_size, case.batch_size, WARM_UP_STEPS + case.batches, case.seed)
 
 
 def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports import plots
+from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.records import Record, frame_of
 from reports.runs import run_table
 from reports.tables import TABLES, Table
@@ -32,14 +33,15 @@ def write_report(records: Sequence[Record], folder: Path, tables: Sequence[int] 
 
 
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
-    """The tables for which there are results; the paper's, then the worst case over a run."""
-    built = [*(TABLES[number](_single_shapes(frame)) for number in numbers), run_table(frame)]
+    """The tables for which there are results; the paper's, the same under its settings, the worst case over a run."""
+    tables = [TABLES[number](_single_shapes(frame)) for number in numbers]
+    built = [*tables, *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
 
 
 def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the paper's tables are about: a run has no place in them."""
-    return frame[frame["batches"] == 1]
+    """What Tables 1 to 4 are about: runs, and rules of years ago, have no place in them."""
+    return frame[(frame["batches"] == 1) & (frame["profile"] != LEGACY)]
 
 
 def _markdown(

@@ -14,9 +14,11 @@ Record = Mapping[str, Any]
 
 SETTINGS = [
     "backbone", "window", "batch_size", "image_size", "precision", "optimizer", "profile", "gt_boxes", "rois_per_image",
-    "seed", "batches",
+    "seed", "batches", "stretch", "fused_attention", "checkpointing",
 ]  # fmt: skip
 """Fields of a case that are the same for all rows of a table."""
+DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpointing": False}
+"""Settings that older results do not have."""
 COLUMNS = [
     "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
     "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "fits", "environment",
@@ -33,7 +35,7 @@ def _row(record: Record) -> dict[str, Any]:
     case, params, memory, time = (record.get(part) or {} for part in ("case", "params", "memory", "time"))
     step_ms = time.get("step_ms", {})
     return {
-        "batches": 1,  # older results do not say
+        **DEFAULTS,
         **case,
         "image_size": "{} x {}".format(*case["image_size"]),
         "status": record["status"],
@@ -56,6 +58,11 @@ def published(table: str) -> pd.DataFrame:
     frame = pd.read_csv(PUBLISHED / f"{table}.csv")
     frame["key"] = frame["method"].map(method_key)
     return frame
+
+
+def upernet_peaks() -> list[dict[str, Any]]:
+    """Peak memory of UPerNet with Swin, as mmsegmentation publishes it."""
+    return pd.read_csv(PUBLISHED / "mmsegmentation_upernet_swin.csv").astype(object).to_dict("records")
 
 
 def method_key(method: str) -> str:

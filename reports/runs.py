@@ -8,14 +8,16 @@ from reports.cells import MISSING, number, signed, verdict
 from reports.records import SETTINGS, label_of
 from reports.tables import TASKS, Table
 
-SAME = ["task", "method", "engine", *(setting for setting in SETTINGS if setting != "batches")]
+SAME = ["task", "method", "engine", *(setting for setting in SETTINGS if setting not in ("batches", "stretch"))]
 """What a run and its single shape have in common."""
 
 
 def run_table(frame: pd.DataFrame) -> Table | None:
     """Each run beside the same case on one shape."""
     memory = frame[frame["reserved_mib"].notna()]
-    runs = memory[memory["batches"] > 1].drop_duplicates([*SAME, "batches"], keep="last")
+    runs = memory[(memory["batches"] > 1) & (memory["stretch"] == "worst")].drop_duplicates(
+        [*SAME, "batches"], keep="last"
+    )
     if runs.empty:
         return None
     single = memory[memory["batches"] == 1].drop_duplicates(SAME, keep="last")

@@ -30,22 +30,31 @@ class Replay:
     """Bytes of allocated blocks at that peak, by what they are for."""
 
 
-def replay(trace: Trace, capacity_bytes: int | None = None) -> Replay:
-    """Run the allocations of a trace. The peak is that of its steady steps: the last one, unless it says otherwise."""
+def replay(trace: Trace, capacity_bytes: int | None = None, workspaces: bool = False) -> Replay:
+    """Run the allocations of a trace. The peak is that of its steady steps: the last one, unless it says otherwise.
+
+    Soft requests (the workspaces of convolutions) are left out unless `workspaces`; then one that fails is skipped,
+    after the allocator has released its cached segments for it in vain.
+    """
     allocator = CachingAllocator(capacity_bytes)
     blocks: dict[int, Block] = {}
     block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
     steady_start = trace.iteration_starts[-trace.steady_steps]
     peak_bytes, peak_event, ran_out = 0, 0, False
     for position, (index, born, _) in enumerate(trace.events):
+        allocation = trace.allocations[index]
+        if allocation.soft and not workspaces:
+            continue
         if born:
             try:
-                blocks[index] = allocator.malloc(trace.allocations[index].requested_bytes)
+                blocks[index] = allocator.malloc(allocation.requested_bytes)
                 block_bytes[index] = blocks[index].size_bytes
             except OutOfMemoryError:
+                if allocation.soft:
+                    continue
                 peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
                 break
-        else:
+        elif index in blocks:  # a soft request that was skipped has nothing to free
             allocator.free(blocks.pop(index))
         if position >= steady_start and allocator.stats.allocated_bytes > peak_bytes:
             peak_bytes, peak_event = allocator.stats.allocated_bytes, position

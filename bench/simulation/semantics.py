@@ -33,14 +33,24 @@ class Profile:
     """The model is wrapped in DistributedDataParallel."""
     foreach_optimizers: bool
     """Optimizers take all parameters at once, with temporaries as large as all of them."""
+    shares_cublas: bool
+    """cuBLAS has its workspace from PyTorch's allocator (since 1.13, pull request 83461), not from the driver."""
 
 
 PROFILES = {
     "torch-2.11": Profile(
-        softmax_keeps_input=False, zeroed_gradients=False, gradient_buckets=False, foreach_optimizers=True
+        softmax_keeps_input=False,
+        zeroed_gradients=False,
+        gradient_buckets=False,
+        foreach_optimizers=True,
+        shares_cublas=True,
     ),
     "mm-2021": Profile(
-        softmax_keeps_input=True, zeroed_gradients=True, gradient_buckets=True, foreach_optimizers=False
+        softmax_keeps_input=True,
+        zeroed_gradients=True,
+        gradient_buckets=True,
+        foreach_optimizers=False,
+        shares_cublas=False,
     ),
 }
 """torch-2.11: today's PyTorch on one GPU. mm-2021: what papers of 2020-2023 measured with mmdetection and

@@ -13,8 +13,10 @@ from bench.simulation.masks import MASK_REWRITES
 from bench.simulation.moves import keeping_parameters
 from bench.simulation.oracles import Oracles
 from bench.simulation.replay import Replay, Verdict, replay
-from bench.simulation.semantics import REWRITES, semantics
+from bench.simulation.semantics import PROFILES, REWRITES, semantics
 from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+from bench.simulation.workspaces import Workspaces
+from models.naming import choose
 
 META = torch.device("meta")
 WARM_UP_STEPS = 2
@@ -34,7 +36,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What training steps need. All figures are simulated."""
+    """What training steps need. All figures are simulated, without the workspaces of convolutions."""
 
     trace: Trace
     """Every allocation and free, for whoever wants to look deeper."""
@@ -51,6 +53,15 @@ class Simulation:
     """Per GPU class."""
     warnings: tuple[str, ...] = ()
     """What is odd about the step, such as memory that it never frees."""
+
+    @property
+    def reserved_interval_bytes(self) -> tuple[int, int]:
+        """Least and most of what is reserved: without, and with, the workspaces that convolutions can do without.
+
+        Which holds depends on the kernels that cuDNN picks on a card. No capacity bounds either.
+        """
+        both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
+        return min(both), max(both)
 
 
 def simulate(
@@ -103,8 +114,9 @@ def trace_steps(
     """
     if not 1 <= steady_steps <= max(1, iterations):
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
+    workspaces = Workspaces(PROFILES[choose("profile", profile, PROFILES)].shares_cublas)
     with semantics(profile, precision, device), keeping_parameters(device):
-        trace = record(build_step, device, iterations, REWRITES | MASK_REWRITES, answers)
+        trace = record(build_step, device, iterations, REWRITES | MASK_REWRITES, workspaces, answers)
     trace.steady_steps = steady_steps
     return trace
 

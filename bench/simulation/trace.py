@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.simulation.answers import Answers
 from bench.simulation.masks import SAME_AS
+from bench.simulation.workspaces import Requests, Workspace, no_workspaces
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
@@ -45,6 +46,8 @@ class Allocation:
     """Index of the operator that returned it first."""
     category: Category
     """What it is for. Parameters count with buffers; what backward and optimizer hold briefly is "other"."""
+    soft: bool = False
+    """Whether its owner goes on without it when memory runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,21 @@ for a moment; the CPU hides them from the dispatcher. They are not counted, so t
 class Recorder(TorchDispatchMode):
     """Records storages of one device while it is the innermost dispatch mode.
 
-    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too. `answers` stand in
-    for values that meta tensors do not have.
+    `rewrites` replace the arguments of an operator beforehand; what they allocate is recorded too. `workspaces` tells
+    what an operator asks for besides its results. `answers` stand in for values that meta tensors do not have.
     """
 
-    def __init__(self, device: torch.device, rewrites: Rewrites, answers: Answers | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        rewrites: Rewrites,
+        workspaces: Requests = no_workspaces,
+        answers: Answers | None = None,
+    ) -> None:
         super().__init__()
         self.trace = Trace()
         self._rewrites = rewrites
+        self._workspaces = workspaces
         self._call: Call = (answers or Answers()) if device.type == "meta" else _call
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
@@ -108,12 +118,18 @@ class Recorder(TorchDispatchMode):
             with self:
                 args = rewrite(args)
             func = SAME_AS.get(func, func)
-        self.trace.operators.append(Operator(func.__name__, self._phase()))
+        phase = self._phase()
+        self.trace.operators.append(Operator(func.__name__, phase))
         result = self._call(func, args, kwargs or {})
         on_host = func in PYTHON_VALUES
+        on_device = False
         for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
+                on_device = True
                 self._see(tensor, on_host)
+        if on_device:
+            for workspace in self._workspaces(func, args, phase == "backward"):
+                self._request(workspace)
         return result
 
     def begin_iteration(self) -> None:
@@ -170,6 +186,14 @@ class Recorder(TorchDispatchMode):
         trace.events.append((index, True, operator))
         return index
 
+    def _request(self, workspace: Workspace) -> None:
+        trace = self.trace
+        index, operator = len(trace.allocations), len(trace.operators) - 1
+        trace.allocations.append(Allocation(workspace.size_bytes, operator, "workspace", workspace.soft))
+        trace.events.append((index, True, operator))
+        if not workspace.kept:
+            trace.events.append((index, False, operator))
+
     def _category(self, phase: Phase) -> Category:
         """First guess, from when a storage was born; modules and optimizers correct it when they show what is their."""
         if phase == "forward":
@@ -211,6 +235,7 @@ def record(
     device: torch.device,
     iterations: int,
     rewrites: Rewrites,
+    workspaces: Requests = no_workspaces,
     answers: Answers | None = None,
 ) -> Trace:
     """Record `build_step(device)` and then some calls of the step that it returns.
@@ -219,7 +244,7 @@ def record(
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
-    recorder = Recorder(device, rewrites, answers)
+    recorder = Recorder(device, rewrites, workspaces, answers)
     with recorder.watching(), recorder:
         step = build_step(device)
         for _ in range(iterations):

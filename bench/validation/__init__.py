@@ -1,0 +1,1 @@
+"""The simulation beside what others measured."""

@@ -1,0 +1,87 @@
+"""Checks as tables for people."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from bench.validation.check import Check, Summary
+from bench.validation.memtracker import Comparison
+
+MIB = 1 << 20
+ABSENT = "–"
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """One row per run."""
+    table = _table(
+        "run", "quantity", "predicted MiB", "without conv. workspaces", "measured MiB", "error",
+        "predicted OOM", "measured OOM", "capped runs right", "s",
+    )  # fmt: skip
+    for check in checks:
+        table.add_row(
+            check.id,
+            check.quantity,
+            f"{check.predicted_bytes / MIB:,.0f}",
+            f"{check.lean_bytes / MIB:,.0f}",
+            f"{check.measured_bytes / MIB:,.0f}",
+            _percent(check.error_percent, sign="+"),
+            "yes" if check.predicted_oom else "no",
+            ABSENT if check.measured_oom is None else "yes" if check.measured_oom else "no",
+            _part(check.capped_right, check.capped_runs),
+            f"{check.seconds:.2f}",
+        )
+    return table
+
+
+def summary_table(summaries: Sequence[Summary]) -> Table:
+    """One row per group."""
+    table = _table(
+        "group", "quantity", "runs", "compared", "median error", "p90 error", "largest error",
+        "OOM verdicts right", "capped runs right", "median s",
+    )  # fmt: skip
+    for summary in summaries:
+        table.add_row(
+            summary.group,
+            summary.quantity,
+            str(summary.runs),
+            str(summary.compared),
+            _percent(summary.median_percent),
+            _percent(summary.p90_percent),
+            _percent(summary.max_percent),
+            _part(summary.verdicts_right, summary.verdicts),
+            _part(summary.capped_right, summary.capped_runs),
+            f"{summary.median_seconds:.2f}",
+        )
+    return table
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """One row per case that MemTracker ran, too."""
+    table = _table("case", "", "ours s", "MemTracker s", "times faster", "our error", "MemTracker's error")
+    for comparison in comparisons:
+        faster = comparison.times_faster
+        table.add_row(
+            comparison.id,
+            comparison.message,
+            f"{comparison.our_seconds:.2f}",
+            f"{comparison.tracker_seconds:.2f}",
+            ABSENT if faster is None else f"{faster:.0f}",
+            _percent(comparison.our_error_percent, sign="+"),
+            _percent(comparison.tracker_error_percent, sign="+"),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < 2 else "right")
+    return table
+
+
+def _percent(value: float | None, sign: str = "") -> str:
+    return ABSENT if value is None else f"{value:{sign}.2f} %"
+
+
+def _part(right: int, total: int) -> str:
+    return f"{right}/{total}" if total else ABSENT
