@@ -1,4 +1,7 @@
-"""Layouts of what convolutions return on CUDA, where the meta kernels return contiguous tensors whatever they get."""
+"""Results as CUDA's kernels return them, where those of meta have another layout or storage.
+
+Convolutions on meta return contiguous tensors whatever they get, and reduced losses leave no room behind.
+"""
 
 from typing import Any
 
@@ -7,6 +10,9 @@ from torch import Tensor
 from torch._prims_common import suggest_memory_format
 
 aten = torch.ops.aten
+REDUCTION = {aten.mse_loss.default: 2, aten.smooth_l1_loss.default: 2, aten.binary_cross_entropy.default: 3}
+"""Which argument says whether a loss is reduced; its default is that it is."""
+NOT_REDUCED = 0
 
 
 def convolution_layout(input: Tensor, weight: Tensor) -> torch.memory_format:
@@ -26,7 +32,18 @@ def as_on_cuda(func: Any, args: tuple[Any, ...], result: Any) -> Any:
         layout = convolution_layout(args[1], args[2])
         grad_input, grad_weight, grad_bias = result
         return _laid_out(grad_input, layout), _laid_out(grad_weight, layout), grad_bias
+    if func in REDUCTION and args[REDUCTION[func] :][:1] != (NOT_REDUCED,):
+        return _shrunk(args[0], args[1], result)
     return result
+
+
+def _shrunk(input: Tensor, target: Tensor, result: Tensor) -> Tensor:
+    """A number in the storage of all losses, which is made first (`mse_loss` in `aten/src/ATen/native/BinaryOps.cpp`).
+
+    The number keeps them in memory for as long as it lives.
+    """
+    shape = torch.broadcast_shapes(input.shape, target.shape)
+    return torch.empty(shape, dtype=result.dtype, device=result.device).resize_(())
 
 
 def _laid_out(tensor: Tensor | None, layout: torch.memory_format) -> Tensor | None:

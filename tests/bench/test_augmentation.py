@@ -2,7 +2,16 @@ from random import Random
 
 import pytest
 
-from bench.augmentation import AUGMENTATIONS, BatchShape, Limits, draw_batch, draw_epoch, pad, worst_stretch
+from bench.augmentation import (
+    AUGMENTATIONS,
+    BatchShape,
+    Limits,
+    draw_batch,
+    draw_epoch,
+    first_stretch,
+    pad,
+    worst_stretch,
+)
 from bench.source_images import SOURCE_IMAGES
 from bench.workloads import WORKLOADS
 
@@ -111,3 +120,8 @@ def test_a_longer_stretch_goes_further_back() -> None:
 def test_the_largest_of_few_batches() -> None:
     """1,000 images a batch leave 16 batches in an epoch: a longer stretch draws more."""
     assert len(worst_stretch("voc", VOC, 1000, count=20, seed=0)) == 20
+
+
+def test_the_first_stretch_begins_an_epoch() -> None:
+    epoch = draw_epoch("coco", (800, 1344), 2, seed=3)
+    assert first_stretch("coco", (800, 1344), 2, 5, seed=3) == epoch[:5]

@@ -1,7 +1,7 @@
 import pytest
 
 from bench.methods import METHODS
-from bench.paper_grids import grid
+from bench.paper_grids import grid, under_paper_settings
 
 
 def test_the_grids_are_the_papers() -> None:
@@ -33,3 +33,11 @@ def test_shared_cases_run_once_and_simulations_first() -> None:
 def test_unknown_tables() -> None:
     with pytest.raises(ValueError, match="unknown table 7: choose from 1, 2, 3, 4"):
         grid([1, 7])
+
+
+def test_the_papers_settings() -> None:
+    cases = under_paper_settings()
+    assert {(case.precision, case.profile) for case in cases} == {("apex-o1", "mm-2021")}
+    assert {(case.task, case.backbone) for case in cases} == {("voc", "swin_large"), ("coco", "swin_base")}
+    assert {(case.batches, case.stretch) for case in cases} == {(1, "worst"), (8, "first")}
+    assert len(set(cases)) == 2 * 2 * len(METHODS)

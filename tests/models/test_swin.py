@@ -119,3 +119,19 @@ def test_weights_that_cannot_be_had_are_named(tmp_path) -> None:
 def test_wrong_arguments_say_what_is_right(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_swin(**arguments, device="meta")
+
+
+def test_checkpointing_and_fused_attention_change_no_value() -> None:
+    images = torch.randn(1, 3, 64, 96)
+
+    def run(**options: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.manual_seed(0)
+        swin = build_swin("swin_tiny", **options)
+        output = swin(images)[-1]
+        output.square().sum().backward()
+        return output.detach(), swin.stages[0].blocks[0].mlp_branch.mlp.fc1.weight.grad
+
+    plain = run()
+    assert all(torch.equal(a, b) for a, b in zip(plain, run(checkpointing=True), strict=True))
+    for ours, explicit in zip(run(fused_attention=True), plain, strict=True):
+        torch.testing.assert_close(ours, explicit, rtol=1e-3, atol=1e-3)

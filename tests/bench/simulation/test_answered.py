@@ -29,7 +29,7 @@ def _layout(step: Callable[[Tensor], object], device: torch.device, oracles: Ora
         x = _data(device)
         return lambda: results.append(step(x))
 
-    record(build, device, 1, MASK_REWRITES, Answers(oracles))
+    record(build, device, 1, MASK_REWRITES, answers=Answers(oracles))
     (result,) = results
     tensors = result if isinstance(result, tuple | list) else (result,)
     return [(tuple(t.shape), t.stride(), t.dtype) if isinstance(t, Tensor) else t for t in tensors]
@@ -86,7 +86,7 @@ def _sizes(step: Callable[[Tensor], object], device: torch.device, oracles: Orac
         x[10:].zero_()
         return lambda: step(x)
 
-    trace = record(build, device, 1, MASK_REWRITES, Answers(oracles))
+    trace = record(build, device, 1, MASK_REWRITES, answers=Answers(oracles))
     return [trace.allocations[index].requested_bytes for index, born, _ in trace.events if born][1:]
 
 

@@ -1,0 +1,49 @@
+import pytest
+
+from reports.document import build_tables
+from reports.paper_settings import CONTEXT_MIB, paper_settings_tables
+from reports.records import frame_of, published
+from reports.tables import table2
+
+LEGACY = {"profile": "mm-2021", "precision": "apex-o1"}
+
+
+@pytest.fixture
+def legacy(record):
+    """On one shape each row is 1000 MiB below the paper's; over the first batches E3VA alone is 10 % above."""
+    paper = published("table2_coco_swin_base").drop_duplicates("key").set_index("key")["memory_mb"]
+    lines = []
+    for method, key in (("full", "full"), ("fixed", "fixed"), ("e3va", "e3va")):
+        reserved = int(paper[key]) - CONTEXT_MIB
+        run = round(1.1 * paper[key]) - CONTEXT_MIB if method == "e3va" else reserved
+        lines.append(record("coco", "swin_base", method, reserved_mib=reserved - 1000, **LEGACY))
+        lines.append(record("coco", "swin_base", method, reserved_mib=run, batches=8, stretch="first", **LEGACY))
+    return lines
+
+
+def test_rows_stand_beside_the_papers(legacy) -> None:
+    (table,) = paper_settings_tables(frame_of(legacy))
+    full, fixed, e3va = table.cells.to_numpy().tolist()
+    assert full[:6] == ["Full", "16 061", "-5.9", "17 061", "+0.0", "17 061"]  # 1000 of 17061
+    assert fixed[6:9] == ["-58.2", "-58.2", "+0.0"]
+    assert e3va[4] == "+10.0"
+    assert e3va[8] == "+4.5"  # a tenth of E3VA's 44.8 % of Full
+
+
+def test_the_caption_sums_up(legacy) -> None:
+    (table,) = paper_settings_tables(frame_of(legacy))
+    assert "11.6 % on one shape, 5.8 % over the first batches" in table.caption  # of 5.9, 14.0, 13.1; of 0, 0, 10
+    assert "2 of 2 differences to Full lie within 8 points" in table.caption
+
+
+def test_they_are_not_in_the_papers_tables(records, legacy) -> None:
+    tables = build_tables(frame_of([*records, *legacy]))
+    assert tables[1].to_markdown() == table2(frame_of(records)).to_markdown()
+    assert [table.title for table in tables if "probable" in table.title] == [
+        "COCO under the paper's probable settings"
+    ]
+
+
+def test_both_kinds_are_needed(legacy) -> None:
+    assert paper_settings_tables(frame_of(legacy[::2])) == []
+    assert paper_settings_tables(frame_of([])) == []
