@@ -61,8 +61,8 @@ def test_json_lines_are_all_there_is_on_stdout(file: str, capsys) -> None:
     assert small["uncapped"]["at_peak"]["parameters"] == 4 * MIB
     assert small["uncapped"]["at_peak"]["inputs"] == 4 * MIB
     assert small["headroom_bytes"] == 200 * MIB - small["peak_reserved_bytes"]
-    # Each image adds its data and its output, so what is left bounds the batch.
-    assert 60 < small["largest_batch"] < 100 < large["largest_batch"] < 300
+    # Each image adds its data and its output, so what is left bounds the batch; cuBLAS has two workspaces of 8 MiB.
+    assert 50 < small["largest_batch"] < 100 < large["largest_batch"] < 300
 
 
 def test_the_largest_batch_is_the_largest(file: str, capsys) -> None:
