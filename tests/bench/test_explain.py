@@ -1,5 +1,6 @@
 import json
 import pickle
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -51,21 +52,31 @@ def test_the_peak_agrees_with_run(capsys) -> None:
     assert explained["by_category"] == {kind: size for kind, size in memory["at_peak"].items() if size}
 
 
+def _peak_in_backward(data: dict) -> int:
+    first = data["operators"][0]["index"]
+    moments = data["moments"]
+    return max(
+        size
+        for operator, size in zip(moments["operator"], moments["allocated_bytes"], strict=True)
+        if data["operators"][operator - first]["phase"] == "backward"
+    )
+
+
 def test_the_options_of_a_case_count(capsys) -> None:
     peaks = []
     for options in ([], ["--checkpointing"], ["--precision", "amp-fp16"]):
         assert main([*SMALL, "--image-size", "256x256", "--method", "full", "--json", *options]) == 0
-        data = json.loads(capsys.readouterr().out)
-        peaks.append(data["by_category"]["activations"])
+        peaks.append(_peak_in_backward(json.loads(capsys.readouterr().out)))
     assert max(peaks[1:]) < peaks[0]
 
 
 def test_a_run_of_batches_shows_one_step(capsys) -> None:
     assert main([*SMALL, "--batches", "2", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    phases = [operator["phase"] for operator in data["operators"]]
-    assert list(dict.fromkeys(phases)) == ["forward", "backward", "optimizer"]
-    assert phases == sorted(phases, key=["forward", "backward", "optimizer"].index)
+    operators = [operator for operator in data["operators"] if not operator["name"].startswith("_record_function")]
+    assert [phase for phase, _ in groupby(operator["phase"] for operator in operators)] == [
+        "forward", "backward", "optimizer",
+    ]  # fmt: skip
 
 
 def test_under_a_card_of_ones_own_that_is_too_small(tmp_path: Path, capsys) -> None:
