@@ -51,7 +51,8 @@ from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
 from bench.run_grid import run_grid
 from bench.simulation.semantics import PRECISIONS, PROFILES
-from bench.validation.command import validate
+from bench.validation.command import check_all, validate, write_checks
+from bench.validation.ground_truth import SAMPLE, read_runs
 from bench.workloads import WORKLOADS
 from models.swin import SWIN_SIZES
 from reports.document import FILE_NAME, build_tables, write_report
@@ -59,7 +60,7 @@ from reports.records import frame_of
 
 OK, FAILED, WRONG_COMMAND = 0, 1, 2
 DEFAULT_FOLDER = Path("bench-results")
-RESULTS_NAME = "results.jsonl"
+RESULTS_NAME, CHECKS_NAME = "results.jsonl", "validation.jsonl"
 
 app = typer.Typer(
     add_completion=False,
@@ -143,6 +144,8 @@ def tables(
     classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]
+    if beyond:
+        write_checks(out / CHECKS_NAME, check_all(read_runs(SAMPLE))[0])
     _report(results, out, numbers)
     return _status(results, resumed.problems)
 
@@ -303,7 +306,9 @@ def _read(path: Path) -> StoredResults:
 
 def _report(results: Sequence[Result], folder: Path, numbers: Sequence[int]) -> None:
     records = [json.loads(result.to_json()) for result in results]
-    write_report(records, folder, numbers)
+    checks = folder / CHECKS_NAME
+    lines = checks.read_text(encoding="utf-8").splitlines() if checks.exists() else []
+    write_report(records, folder, numbers, [json.loads(line) for line in lines])
     for table in build_tables(frame_of(records), numbers):
         print(table.to_markdown())
     print(f"The report is {folder / FILE_NAME}")

@@ -10,6 +10,7 @@ from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.records import Record, frame_of
 from reports.runs import run_table
 from reports.tables import TABLES, Table
+from reports.validation import validation_table
 
 FILE_NAME = "report.md"
 PICTURES = (
@@ -19,14 +20,21 @@ PICTURES = (
 )
 
 
-def write_report(records: Sequence[Record], folder: Path, tables: Sequence[int] = tuple(TABLES)) -> Path:
-    """Write report and pictures into a folder and return the document's path. Raises `ValueError` if it cannot."""
+def write_report(
+    records: Sequence[Record], folder: Path, tables: Sequence[int] = tuple(TABLES), checks: Sequence[Record] = ()
+) -> Path:
+    """Write report and pictures into a folder and return the document's path. Raises `ValueError` if it cannot.
+
+    `checks` are those of `python -m bench validate`.
+    """
     frame = frame_of(records)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = [(name, title) for name, draw, title in PICTURES if draw(_single_shapes(frame), folder / name)]
         document = folder / FILE_NAME
-        document.write_text(_markdown(records, frame, drawn, build_tables(frame, tables)), encoding="utf-8")
+        trust = validation_table(checks)
+        built = [*build_tables(frame, tables), *([trust] if trust else [])]
+        document.write_text(_markdown(records, frame, drawn, built), encoding="utf-8")
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder}: {error.strerror}") from error
     return document

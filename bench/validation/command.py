@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from bench import display
+from bench.results import require_writable
 from bench.validation import memtracker
 from bench.validation.check import Check, Summary, summarise
 from bench.validation.ground_truth import SAMPLE, MeasuredRun, read_runs
@@ -26,12 +27,16 @@ def validate(
     with_memtracker: Annotated[
         bool, typer.Option("--memtracker", help="Time PyTorch's MemTracker on the same cases, too.")
     ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the checks here, for the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout and nothing else there.")] = False,
 ) -> int:
     """Simulate what others measured, and print predicted, measured and error; exit 1 if some run cannot be."""
+    if out is not None:
+        require_writable(out)
     runs = read_runs(xmem)
-    checks, known = _check(runs)
-    checks += check_published()
+    checks, known = check_all(runs)
+    if out is not None:
+        write_checks(out, checks)
     comparisons = list(_told(memtracker.compare(known), lambda comparison: comparison.id)) if with_memtracker else []
     summaries = summarise(checks)
     if as_json:
@@ -46,8 +51,8 @@ def validate(
     return 0 if len(known) == len(runs) else 1
 
 
-def _check(runs: Sequence[MeasuredRun]) -> tuple[list[Check], list[MeasuredRun]]:
-    """Checks, and the runs that could be simulated; what could not be is said."""
+def check_all(runs: Sequence[MeasuredRun]) -> tuple[list[Check], list[MeasuredRun]]:
+    """Checks of measured runs and of all published peaks, and the runs that could be simulated; names the others."""
     checks, known = [], []
     for run in _told(runs, lambda run: run.id):
         try:
@@ -55,13 +60,21 @@ def _check(runs: Sequence[MeasuredRun]) -> tuple[list[Check], list[MeasuredRun]]
             known.append(run)
         except ValueError as error:
             display.say(f"{run.id} is not simulated: {error}")
-    return checks, known
+    return [*checks, *check_published()], known
+
+
+def write_checks(path: Path, checks: Sequence[Check]) -> None:
+    """Replace a file by one JSON line for each check."""
+    path.write_text("".join(json.dumps(_record(check)) + "\n" for check in checks), encoding="utf-8")
+
+
+def _record(check: Check) -> dict[str, Any]:
+    return asdict(check) | {"error_percent": check.error_percent, "right_about_oom": check.right_about_oom}
 
 
 def _print_json(checks: Sequence[Check], comparisons: Sequence[Comparison], summaries: Sequence[Summary]) -> None:
     for check in checks:
-        figures = {"error_percent": check.error_percent, "right_about_oom": check.right_about_oom}
-        print(json.dumps({"check": asdict(check) | figures}))
+        print(json.dumps({"check": _record(check)}))
     for comparison in comparisons:
         figures = {name: getattr(comparison, name) for name in memtracker.DERIVED}
         print(json.dumps({"memtracker": asdict(comparison) | figures}))

@@ -1,0 +1,47 @@
+"""How far to trust the simulation: what it predicts beside what others measured or published."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reports.cells import MISSING, number, signed
+from reports.records import MIB, Record
+from reports.tables import Table
+
+
+def validation_table(checks: Sequence[Record]) -> Table | None:
+    """One row per check, as `python -m bench validate --out` stores them."""
+    if not checks:
+        return None
+    frame = pd.DataFrame(list(checks))
+    errors = pd.to_numeric(frame["error_percent"])
+    groups = ", ".join(
+        f"{group} {rows.abs().median():.2f} % ({rows.notna().sum()} runs)"
+        for group, rows in errors.groupby(frame["group"])
+    )
+    return Table(
+        "How far to trust it",
+        "**Simulated** beside **measured** (GPU training runs of xMem, reserved memory, with the workspaces of "
+        "convolutions) and **published** (mmsegmentation's UPerNet, allocated memory). A run that was out of memory has "
+        f"no error. Median absolute error: {groups}. Out of memory or not: "
+        f"{_right(frame['right_about_oom'])} right on the whole device, {frame['capped_right'].sum()} of "
+        f"{frame['capped_runs'].sum()} under smaller limits.",
+        [
+            ("Run", list(frame["id"])),
+            ("quantity", list(frame["quantity"])),
+            ("simulated MiB", number(frame["predicted_bytes"] / MIB)),
+            ("measured or published MiB", number(frame["measured_bytes"] / MIB)),
+            ("error %", signed(errors, 2)),
+            ("OOM, simulated", [_yes(value) for value in frame["predicted_oom"]]),
+            ("OOM, measured", [_yes(value) for value in frame["measured_oom"]]),
+        ],
+    )
+
+
+def _right(verdicts: pd.Series) -> str:
+    known = verdicts.dropna()
+    return f"{int(known.sum())} of {len(known)}"
+
+
+def _yes(value: object) -> str:
+    return MISSING if value is None or pd.isna(value) else "yes" if value else "no"
