@@ -12,6 +12,11 @@ LEGACY = "mm-2021"
 PRECISION = "apex-o1"
 CONTEXT_MIB = 1306
 """CUDA context of a V100 with PyTorch 1.x: out-of-memory messages of the time show 1.20 to 1.35 GiB; the middle."""
+NCCL_MIB = 344
+"""NCCL's buffers for DistributedDataParallel: 688 MB on each of four A100 after a first all-reduce (NVIDIA/nccl issue
+964), linear in its channels (issue 986), of which a V100's six links have half as many as an A100's twelve."""
+OUTSIDE_MIB = CONTEXT_MIB + NCCL_MIB
+"""What nvidia-smi shows beside the memory that PyTorch reserves."""
 WITHIN_POINTS = 8
 COLUMNS = {
     "voc": ("swin_large", "table1_voc_ade20k_swin_large", "memory_voc_mb"),
@@ -36,14 +41,15 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
         return None
     paper_mb = published(name).drop_duplicates("key").set_index("key")[column].reindex(one.index)
     remarks = published("remarks_memory").set_index("key")[task].reindex(one.index)
-    one_mib = one["reserved_mib"] + CONTEXT_MIB
-    run_mib = run["reserved_mib"].reindex(one.index) + CONTEXT_MIB
+    one_mib = one["reserved_mib"] + OUTSIDE_MIB
+    run_mib = run["reserved_mib"].reindex(one.index) + OUTSIDE_MIB
     points = _vs_full(run_mib) - _vs_full(paper_mb)
     settings = one.iloc[0]
     return Table(
         f"{TASKS[task]} under the paper's probable settings",
         f"2 images of {settings['image_size']}, NVIDIA Apex O1, PyTorch 1.x with mmdetection's loop (profile "
-        f"{LEGACY}), plus {CONTEXT_MIB} MiB of CUDA context: what nvidia-smi would have shown. **Simulated**: *one "
+        f"{LEGACY}), plus {CONTEXT_MIB} MiB of CUDA context and {NCCL_MIB} MiB of NCCL's buffers, both estimated from "
+        "what others saw: what nvidia-smi would have shown. **Simulated**: *one "
         f"shape*, and the *first {run.iloc[0]['batches']} batches* of a training, whose changing sizes fragment the "
         "memory. Nothing is fitted to a row. Root mean square of *diff*: "
         f"{_rms(one_mib / paper_mb - 1):.1f} % on one shape, {_rms(run_mib / paper_mb - 1):.1f} % over the first "

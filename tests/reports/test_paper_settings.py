@@ -1,7 +1,7 @@
 import pytest
 
 from reports.document import build_tables
-from reports.paper_settings import CONTEXT_MIB, paper_settings_tables
+from reports.paper_settings import OUTSIDE_MIB, paper_settings_tables
 from reports.records import frame_of, published
 from reports.tables import table2
 
@@ -14,8 +14,8 @@ def legacy(record):
     paper = published("table2_coco_swin_base").drop_duplicates("key").set_index("key")["memory_mb"]
     lines = []
     for method, key in (("full", "full"), ("fixed", "fixed"), ("e3va", "e3va")):
-        reserved = int(paper[key]) - CONTEXT_MIB
-        run = round(1.1 * paper[key]) - CONTEXT_MIB if method == "e3va" else reserved
+        reserved = int(paper[key]) - OUTSIDE_MIB
+        run = round(1.1 * paper[key]) - OUTSIDE_MIB if method == "e3va" else reserved
         lines.append(record("coco", "swin_base", method, reserved_mib=reserved - 1000, **LEGACY))
         lines.append(record("coco", "swin_base", method, reserved_mib=run, batches=8, stretch="first", **LEGACY))
     return lines
