@@ -57,7 +57,12 @@ def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> 
     fits, problem = _fits(result, card, gpus, settings)
     environment = {**result.environment, "in_use": used_by_others or None}
     message = "; ".join(filter(None, [result.message, problem]))
-    return replace(result, environment=environment, message=message, fits=fits)
+    return replace(
+        result,
+        environment=environment,
+        message=message,
+        fits={gpu.name: fits[gpu.name] for gpu in gpus if gpu.name in fits},
+    )
 
 
 def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -> tuple[dict[str, Fit], str]:
@@ -80,7 +85,7 @@ def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -
                 fit = _run_under(result.case, card, gpu, settings)
             except ChildError as error:
                 return fits, f"{gpu.name} and smaller: {error}"
-        fits[gpu.name] = fit
+        fits = {gpu.name: fit} | fits  # smallest first, as the classes are listed
         implied_by = implied_by or (gpu.name if fit["verdict"] == "oom" else "")
     return fits, ""
 

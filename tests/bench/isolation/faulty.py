@@ -45,7 +45,7 @@ class Faulty:
         raise KeyError("no such thing")
 
     def raise_unpicklable(self) -> None:
-        class Unpicklable(Exception):
+        class UnpicklableError(Exception):
             def __init__(self) -> None:
                 super().__init__(lambda: None)
 
@@ -55,7 +55,7 @@ class Faulty:
             def __reduce__(self) -> str:
                 raise TypeError
 
-        raise Unpicklable
+        raise UnpicklableError
 
     def return_unserialisable(self) -> object:
         return object()

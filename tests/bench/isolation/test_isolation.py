@@ -32,7 +32,7 @@ def test_a_session_answers_and_what_it_prints_stays_away() -> None:
         ("leave", "exit", "the process exited with status 3 in the middle of its work (opening)", "opening"),
         ("exit_politely", "exception", "SystemExit: 3 (opening)", "opening"),
         ("raise_error", "exception", "KeyError: 'no such thing' (opening)", "opening"),
-        ("raise_unpicklable", "exception", "Unpicklable: (its message cannot be shown) (opening)", "opening"),
+        ("raise_unpicklable", "exception", "UnpicklableError: (its message cannot be shown) (opening)", "opening"),
         ("return_unserialisable", "exception", "TypeError: Object of type object is not JSON", "opening"),
         ("cuda_out_of_memory", "out_of_memory", "Tried to allocate 2.00 GiB. (optimizer phase)", "optimizer"),
         ("host_out_of_memory", "out_of_memory", "can't allocate memory", "opening"),
