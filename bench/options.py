@@ -90,6 +90,17 @@ def parse_percent(text: str) -> float:
     return float(match[1])
 
 
+def parse_tolerances(texts: Sequence[str]) -> dict[str, float]:
+    """Turn `allocated=1%` and `step=25%` into percent by metric. Raises `ValueError` for anything else."""
+    percents = {}
+    for text in texts:
+        name, equals, percent = text.partition("=")
+        if not (name and equals):
+            raise ValueError(f"tolerance {text!r} is not METRIC=PERCENT, such as allocated=1% or step=25%")
+        percents[name] = parse_percent(percent)
+    return percents
+
+
 def parse_oracles(texts: Sequence[str]) -> Oracles:
     """Turn `rows=512`, `item=0` and `nms=1000` into oracles. Raises `ValueError` for anything else."""
     values: dict[str, float] = {}
