@@ -9,6 +9,7 @@ from baselines.fixed import FIXED
 from baselines.full import FULL
 from baselines.lora import LORA
 from baselines.lorand import LORAND
+from baselines.lst import LST
 from baselines.method import Method
 from baselines.norm_tuning import NORM_TUNING
 from baselines.partial1 import PARTIAL1
@@ -40,5 +41,6 @@ METHODS: dict[str, Method] = {
         _e3va("e3va", "E3VA", rank=8),
         _e3va("e3va+", "E3VA+", rank=16),
         _e3va("e3va++", "E3VA++", rank=32),
+        LST,
     )
 }
