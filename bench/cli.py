@@ -49,6 +49,7 @@ from bench.options import (
 )
 from bench.own_fit import DEFAULT_BATCH
 from bench.results import Result, StoredResults, read_results
+from bench.rivals_grid import rivals_grid
 from bench.run_grid import run_grid
 from bench.simulation.semantics import PRECISIONS, PROFILES
 from bench.validation.command import check_all, validate, write_checks
@@ -137,10 +138,10 @@ def tables(
     steps: Steps = runner.DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
-    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
+    """Run the grids of the paper's Tables 1-4, of rivals and the worst case over a run; write report and tables."""
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings(), *rivals_grid()]
     numbers = numbers or list(paper_grids.TABLES)
-    cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
+    cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
     classes, store = select_gpus(), out / RESULTS_NAME
     resumed = _resume(cases, classes, store, rerun)
     results = [*resumed.stored, *_measure(resumed.missing, classes, steps, store)]

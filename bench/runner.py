@@ -32,7 +32,7 @@ def measure(case: Case, gpus: Sequence[str] = (), steps: int = DEFAULT_STEPS, sa
 
 
 def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent) -> Iterator[Result]:
-    """Measure cases in their order; simulations run in parallel, cpu cases that differ in method alone interleaved.
+    """Measure cases in their order; simulations run in parallel, cpu cases of one model and batch interleaved.
 
     Raises `ValueError`, before anything is measured, for less than one step or an engine without a device.
     """
@@ -41,6 +41,14 @@ def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, 
     if any(case.engine == "cuda" for case in cases):
         cuda.require_device()
     return chain.from_iterable(_measure_group(list(group), gpus, steps, say) for _, group in groupby(cases, _together))
+
+
+def gathered(cases: Iterable[Case]) -> list[Case]:
+    """Each case once, simulated ones first, and side by side those that `run` interleaves."""
+    groups: dict[object, list[Case]] = {}
+    for case in dict.fromkeys(cases):
+        groups.setdefault(_together(case), []).append(case)
+    return sorted(chain.from_iterable(groups.values()), key=lambda case: case.engine != "simulate")
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def run_into(
 
 def _together(case: Case) -> object:
     """Neighbours of equal key are handed to their engine at once: simulations in parallel, cpu methods interleaved."""
-    return "simulate" if case.engine == "simulate" else replace(case, method="full")
+    return "simulate" if case.engine == "simulate" else replace(case, method="full", checkpointing=False)
 
 
 def _measure_group(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> Iterable[Result]:
