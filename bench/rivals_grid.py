@@ -11,6 +11,7 @@ RIVALS = (
     ("lst", False),
     ("fixed", False),
     ("e3va", False),
+    ("e3va-recompute", False),
 )
 """Method, and whether the backbone's blocks are recomputed in backward (activation checkpointing)."""
 TASKS = ("voc", "coco")

@@ -31,6 +31,7 @@ RIVALS = (
     Rival("LST", "lst", False, "Sung et al. 2022, adapted to Swin here"),
     Rival("Fixed", "fixed", False, "Yin et al. 2024 (E3VA), baseline"),
     Rival("E3VA", "e3va", False, "Yin et al. 2024"),
+    Rival("E3VA, recompute", "e3va-recompute", False, "Yin et al. 2024; each frozen stage run again in backward"),
 )
 MEMORY_TASKS = {"voc": "swin_large", "coco": "swin_base"}
 """Task -> the backbone of the paper's table."""
