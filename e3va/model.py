@@ -13,7 +13,7 @@ from e3va.design import Design
 from e3va.highway import FusedHighwayStage, HighwayStage
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
-from models.swin import SwinBackbone
+from models.timm_swin import as_trunk
 
 Form = Literal["reference", "fused", "recompute"]
 """How the same function is computed: plain modules as in the paper; one autograd function per stage; that, and each
@@ -29,28 +29,28 @@ class E3VA(Backbone):
     norm(l + e) with a trainable norm. What the paper leaves open is settled so that the model starts as the frozen one:
     e_0 = l_0, hence e = l in every stage at first, and LayerNorm is scale-free; `design` has the alternatives.
 
-    All forms have the same state, values and gradients. Raises `ValueError` for what is no `SwinBackbone` or has a
-    method already, a rank beyond the width of the first stage, and an unknown form.
+    Wraps the shared Swin, or a timm Swin of the user's (v1 or v2), which it freezes; `TimmSwin(model, out_stages)`
+    chooses its outputs. All forms have the same state, values and gradients. Raises `ValueError` for another kind of
+    model or one that has a method already, a rank beyond the width of the first stage, and an unknown form.
     """
 
     def __init__(
-        self, backbone: SwinBackbone, rank: int = 8, *, form: Form = "fused", design: Design | None = None
+        self, backbone: nn.Module, rank: int = 8, *, form: Form = "fused", design: Design | None = None
     ) -> None:
         super().__init__()
-        if not isinstance(backbone, Backbone):
-            raise ValueError(f"E3VA wraps a SwinBackbone, such as build_swin returns, not {type(backbone).__name__}")
-        require_untuned(backbone)
+        trunk = as_trunk(backbone)
+        require_untuned(trunk)
         self.rank, self.design = rank, design or Design()
         self.form = choose("form", form, FORMS)
-        with backbone.device:
+        with trunk.device:
             highway = nn.ModuleList(
-                self._beside(stage.blocks[0].dim, taps=2 * len(stage.blocks)) for stage in backbone.stages
+                self._beside(stage.blocks[0].dim, taps=2 * len(stage.blocks)) for stage in trunk.stages
             )
-        self.backbone = backbone.requires_grad_(False)
+        self.backbone = trunk.requires_grad_(False)
         self.backbone.norms.requires_grad_(self.design.trains_norms)
-        self.out_channels = backbone.out_channels
+        self.out_channels = trunk.out_channels
         self.highway = cast(Sequence[HighwayStage], highway)
-        self.tuned = backbone.tuned = True
+        self.tuned = trunk.tuned = True
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> the feature maps of the chosen stages, (B, C_k, H_k, W_k) each."""

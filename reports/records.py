@@ -88,7 +88,9 @@ def select(frame: pd.DataFrame, *, free: Sequence[str] = (), **wanted: object) -
         return frame.assign(key=[]).set_index("key", drop=False).rename_axis(None)
     fixed = [setting for setting in SETTINGS if setting not in free]
     frame = max((rows for _, rows in frame.groupby(fixed, sort=False)), key=lambda rows: rows["method"].nunique())
-    frame = frame.drop_duplicates(["method", *free], keep="last").assign(key=lambda rows: rows["method"].map(method_key))
+    frame = frame.drop_duplicates(["method", *free], keep="last").assign(
+        key=lambda rows: rows["method"].map(method_key)
+    )
     order = {key: position for position, key in enumerate(labels())}
     ordered = frame.sort_values("key", key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
     return ordered.set_index("key", drop=False).rename_axis(None)
