@@ -64,7 +64,7 @@ def require_tasks(tasks: Sequence[str]) -> None:
 
 
 def method_names(methods: Sequence[str]) -> list[str]:
-    """The named methods, each once; "all" stands for those of the paper's tables. Raises `ValueError` for an unknown one."""
+    """The named methods, each once; "all" stands for the paper's. Raises `ValueError` for an unknown one."""
     for method in methods:
         choose("method", method, [*METHODS, ALL])
     return list(PAPER_METHODS) if ALL in methods else list(dict.fromkeys(methods))

@@ -1,5 +1,6 @@
 """E3VA: a frozen Swin with a gradient highway beside it, so that no gradient enters the backbone (section 3.2)."""
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal, cast, get_args
@@ -8,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from e3va.adapter import DualLowRankAdapter
+from e3va.adapter import DualLowRankAdapter, StandardAdapter
 from e3va.design import Design
-from e3va.highway import FusedHighwayStage, HighwayStage
+from e3va.highway import FusedHighwayStage, HighwayStage, StackedHighwayStage
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
 from models.timm_swin import as_trunk
@@ -42,6 +43,8 @@ class E3VA(Backbone):
         require_untuned(trunk)
         self.rank, self.design = rank, design or Design()
         self.form = choose("form", form, FORMS)
+        if form == "fused" and not self.design.can_be_fused:
+            raise ValueError(f"the fused form has parallel low-rank adapters: take another form for {self.design}")
         with trunk.device:
             highway = nn.ModuleList(
                 self._beside(stage.blocks[0].dim, taps=2 * len(stage.blocks)) for stage in trunk.stages
@@ -50,6 +53,9 @@ class E3VA(Backbone):
         self.backbone.norms.requires_grad_(self.design.trains_norms)
         self.out_channels = trunk.out_channels
         self.highway = cast(Sequence[HighwayStage], highway)
+        merging = [stage.downsample for stage in trunk.stages[1:]]
+        own = copy.deepcopy(merging) if self.design.trains_merging else []
+        self.merging = nn.ModuleList(own).requires_grad_(True)
         self.tuned = trunk.tuned = True
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -69,9 +75,10 @@ class E3VA(Backbone):
         """
         trunk, highway = inputs if index else self._start(*inputs)
         taps: list[Tensor] = []
+        tap_after = self.design.tap == "after_drop_path"
         with torch.no_grad():
             for block in self.backbone.stages[index].blocks:
-                trunk = block(trunk, tap=taps.append)
+                trunk = block(trunk, tap=lambda before, after: taps.append(after if tap_after else before))
         highway = self.highway[index](highway, taps)
         output = self._output(index, trunk, highway) if self.backbone.has_output(index) else None
         if index + 1 == len(self.backbone.stages):
@@ -79,7 +86,8 @@ class E3VA(Backbone):
         merge = self.backbone.stages[index + 1].downsample
         with torch.no_grad():
             trunk = merge(trunk)
-        return output, [trunk, merge(highway)]
+        own = self.merging[index] if self.design.trains_merging else merge
+        return output, [trunk, own(highway)]
 
     def _start(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) -> l_0 and e_0, (B, H/4, W/4, C) each."""
@@ -92,5 +100,11 @@ class E3VA(Backbone):
 
     def _beside(self, dim: int, taps: int) -> HighwayStage:
         """The part of the highway beside one stage."""
+        design = self.design
         stage = HighwayStage if self.form == "reference" else FusedHighwayStage
-        return stage([DualLowRankAdapter(dim, self.rank, self.design.inner_residual) for _ in range(taps)])
+        if not design.can_be_fused:
+            stage = StackedHighwayStage if design.layout == "stacked" else HighwayStage
+        options = {"residual": design.inner_residual, "starts_zero": design.init == "zero"}
+        if design.adapter == "standard":
+            return stage([StandardAdapter(dim, **options) for _ in range(taps)])
+        return stage([DualLowRankAdapter(dim, self.rank, **options) for _ in range(taps)])

@@ -40,9 +40,10 @@ SWIN_SIZES = {
 }
 
 
-def _shown(branch_output: Tensor, tap: Tap) -> Tensor:
-    tap(branch_output)
-    return branch_output
+def _dropped(branch_output: Tensor, drop_path: nn.Module, tap: Tap) -> Tensor:
+    after = drop_path(branch_output)
+    tap(branch_output, after)
+    return after
 
 
 class AttentionBranch(nn.Module):
@@ -85,8 +86,8 @@ class SwinBlock(TrunkBlock):
             delattr(block, moved)
 
     def forward(self, x: Tensor, tap: Tap = ignore) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
-        x = x + self.drop_path1(_shown(self.attention_branch(x), tap))
-        return x + self.drop_path2(_shown(self.mlp_branch(x), tap))
+        x = x + _dropped(self.attention_branch(x), self.drop_path1, tap)
+        return x + _dropped(self.mlp_branch(x), self.drop_path2, tap)
 
 
 class SwinStage(TrunkStage):

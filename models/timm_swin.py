@@ -21,7 +21,7 @@ _tuned: WeakSet[nn.Module] = WeakSet()
 
 
 class TappedBlock(TrunkBlock):
-    """A timm block, whose branch outputs are seen where they enter DropPath.
+    """A timm block, whose branch outputs are seen where they pass DropPath.
 
     In version 2 that is behind the post-norm, `norm1(attn(x))`; in version 1 it is `attn(norm1(x))`.
     """
@@ -32,11 +32,11 @@ class TappedBlock(TrunkBlock):
         self.block = block
 
     def forward(self, x: Tensor, tap: Tap = ignore) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
-        def show(module: nn.Module, inputs: tuple[Tensor]) -> None:
-            tap(inputs[0].reshape(x.shape))  # version 1 flattens the map for its MLP
+        def show(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            tap(inputs[0].reshape(x.shape), output.reshape(x.shape))  # version 1 flattens the map for its MLP
 
-        entries = (cast(nn.Module, self.block.drop_path1), cast(nn.Module, self.block.drop_path2))
-        handles = [entry.register_forward_pre_hook(show) for entry in entries]
+        drop_paths = (cast(nn.Module, self.block.drop_path1), cast(nn.Module, self.block.drop_path2))
+        handles = [drop_path.register_forward_hook(show) for drop_path in drop_paths]
         try:
             return self.block(x)
         finally:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from models.backbone import Backbone
 
-Tap = Callable[[Tensor], object]
-"""Is shown a branch output."""
+Tap = Callable[[Tensor, Tensor], object]
+"""Is shown a branch output before and after its DropPath."""
 
 
-def ignore(branch_output: Tensor) -> None:
+def ignore(before: Tensor, after: Tensor) -> None:
     """The tap of who wants to see nothing."""
 
 
@@ -22,7 +22,7 @@ class TrunkBlock(nn.Module):
     """Channels."""
 
     def forward(self, x: Tensor, tap: Tap = ignore) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C). `tap` is shown each branch output, before its DropPath."""
+        """(B, H, W, C) -> (B, H, W, C). `tap` is shown each branch output, before and after its DropPath."""
         raise NotImplementedError
 
 

@@ -53,7 +53,7 @@ def test_taps_are_what_the_blocks_add(build: Build) -> None:
         x = stage.downsample(x)
         for block in stage.blocks:
             taps: list[Tensor] = []
-            after = block(x, tap=taps.append)
+            after = block(x, tap=lambda before, _: taps.append(before))
             assert [tap.shape for tap in taps] == [x.shape, x.shape]
             torch.testing.assert_close(x + taps[0] + taps[1], after)
             x = after
@@ -64,16 +64,24 @@ def test_the_first_tap_of_version_2_is_post_normed() -> None:
     nn.init.normal_(block.block.norm1.weight)
     x = torch.randn(1, 8, 8, 32)
     taps: list[Tensor] = []
-    block(x, tap=taps.append)
+    block(x, tap=lambda before, _: taps.append(before))
     torch.testing.assert_close(taps[0], block.block.norm1(block.block._attn(x)))
 
 
-def test_taps_come_before_drop_path(build: Build) -> None:
+def test_taps_show_both_sides_of_drop_path(build: Build) -> None:
+    """One image: a branch is dropped whole, or kept and scaled by 1 / (1 - 0.9)."""
     block = TimmSwin(build(drop_path_rate=0.9).train()).stages[3].blocks[1]
-    for _ in range(10):
-        taps: list[Tensor] = []
-        block(torch.randn(1, 2, 2, 128), tap=taps.append)
-        assert all(tap.any() for tap in taps)
+    kept = []
+    for _ in range(40):
+        taps: list[tuple[Tensor, Tensor]] = []
+        x = torch.randn(1, 2, 2, 128)
+        y = block(x, tap=lambda *pair: taps.append(pair))
+        torch.testing.assert_close(x + taps[0][1] + taps[1][1], y)
+        for before, after in taps:
+            assert before.any()
+            kept.append(bool(after.any()))
+            torch.testing.assert_close(after, 10 * before if kept[-1] else torch.zeros_like(before))
+    assert {True, False} == set(kept)
 
 
 def test_the_users_model_stays_as_it_is(build: Build) -> None:
@@ -82,7 +90,7 @@ def test_the_users_model_stays_as_it_is(build: Build) -> None:
     expected, state = model(images), {name: value.clone() for name, value in model.state_dict().items()}
     TimmSwin(model)(images)
     assert {name: type(module) for name, module in model.named_modules()} == before
-    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert not any(module._forward_hooks for module in model.modules())
     assert state.keys() == model.state_dict().keys()
     assert torch.equal(model(images), expected)
 
@@ -100,7 +108,7 @@ def test_a_size_that_the_model_refuses(build: Build) -> None:
         TimmSwin(build())(torch.randn(1, 3, 72, 100))
 
 
-@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # timm's own interpolation
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, of how timm interpolates position biases
 def test_a_size_set_later_is_seen(build: Build) -> None:
     model = build()
     trunk = TimmSwin(model)
