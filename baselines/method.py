@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
-from models.backbone import Backbone
+from models.backbone import Backbone, require_untuned
 from models.swin import SwinBackbone
 
 
@@ -19,7 +19,7 @@ class Method:
     """Name on the command line."""
     label: str
     """Name in tables, as the paper writes it."""
-    apply: Callable[[SwinBackbone], Backbone]
+    transform: Callable[[SwinBackbone], Backbone]
     """Freezes and inserts, and returns the tuned backbone: called like the original, with the same `out_channels`."""
     adds_structure: bool
     """Whether it adds modules to the backbone (the tables' "extra structure")."""
@@ -27,6 +27,13 @@ class Method:
     """Glob patterns of the names, in the tuned backbone, of all parameters that train and of no others."""
     starts_frozen: bool = True
     """Whether the tuned backbone computes, before its first step, what the frozen one does."""
+
+    def apply(self, backbone: SwinBackbone) -> Backbone:
+        """Transform a backbone, and return the tuned one. Raises `ValueError` if a method was applied to it before."""
+        require_untuned(backbone)
+        tuned = self.transform(backbone)
+        tuned.tuned = backbone.tuned = True
+        return tuned
 
     def declares(self, parameter_name: str) -> bool:
         """Whether `trains` names this parameter."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.case import Case
-from bench.methods import METHODS
+from bench.methods import METHODS, PAPER_METHODS
 from bench.simulation.oracles import ITEM, ROWS, Oracles
 from bench.workloads import WORKLOADS
 from models.naming import choose
@@ -19,7 +19,7 @@ ALL = "all"
 Tasks = Annotated[list[str], typer.Option("--task", help="voc, ade20k or coco; repeatable.")]
 Backbones = Annotated[list[str], typer.Option("--backbone", help="Default: the paper's for the task. Repeatable.")]
 Windows = Annotated[list[int], typer.Option("--window", help="Attention window, 7 or 12. Repeatable.")]
-MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all. Repeatable.")]
+MethodNames = Annotated[list[str], typer.Option("--method", help="A method, or all: the paper's twelve. Repeatable.")]
 BatchSizes = Annotated[list[int], typer.Option("--batch-size", help="Images per GPU. Repeatable.")]
 BatchCounts = Annotated[
     list[int],
@@ -68,10 +68,10 @@ def require_tasks(tasks: Sequence[str]) -> None:
 
 
 def method_names(methods: Sequence[str]) -> list[str]:
-    """The named methods, each once; "all" stands for all. Raises `ValueError` for an unknown one."""
+    """The named methods, each once; "all" stands for the paper's. Raises `ValueError` for an unknown one."""
     for method in methods:
         choose("method", method, [*METHODS, ALL])
-    return list(METHODS) if ALL in methods else list(dict.fromkeys(methods))
+    return list(PAPER_METHODS) if ALL in methods else list(dict.fromkeys(methods))
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -8,6 +8,16 @@ class Backbone(nn.Module):
 
     out_channels: list[int]
     """C_k of each map."""
+    tuned = False
+    """Whether a fine-tuning method was applied. A backbone takes one."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         raise NotImplementedError
+
+
+def require_untuned(backbone: Backbone) -> None:
+    """Raise `ValueError` if a method was applied to the backbone before."""
+    if backbone.tuned:
+        raise ValueError(
+            "a fine-tuning method was applied to this backbone already, and it takes one: build a new backbone"
+        )

@@ -23,11 +23,15 @@ def tiny_swin() -> Callable[..., SwinBackbone]:
     """A Swin of 0.2 M parameters, with the structure of the real ones."""
 
     def build(
-        out_stages: tuple[int, ...] = (0, 1, 2, 3), drop_path: float = 0.0, device: str = "cpu", seed: int = 0
+        out_stages: tuple[int, ...] = (0, 1, 2, 3),
+        drop_path: float = 0.0,
+        device: str = "cpu",
+        seed: int = 0,
+        dim: int = TINY_DIM,
     ) -> SwinBackbone:
         torch.manual_seed(seed)
         swin = SwinTransformer(
-            embed_dim=TINY_DIM,
+            embed_dim=dim,
             depths=TINY_DEPTHS,
             num_heads=TINY_HEADS,
             window_size=7,

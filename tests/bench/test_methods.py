@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from models.backbone import Backbone
 from models.swin import SwinBackbone
 
 IMAGE_SIZE = (64, 64)
+DIM = 32
+"""Wide enough for the highest rank."""
 
 pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
@@ -36,8 +39,13 @@ class Task(nn.Module):
 
 
 @pytest.fixture
-def task(method: Method, tiny_swin: Callable[..., SwinBackbone]) -> Task:
-    return Task(method.apply(tiny_swin()))
+def build_swin(tiny_swin: Callable[..., SwinBackbone]) -> Callable[..., SwinBackbone]:
+    return partial(tiny_swin, dim=DIM)
+
+
+@pytest.fixture
+def task(method: Method, build_swin: Callable[..., SwinBackbone]) -> Task:
+    return Task(method.apply(build_swin()))
 
 
 @pytest.fixture
@@ -81,8 +89,8 @@ def test_every_trainable_parameter_gets_a_gradient_by_the_second_step(task: Task
             assert parameter.grad is None, name
 
 
-def test_starts_as_the_frozen_model_if_it_says_so(method: Method, tiny_swin, task: Task, images: Tensor) -> None:
-    frozen = tiny_swin().eval()
+def test_starts_as_the_frozen_model_if_it_says_so(method: Method, build_swin, task: Task, images: Tensor) -> None:
+    frozen = build_swin().eval()
     # The output norm divides by sqrt(variance + eps): E3VA's l + e doubles the variance's share.
     same = all(
         torch.allclose(ours, theirs, atol=2e-3)
@@ -96,10 +104,10 @@ def test_learns_a_fixed_batch(task: Task, images: Tensor) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_trained_state_alone_restores_the_model(method: Method, tiny_swin, task: Task, images: Tensor) -> None:
+def test_trained_state_alone_restores_the_model(method: Method, build_swin, task: Task, images: Tensor) -> None:
     _train(task, images, steps=2)
     state = copy.deepcopy(trainable_state_dict(task.backbone))
-    fresh = method.apply(tiny_swin())
+    fresh = method.apply(build_swin())
     load_trainable_state_dict(fresh, state)
     for ours, theirs in zip(fresh.eval()(images), task.backbone.eval()(images), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
@@ -110,14 +118,22 @@ def test_another_models_state_is_refused(task: Task) -> None:
         load_trainable_state_dict(task.backbone, {**trainable_state_dict(task.backbone), "nothing.weight": Tensor()})
 
 
-def test_runs_on_meta(method: Method, tiny_swin) -> None:
-    tuned = method.apply(tiny_swin(device="meta"))
+def test_a_backbone_takes_one_method(method: Method, build_swin) -> None:
+    backbone = build_swin()
+    tuned = method.apply(backbone)
+    for taken in (backbone, tuned):
+        with pytest.raises(ValueError, match="takes one: build a new backbone"):
+            method.apply(taken)
+
+
+def test_runs_on_meta(method: Method, build_swin) -> None:
+    tuned = method.apply(build_swin(device="meta"))
     assert {tensor.device.type for tensor in (*tuned.parameters(), *tuned.buffers())} == {"meta"}
     features = tuned(torch.empty(2, 3, *IMAGE_SIZE, device="meta"))
     assert [feature.shape[1] for feature in features] == tuned.out_channels
 
 
-def test_drop_path_and_odd_maps_and_fewer_outputs_are_no_obstacle(method: Method, tiny_swin) -> None:
-    tuned = method.apply(tiny_swin(out_stages=(1, 2, 3), drop_path=0.3))
+def test_drop_path_and_odd_maps_and_fewer_outputs_are_no_obstacle(method: Method, build_swin) -> None:
+    tuned = method.apply(build_swin(out_stages=(1, 2, 3), drop_path=0.3))
     features = tuned.train()(torch.randn(1, 3, 36, 100))
     assert [tuple(feature.shape[2:]) for feature in features] == [(5, 13), (3, 7), (2, 4)]

@@ -7,7 +7,7 @@ import torch
 
 from bench import Case, Result, measure
 from bench.engines.simulate import trace_case
-from bench.methods import METHODS
+from bench.methods import PAPER_METHODS
 from bench.simulation.trace import Trace
 from bench.training_step import batch_shapes, prepare
 
@@ -17,7 +17,7 @@ HIGHWAYS = ("e3va", "e3va+", "e3va++")
 
 @pytest.fixture(scope="module", params=["voc", "ade20k", "coco"])
 def peaks(request: pytest.FixtureRequest) -> dict[str, int]:
-    cases = [Case(task=request.param, method=method, engine="simulate") for method in METHODS]
+    cases = [Case(task=request.param, method=method, engine="simulate") for method in PAPER_METHODS]
     return {case.method: measure(case).memory["peak_allocated_bytes"] for case in cases}
 
 

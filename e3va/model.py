@@ -1,0 +1,110 @@
+"""E3VA: a frozen Swin with a gradient highway beside it, so that no gradient enters the backbone (section 3.2)."""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from e3va.adapter import DualLowRankAdapter, StandardAdapter
+from e3va.design import Design
+from e3va.highway import FusedHighwayStage, HighwayStage, StackedHighwayStage
+from models.backbone import Backbone, require_untuned
+from models.naming import choose
+from models.timm_swin import as_trunk
+
+Form = Literal["reference", "fused", "recompute"]
+"""How the same function is computed: plain modules as in the paper; one autograd function per stage; that, and each
+stage run again in backward, frozen blocks included."""
+FORMS: tuple[Form, ...] = get_args(Form)
+
+
+class E3VA(Backbone):
+    """A frozen Swin with a highway of parallel adapters; called like the Swin it wraps.
+
+    The backbone path l runs as ever, without gradient; every block lends its two branch outputs, before DropPath, to
+    the highway e. Between stages the highway passes the backbone's own frozen patch merging, and each output is
+    norm(l + e) with a trainable norm. What the paper leaves open is settled so that the model starts as the frozen one:
+    e_0 = l_0, hence e = l in every stage at first, and LayerNorm is scale-free; `design` has the alternatives.
+
+    Wraps the shared Swin, or a timm Swin of the user's (v1 or v2), which it freezes; `TimmSwin(model, out_stages)`
+    chooses its outputs. All forms have the same state, values and gradients. Raises `ValueError` for another kind of
+    model or one that has a method already, a rank beyond the width of the first stage, and an unknown form.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, rank: int = 8, *, form: Form = "fused", design: Design | None = None
+    ) -> None:
+        super().__init__()
+        trunk = as_trunk(backbone)
+        require_untuned(trunk)
+        self.rank, self.design = rank, design or Design()
+        self.form = choose("form", form, FORMS)
+        if form == "fused" and not self.design.can_be_fused:
+            raise ValueError(f"the fused form has parallel low-rank adapters: take another form for {self.design}")
+        with trunk.device:
+            highway = nn.ModuleList(
+                self._beside(stage.blocks[0].dim, taps=2 * len(stage.blocks)) for stage in trunk.stages
+            )
+        self.backbone = trunk.requires_grad_(False)
+        self.backbone.norms.requires_grad_(self.design.trains_norms)
+        self.out_channels = trunk.out_channels
+        self.highway = cast(Sequence[HighwayStage], highway)
+        merging = [stage.downsample for stage in trunk.stages[1:]]
+        own = copy.deepcopy(merging) if self.design.trains_merging else []
+        self.merging = nn.ModuleList(own).requires_grad_(True)
+        self.tuned = trunk.tuned = True
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) -> the feature maps of the chosen stages, (B, C_k, H_k, W_k) each."""
+        run = partial(checkpoint, self._stage, use_reentrant=False) if self.form == "recompute" else self._stage
+        inputs = [images]
+        outputs = []
+        for index in range(len(self.backbone.stages)):
+            output, inputs = run(index, *inputs)
+            outputs.append(output)
+        return [output for output in outputs if output is not None]
+
+    def _stage(self, index: int, *inputs: Tensor) -> tuple[Tensor | None, list[Tensor]]:
+        """One stage with the merging behind it. Between stages l and e are narrowest there: (B, H, W, C) each.
+
+        Takes the images, later l and e; returns the stage's output if it has one, and l and e for the next stage.
+        """
+        trunk, highway = inputs if index else self._start(*inputs)
+        taps: list[Tensor] = []
+        tap_after = self.design.tap == "after_drop_path"
+        with torch.no_grad():
+            for block in self.backbone.stages[index].blocks:
+                trunk = block(trunk, tap=lambda before, after: taps.append(after if tap_after else before))
+        highway = self.highway[index](highway, taps)
+        output = self._output(index, trunk, highway) if self.backbone.has_output(index) else None
+        if index + 1 == len(self.backbone.stages):
+            return output, []
+        merge = self.backbone.stages[index + 1].downsample
+        with torch.no_grad():
+            trunk = merge(trunk)
+        own = self.merging[index] if self.design.trains_merging else merge
+        return output, [trunk, own(highway)]
+
+    def _start(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) -> l_0 and e_0, (B, H/4, W/4, C) each."""
+        with torch.no_grad():
+            patches = self.backbone.patch_embed(images)
+        return patches, patches if self.design.start == "patches" else torch.zeros_like(patches)
+
+    def _output(self, index: int, trunk: Tensor, highway: Tensor) -> Tensor:
+        return self.backbone.output(index, trunk + highway if self.design.output == "sum" else highway)
+
+    def _beside(self, dim: int, taps: int) -> HighwayStage:
+        """The part of the highway beside one stage."""
+        design = self.design
+        stage = HighwayStage if self.form == "reference" else FusedHighwayStage
+        if not design.can_be_fused:
+            stage = StackedHighwayStage if design.layout == "stacked" else HighwayStage
+        options = {"residual": design.inner_residual, "starts_zero": design.init == "zero"}
+        if design.adapter == "standard":
+            return stage([StandardAdapter(dim, **options) for _ in range(taps)])
+        return stage([DualLowRankAdapter(dim, self.rank, **options) for _ in range(taps)])
