@@ -10,8 +10,9 @@ from bench.case import Case
 from bench.environment import describe_environment
 from bench.gpus import Gpu
 from bench.results import Result
+from bench.simulation.recorder import BuildStep
 from bench.simulation.simulation import WARM_UP_STEPS, Simulation, judge, trace_steps
-from bench.simulation.trace import BuildStep, Trace
+from bench.simulation.trace import Trace
 from bench.training_step import PreparedCase, prepare
 
 META = torch.device("meta")

@@ -13,10 +13,11 @@ from bench.simulation.growth import growth_warning, leftovers
 from bench.simulation.masks import MASK_REWRITES
 from bench.simulation.moves import keeping_parameters
 from bench.simulation.oracles import Oracles
+from bench.simulation.recorder import BuildStep, record
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import PROFILES, REWRITES, semantics
 from bench.simulation.timeline import Timeline, timeline
-from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+from bench.simulation.trace import Category, Phase, Trace
 from bench.simulation.workspaces import Workspaces
 from models.naming import choose
 
