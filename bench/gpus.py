@@ -1,4 +1,4 @@
-"""GPU classes: how much memory a card leaves for tensors."""
+"""GPU classes: how much memory a card leaves for tensors, and how fast it is."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.peaks import PEAK_FIELDS, Peaks, read_peaks
 from models.naming import choose
 
 MIB = 1 << 20
+MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source")
 OWN_CLASSES = Path(__file__).with_name("gpus.toml")
 
 
@@ -25,7 +27,9 @@ class Gpu:
     context_mib: int
     """CUDA context and loaded kernels, outside PyTorch's allocator."""
     source: str = ""
-    """Where these numbers come from."""
+    """Where the memory's numbers come from."""
+    peaks: Peaks = Peaks()
+    """What it can do at most; needed for step times alone."""
 
     @property
     def usable_bytes(self) -> int:
@@ -52,12 +56,13 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
         raise ValueError(f"{where} must be a table with visible_mib and context_mib")
     if "visible_mib" not in table:
         raise ValueError(f"{where} has no capacity: give visible_mib, the MiB that the driver shows")
-    unknown = sorted(set(table) - set(Gpu.__dataclass_fields__))
+    unknown = sorted(set(table) - {*MEMORY_FIELDS, *PEAK_FIELDS})
     if unknown:
         raise ValueError(
-            f"{where} has unknown fields {', '.join(unknown)}: use label, visible_mib, context_mib, source"
+            f"{where} has unknown fields {', '.join(unknown)}: use {', '.join((*MEMORY_FIELDS, *PEAK_FIELDS))}"
         )
-    values = {"context_mib": 512, "label": name, "source": "", **table}
+    values = {"context_mib": 512, "label": name, "source": ""}
+    values |= {field: value for field, value in table.items() if field in MEMORY_FIELDS}
     for field in ("visible_mib", "context_mib"):
         value = values[field]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -65,7 +70,7 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
     for field in ("label", "source"):
         if not isinstance(values[field], str):
             raise ValueError(f"{where} {field} must be text, not {values[field]!r}")
-    gpu = Gpu(name=name, **values)
+    gpu = Gpu(name=name, peaks=read_peaks(where, table), **values)
     if gpu.usable_bytes <= 0:
         raise ValueError(f"{where} leaves nothing for tensors: visible_mib must exceed context_mib ({gpu.context_mib})")
     return gpu

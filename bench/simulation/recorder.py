@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.simulation.answers import Answers
 from bench.simulation.masks import SAME_AS
 from bench.simulation.module_path import OUTSIDE, ModulePaths
+from bench.simulation.operator_work import work_of
 from bench.simulation.trace import Allocation, Category, Operator, Phase, Trace
 from bench.simulation.workspaces import Requests, Workspace, no_workspaces
 
@@ -70,6 +71,7 @@ class Recorder(TorchDispatchMode):
         self._optimizing = False
         self._building = True
         self._model_called = False
+        self._weighing = False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -92,10 +94,15 @@ class Recorder(TorchDispatchMode):
         if on_device:
             for workspace in self._workspaces(func, args, phase == "backward"):
                 self._request(workspace)
+        if self._weighing and (on_device or result is None):
+            work = work_of(func, args, kwargs or {}, result)
+            if work is not None:
+                self.trace.work.append((len(self.trace.operators) - 1, work))
         return result
 
-    def begin_iteration(self) -> None:
-        """Call before each training step."""
+    def begin_iteration(self, counts: bool = False) -> None:
+        """Call before each training step; one that `counts` has its work recorded, too."""
+        self._weighing = counts
         gc.collect(0)  # reference cycles of the last step die here, not whenever Python counts to its threshold
         self._building = False
         self._model_called = False
@@ -217,8 +224,9 @@ def record(
     rewrites: Rewrites,
     workspaces: Requests = no_workspaces,
     answers: Answers | None = None,
+    steady_steps: int = 1,
 ) -> Trace:
-    """Record `build_step(device)` and then some calls of the step that it returns.
+    """Record `build_step(device)` and then some calls of the step that it returns, of which the last ones count.
 
     The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
     """
@@ -227,7 +235,8 @@ def record(
     recorder = Recorder(device, rewrites, workspaces, answers)
     with recorder.paths.watching(), recorder.watching(), recorder:  # paths first: labels want them
         step = build_step(device)
-        for _ in range(iterations):
-            recorder.begin_iteration()
+        for iteration in range(iterations):
+            recorder.begin_iteration(counts=iteration >= iterations - steady_steps)
             step()
+    recorder.trace.steady_steps = steady_steps
     return recorder.trace

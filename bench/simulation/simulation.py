@@ -127,9 +127,7 @@ def trace_steps(
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
     workspaces = Workspaces(PROFILES[choose("profile", profile, PROFILES)].shares_cublas)
     with semantics(profile, precision, device), keeping_parameters(device):
-        trace = record(build_step, device, iterations, REWRITES | MASK_REWRITES, workspaces, answers)
-    trace.steady_steps = steady_steps
-    return trace
+        return record(build_step, device, iterations, REWRITES | MASK_REWRITES, workspaces, answers, steady_steps)
 
 
 def _oddities(trace: Trace, answers: Answers) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from bench.simulation.module_path import OUTSIDE
+from bench.simulation.operator_work import Work
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]
@@ -58,3 +59,5 @@ class Trace:
     """Index of the first operator of each training step."""
     steady_steps: int = 1
     """How many of the last steps count; those before only warm up."""
+    work: list[tuple[int, Work]] = field(default_factory=list)
+    """Of the steps that count: index of each operator that launches kernels, and what they do."""
