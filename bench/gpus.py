@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Gpu:
     """CUDA context and loaded kernels, outside PyTorch's allocator."""
     source: str = ""
     """Where the memory's numbers come from."""
-    peaks: Peaks = Peaks()
+    peaks: Peaks = field(default_factory=Peaks)
     """What it can do at most; needed for step times alone."""
 
     @property
@@ -61,15 +61,15 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
         raise ValueError(
             f"{where} has unknown fields {', '.join(unknown)}: use {', '.join((*MEMORY_FIELDS, *PEAK_FIELDS))}"
         )
-    values = {"context_mib": 512, "label": name, "source": ""}
-    values |= {field: value for field, value in table.items() if field in MEMORY_FIELDS}
-    for field in ("visible_mib", "context_mib"):
-        value = values[field]
+    values: dict[str, Any] = {"context_mib": 512, "label": name, "source": ""}
+    values |= {key: value for key, value in table.items() if key in MEMORY_FIELDS}
+    for key in ("visible_mib", "context_mib"):
+        value = values[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{where} {field} must be a whole number of MiB, not {value!r}")
-    for field in ("label", "source"):
-        if not isinstance(values[field], str):
-            raise ValueError(f"{where} {field} must be text, not {values[field]!r}")
+            raise ValueError(f"{where} {key} must be a whole number of MiB, not {value!r}")
+    for key in ("label", "source"):
+        if not isinstance(values[key], str):
+            raise ValueError(f"{where} {key} must be text, not {values[key]!r}")
     gpu = Gpu(name=name, peaks=read_peaks(where, table), **values)
     if gpu.usable_bytes <= 0:
         raise ValueError(f"{where} leaves nothing for tensors: visible_mib must exceed context_mib ({gpu.context_mib})")

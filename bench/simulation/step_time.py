@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 
 from bench.peaks import Peaks
-from bench.simulation.achieved import Achieved, achieved_on
+from bench.simulation.achieved import Achieved
+from bench.simulation.measured_operators import achieved_on
 from bench.simulation.operator_work import Kind, Work
 from bench.simulation.trace import Phase, Trace
 
 PEAKS = {torch.float32: "fp32_tflops", torch.float16: "fp16_tflops", torch.bfloat16: "bf16_tflops"}
-CONVOLUTION: Kind = "conv"
 
 
 @dataclass(frozen=True)

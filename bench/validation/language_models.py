@@ -63,6 +63,7 @@ class LanguageModel:
 
 
 def transformers_library() -> ModuleType:
+    """The library. Raises `ValueError` that says how to get it if it is not installed."""
     try:
         return importlib.import_module("transformers")
     except ImportError as error:

@@ -40,33 +40,30 @@ def _gpt2(**values: Any) -> TimedModel:
     return TimedModel(("GPT2Config", values), "GPT2LMHeadModel", "GPT2LMHeadModel", "gpt2.modeling_gpt2")
 
 
+BERT = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+OPT = {
+    "hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 32, "ffn_dim": 8192,
+    "word_embed_proj_dim": 2048,
+}  # fmt: skip
+SWITCH = {
+    "d_model": 1024, "d_kv": 128, "d_ff": 16384, "num_layers": 24, "num_decoder_layers": 24, "num_heads": 32,
+    "num_experts": 4, "num_sparse_encoder_layers": 12, "num_sparse_decoder_layers": 12, "expert_capacity": 64,
+}  # fmt: skip
+SWITCH_CLASS = "SwitchTransformersForConditionalGeneration"
 MODELS = {
     "bert_large": TimedModel(
-        ("BertConfig", {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}),
-        "BertForSequenceClassification", "BertForPreTraining", "bert.modeling_bert",
+        ("BertConfig", BERT), "BertForSequenceClassification", "BertForPreTraining", "bert.modeling_bert"
     ),
     "gpt2_large": _gpt2(n_embd=1280, n_layer=36, n_head=20),
     "gpt3_xl": _gpt2(n_embd=3072, n_layer=24, n_head=24, n_positions=2048),
     "gpt3_27": _gpt2(n_embd=2560, n_layer=32, n_head=32, n_positions=2048),
-    "opt_13": TimedModel(
-        (
-            "OPTConfig",
-            {"hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 32, "ffn_dim": 8192, "word_embed_proj_dim": 2048},
-        ),
-        "OPTForCausalLM", "OPTForCausalLM", "opt.modeling_opt",
-    ),
+    "opt_13": TimedModel(("OPTConfig", OPT), "OPTForCausalLM", "OPTForCausalLM", "opt.modeling_opt"),
     "switchxl4": TimedModel(
-        (
-            "SwitchTransformersConfig",
-            {
-                "d_model": 1024, "d_kv": 128, "d_ff": 16384, "num_layers": 24, "num_decoder_layers": 24, "num_heads": 32,
-                "num_experts": 4, "num_sparse_encoder_layers": 12, "num_sparse_decoder_layers": 12, "expert_capacity": 64,
-            },
-        ),
-        "SwitchTransformersForConditionalGeneration", "SwitchTransformersForConditionalGeneration",
+        ("SwitchTransformersConfig", SWITCH), SWITCH_CLASS, SWITCH_CLASS,
         "switch_transformers.modeling_switch_transformers",
     ),
 }  # fmt: skip
+"""Sizes as NeuSight's model files have them, by the names of its labels."""
 
 
 def build_timed(name: str, trains: bool, batch_size: int, length: int) -> BuildStep:
