@@ -16,6 +16,7 @@ from bench.simulation.oracles import Oracles
 from bench.simulation.recorder import BuildStep, record
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import PROFILES, REWRITES, semantics
+from bench.simulation.step_time import StepTime, predict
 from bench.simulation.timeline import Timeline, timeline
 from bench.simulation.trace import Category, Phase, Trace
 from bench.simulation.workspaces import Workspaces
@@ -68,6 +69,14 @@ class Simulation:
         """
         both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
         return min(both), max(both)
+
+    def step_time(self, gpu: str | Gpu) -> StepTime:
+        """Predicted time of a step on a GPU class, by name or of one's own.
+
+        Raises `ValueError` that names the field if the card's peaks are not known or it lacks a precision.
+        """
+        card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
+        return predict(self.trace, card.peaks, card.name)
 
     @functools.cached_property
     def timeline(self) -> Timeline:

@@ -1,4 +1,4 @@
-"""Measured step times of language models, read from tables in the form of NeuSight's (`bench/ground_truth/README.md`)."""
+"""Measured step times of language models: tables in the form of NeuSight's (`bench/ground_truth/README.md`)."""
 
 import csv
 from collections.abc import Iterator, Mapping
