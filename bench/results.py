@@ -13,17 +13,6 @@ SCHEMA = 1
 LINE_ORDER = (
     "case", "status", "message", "params", "memory", "time", "fits", "predicted_time", "environment", "created_at",
 )  # fmt: skip
-    "case",
-    "status",
-    "message",
-    "params",
-    "memory",
-    "time",
-    "fits",
-    "predicted_time",
-    "environment",
-    "created_at",
-)
 Status = Literal["ok", "oom", "error"]
 
 

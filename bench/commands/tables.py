@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,13 +14,14 @@ from bench.gpus import select_gpus
 from bench.options import Rerun, Steps
 from bench.results import Result
 from bench.run_grid import run_grid
-from bench.validation.command import check_all, write_checks
+from bench.validation.command import check_all, check_all_steps, write_checks, write_step_checks
 from bench.validation.ground_truth import SAMPLE, read_runs
+from bench.validation.step_labels import STEPS, read_steps
 from reports.document import FILE_NAME, build_tables, write_report
 from reports.records import frame_of
 
 DEFAULT_FOLDER = Path("bench-results")
-RESULTS_NAME, CHECKS_NAME = "results.jsonl", "validation.jsonl"
+RESULTS_NAME, CHECKS_NAME, STEP_CHECKS_NAME = "results.jsonl", "validation.jsonl", "validation-steps.jsonl"
 
 
 def tables(
@@ -30,7 +31,7 @@ def tables(
     rerun: Rerun = False,
 ) -> int:
     """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
-    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings(), *paper_grids.larger_batches()]
     numbers = numbers or list(paper_grids.TABLES)
     cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
     classes, store = select_gpus(), out / RESULTS_NAME
@@ -38,6 +39,7 @@ def tables(
     results = [*resumed.stored, *measuring.measure(resumed.missing, classes, steps, store)]
     if beyond:
         write_checks(out / CHECKS_NAME, check_all(read_runs(SAMPLE))[0])
+        write_step_checks(out / STEP_CHECKS_NAME, check_all_steps(read_steps(STEPS)))
     _report(results, out, numbers)
     return status_of(results, resumed.problems)
 
@@ -55,9 +57,12 @@ def report(
 
 def _report(results: Sequence[Result], folder: Path, numbers: Sequence[int]) -> None:
     records = [json.loads(result.to_json()) for result in results]
-    checks = folder / CHECKS_NAME
-    lines = checks.read_text(encoding="utf-8").splitlines() if checks.exists() else []
-    write_report(records, folder, numbers, [json.loads(line) for line in lines])
+    write_report(records, folder, numbers, *(_lines(folder / name) for name in (CHECKS_NAME, STEP_CHECKS_NAME)))
     for table in build_tables(frame_of(records), numbers):
         print(table.to_markdown())
     print(f"The report is {folder / FILE_NAME}")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
