@@ -1,10 +1,9 @@
 """How much of a card's peak its kernels achieve, by class of operator, shape and size."""
 
-import functools
+import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from bench.simulation.operator_work import Kind, Work
 
@@ -43,13 +42,11 @@ class Achieved:
 
 def interpolate(points: Points, ideal_us: float) -> float:
     """Linear in the logarithm of the size, constant beyond both ends."""
-    sizes, fractions = _axes(points)
-    return float(np.interp(np.log2(max(ideal_us, 1e-6)), sizes, fractions))
-
-
-@functools.cache
-def _axes(points: Points) -> tuple[list[float], list[float]]:
-    return [float(np.log2(us)) for us, _ in points], [fraction for _, fraction in points]
+    above = bisect_right(points, (ideal_us, math.inf))
+    if above == 0 or above == len(points):
+        return points[max(0, above - 1)][1]
+    (low_us, low), (high_us, high) = points[above - 1], points[above]
+    return low + (high - low) * math.log(ideal_us / low_us) / math.log(high_us / low_us)
 
 
 def shape_of(work: Work) -> str:
