@@ -7,9 +7,9 @@ import pandas as pd
 
 from reports import plots
 from reports.paper_settings import LEGACY, paper_settings_tables
+from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import Record, frame_of
 from reports.runs import run_table
-from reports.step_time import measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.tables import TABLES, Table
 from reports.validation import validation_table
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from reports import plots
+from reports.predicted_times import class_of, measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import frame_of
-from reports.step_time import class_of, measured_table, predicted_tables, step_check_table, throughput_tables
 
 Record = dict[str, Any]
 STEP_MS = {"full": 200.0, "fixed": 80.0, "norm_tuning": 150.0, "e3va": 110.0}
