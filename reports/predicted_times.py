@@ -186,7 +186,7 @@ def _measured(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
 
 def _predicted(frame: pd.DataFrame, task: str, batch_size: int) -> pd.DataFrame:
     """Simulated cases of the paper's backbone that have predictions, a row per method."""
-    timed = frame[[bool(times) for times in frame["predicted"]]]
+    timed = frame[frame["predicted"].map(bool).astype(bool)]
     wanted = {"task": task, "backbone": BACKBONES[task], "engine": "simulate", "batch_size": batch_size}
     return select(timed, **wanted, precision="fp32")
 

@@ -52,7 +52,7 @@ def test_nothing_measured() -> None:
         peaks_from([])
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card to measure")
-def test_without_a_card(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_card(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert main(["calibrate"]) == 2
     assert "error: no CUDA device: calibrate measures the card at hand" in capsys.readouterr().err

@@ -95,19 +95,17 @@ def test_an_embedding_reads_the_rows_it_returns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind"),
+    ("arguments", "kind", "narrowest"),
     [
-        ({"kernel_size": 3, "padding": 1}, "conv"),
-        ({"kernel_size": 1}, "linear"),
-        ({"kernel_size": 3, "stride": 2}, "linear"),
+        ({"kernel_size": 3, "padding": 1}, "conv", 8),
+        ({"kernel_size": 1}, "linear", 8),  # (2 * 12 * 12, 8) @ (8, 16)
+        ({"kernel_size": 3, "stride": 2}, "linear", 16),  # (2 * 5 * 5, 8 * 9) @ (8 * 9, 16)
     ],
 )
-def test_only_dense_3x3_of_stride_1_has_winograd(arguments: dict[str, int], kind: str) -> None:
+def test_only_dense_3x3_of_stride_1_has_winograd(arguments: dict[str, int], kind: str, narrowest: int) -> None:
     layer, x = nn.Conv2d(8, 16, **arguments, device=META), _meta(2, 8, 12, 12)
     (work,) = _work(lambda: layer(x))
-    assert work.kind == kind
-    assert work.convolution
-    assert work.narrowest == 8
+    assert (work.kind, work.convolution, work.narrowest) == (kind, True, narrowest)
 
 
 def test_operations_are_those_of_pytorchs_counter() -> None:
