@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.fit import fit
 from bench.commands.names import list_names
@@ -19,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="What fine-tuning a vision model costs in GPU memory and time, and whether it fits a card.",
 )
-for command in (run, tables, report, fit, explain, compare, validate):
+for command in (run, tables, report, fit, explain, compare, validate, calibrate):
     app.command()(command)
 app.command("list")(list_names)
 

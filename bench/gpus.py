@@ -1,14 +1,16 @@
-"""GPU classes: how much memory a card leaves for tensors."""
+"""GPU classes: how much memory a card leaves for tensors, and how fast it is."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.peaks import PEAK_FIELDS, Peaks, read_peaks
 from models.naming import choose
 
 MIB = 1 << 20
+MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source")
 OWN_CLASSES = Path(__file__).with_name("gpus.toml")
 
 
@@ -25,7 +27,9 @@ class Gpu:
     context_mib: int
     """CUDA context and loaded kernels, outside PyTorch's allocator."""
     source: str = ""
-    """Where these numbers come from."""
+    """Where the memory's numbers come from."""
+    peaks: Peaks = field(default_factory=Peaks)
+    """What it can do at most; needed for step times alone."""
 
     @property
     def usable_bytes(self) -> int:
@@ -52,20 +56,21 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
         raise ValueError(f"{where} must be a table with visible_mib and context_mib")
     if "visible_mib" not in table:
         raise ValueError(f"{where} has no capacity: give visible_mib, the MiB that the driver shows")
-    unknown = sorted(set(table) - set(Gpu.__dataclass_fields__))
+    unknown = sorted(set(table) - {*MEMORY_FIELDS, *PEAK_FIELDS})
     if unknown:
         raise ValueError(
-            f"{where} has unknown fields {', '.join(unknown)}: use label, visible_mib, context_mib, source"
+            f"{where} has unknown fields {', '.join(unknown)}: use {', '.join((*MEMORY_FIELDS, *PEAK_FIELDS))}"
         )
-    values = {"context_mib": 512, "label": name, "source": "", **table}
-    for field in ("visible_mib", "context_mib"):
-        value = values[field]
+    values: dict[str, Any] = {"context_mib": 512, "label": name, "source": ""}
+    values |= {key: value for key, value in table.items() if key in MEMORY_FIELDS}
+    for key in ("visible_mib", "context_mib"):
+        value = values[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{where} {field} must be a whole number of MiB, not {value!r}")
-    for field in ("label", "source"):
-        if not isinstance(values[field], str):
-            raise ValueError(f"{where} {field} must be text, not {values[field]!r}")
-    gpu = Gpu(name=name, **values)
+            raise ValueError(f"{where} {key} must be a whole number of MiB, not {value!r}")
+    for key in ("label", "source"):
+        if not isinstance(values[key], str):
+            raise ValueError(f"{where} {key} must be text, not {values[key]!r}")
+    gpu = Gpu(name=name, peaks=read_peaks(where, table), **values)
     if gpu.usable_bytes <= 0:
         raise ValueError(f"{where} leaves nothing for tensors: visible_mib must exceed context_mib ({gpu.context_mib})")
     return gpu

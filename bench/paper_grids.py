@@ -10,6 +10,8 @@ TIMED_IMAGES = {"voc": (128, 192), "ade20k": (64, 96), "coco": (96, 128)}
 """Image sizes of Table 3, small enough for real steps on a CPU."""
 BATCH_SIZES = (1, 2)
 FIRST_BATCHES = 8
+FURTHER_BATCH_SIZES = (1, 4, 8, 16)
+"""Beside the paper's two images."""
 
 
 def table1() -> list[Case]:
@@ -70,6 +72,16 @@ def under_paper_settings() -> list[Case]:
         for method in PAPER_METHODS
         for batches, stretch in ((1, "worst"), (FIRST_BATCHES, "first"))
     ]  # fmt: skip
+
+
+def larger_batches() -> list[Case]:
+    """Every task's own case, all methods, at further batch sizes: where less memory pays by a larger batch."""
+    return [
+        Case(task=task, method=method, batch_size=batch_size, engine="simulate")
+        for task in WORKLOADS
+        for method in PAPER_METHODS
+        for batch_size in FURTHER_BATCH_SIZES
+    ]
 
 
 TABLES = {1: table1, 2: table2, 3: table3, 4: table4}

@@ -16,7 +16,10 @@ from bench.case import Case
 from bench.isolation.failure import Failure
 
 SCHEMA = 1
-LINE_ORDER = ("case", "status", "message", "failure", "params", "memory", "time", "fits", "environment", "created_at")
+LINE_ORDER = (
+    "case", "status", "message", "failure", "params", "memory", "time", "fits", "predicted_time", "environment",
+    "created_at",
+)  # fmt: skip
 Status = Literal["ok", "oom", "error"]
 LOCK_TIMEOUT_S = 60
 """A line takes milliseconds to write: who waits this long waits for a file system that hangs."""
@@ -38,6 +41,8 @@ class Result:
     time: Mapping[str, Any] | None = None
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Per GPU class: verdict, usable_bytes, peak_reserved_bytes, alloc_retries."""
+    predicted_time: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per GPU class: simulated milliseconds of a step and its phases, or what is missing; `time` is measured."""
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def to_json(self) -> str:

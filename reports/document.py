@@ -7,6 +7,7 @@ import pandas as pd
 
 from reports import plots
 from reports.paper_settings import LEGACY, paper_settings_tables
+from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import Record, frame_of
 from reports.rivals import rivals_table
 from reports.runs import run_table
@@ -18,23 +19,28 @@ PICTURES = (
     ("memory_vs_parameters.png", plots.memory_against_parameters, "Memory against trained parameters"),
     ("breakdown.png", plots.breakdown, "What is alive at the peak"),
     ("trainability.png", plots.trainability, "What trains on which card"),
+    ("time_by_operator.png", plots.time_by_operator, "What a step spends its time on"),
 )
 
 
 def write_report(
-    records: Sequence[Record], folder: Path, tables: Sequence[int] = tuple(TABLES), checks: Sequence[Record] = ()
+    records: Sequence[Record],
+    folder: Path,
+    tables: Sequence[int] = tuple(TABLES),
+    checks: Sequence[Record] = (),
+    step_checks: Sequence[Record] = (),
 ) -> Path:
     """Write report and pictures into a folder and return the document's path. Raises `ValueError` if it cannot.
 
-    `checks` are those of `python -m bench validate`.
+    `checks` are those of `python -m bench validate`, `step_checks` those of its `--step-time`.
     """
     frame = frame_of(records)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = [(name, title) for name, draw, title in PICTURES if draw(_single_shapes(frame), folder / name)]
         document = folder / FILE_NAME
-        trust = validation_table(checks)
-        built = [*build_tables(frame, tables), *([trust] if trust else [])]
+        trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
+        built = [*build_tables(frame, tables), *trust]
         document.write_text(_markdown(records, frame, drawn, built), encoding="utf-8")
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder}: {error.strerror}") from error
@@ -45,8 +51,13 @@ def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) ->
     """The tables for which there are results: the paper's, rivals, the paper's settings, the worst case over a run."""
     shapes = _single_shapes(frame)
     tables = [TABLES[number](shapes) for number in numbers]
-    built = [*tables, rivals_table(shapes), *paper_settings_tables(frame), run_table(frame)]
+    times = _times(shapes) if 3 in numbers else []
+    built = [*tables, *times, rivals_table(shapes), *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
+
+
+def _times(frame: pd.DataFrame) -> list[Table | None]:
+    return [*predicted_tables(frame), measured_table(frame), *throughput_tables(frame)]
 
 
 def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +99,8 @@ def _provenance(frame: pd.DataFrame) -> str:
 
 HOW_TO_READ = """\
 Every figure is **measured** (a real step ran on the device that is named), **simulated** (allocations of the step,
-traced without a GPU, replayed through a model of PyTorch's CUDA caching allocator) or **published** (the paper's, in
-columns that say so). MiB are 2^20 bytes. Memory is *reserved* memory unless it says *allocated*; a GPU's driver shows
-0.3 to 1.3 GiB more, the CUDA context. "–" means that there is no figure; OOM is a result.
+traced without a GPU, replayed through a model of PyTorch's CUDA caching allocator), **predicted** (times, from the same
+trace and from single operators that others measured on GPUs) or **published** (the paper's, in columns that say so).
+MiB are 2^20 bytes. Memory is *reserved* memory unless it says *allocated*; a GPU's driver shows 0.3 to 1.3 GiB more,
+the CUDA context. "–" means that there is no figure; OOM is a result.
 """

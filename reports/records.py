@@ -21,7 +21,8 @@ DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpo
 """Settings that older results do not have."""
 COLUMNS = [
     "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
-    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "relative_to_full", "fits", "environment",
+    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "relative_to_full", "fits", "predicted",
+    "environment",
 ]  # fmt: skip
 
 
@@ -50,6 +51,7 @@ def _row(record: Record) -> dict[str, Any]:
         "samples": len(step_ms.get("samples", ())),
         "relative_to_full": time.get("relative_to", {}).get("ratio", {}).get("median"),
         "fits": record.get("fits") or {},
+        "predicted": record.get("predicted_time") or {},
         "environment": record["environment"],
     }
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,13 +17,14 @@ from bench.results import Result
 from bench.rivals_grid import rivals_grid
 from bench.run_grid import run_grid
 from bench.settings import DEFAULT_STEPS, Settings
-from bench.validation.command import check_all, write_checks
+from bench.validation.command import check_all, check_all_steps, write_checks, write_step_checks
 from bench.validation.ground_truth import SAMPLE, read_runs
+from bench.validation.step_labels import STEPS, read_steps
 from reports.document import FILE_NAME, build_tables, write_report
 from reports.records import frame_of
 
 DEFAULT_FOLDER = Path("bench-results")
-RESULTS_NAME, CHECKS_NAME = "results.jsonl", "validation.jsonl"
+RESULTS_NAME, CHECKS_NAME, STEP_CHECKS_NAME = "results.jsonl", "validation.jsonl", "validation-steps.jsonl"
 
 
 def tables(
@@ -33,7 +34,8 @@ def tables(
     rerun: Rerun = False,
 ) -> int:
     """Run the grids of the paper's Tables 1-4, of rivals and the worst case over a run; write the report."""
-    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings(), *rivals_grid()]
+    beyond = [*run_grid(), *paper_grids.under_paper_settings(), *paper_grids.larger_batches(), *rivals_grid()]
+    beyond = [] if numbers else beyond
     numbers = numbers or list(paper_grids.TABLES)
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
     grid = Grid(cases, select_gpus(), Settings(steps), out / RESULTS_NAME)
@@ -41,6 +43,7 @@ def tables(
     results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
         write_checks(out / CHECKS_NAME, check_all(read_runs(SAMPLE))[0])
+        write_step_checks(out / STEP_CHECKS_NAME, check_all_steps(read_steps(STEPS)))
     _report(results, out, numbers)
     return status_of(results, resumed.problems)
 
@@ -58,9 +61,12 @@ def report(
 
 def _report(results: Sequence[Result], folder: Path, numbers: Sequence[int]) -> None:
     records = [json.loads(result.to_json()) for result in results]
-    checks = folder / CHECKS_NAME
-    lines = checks.read_text(encoding="utf-8").splitlines() if checks.exists() else []
-    write_report(records, folder, numbers, [json.loads(line) for line in lines])
+    write_report(records, folder, numbers, *(_lines(folder / name) for name in (CHECKS_NAME, STEP_CHECKS_NAME)))
     for table in build_tables(frame_of(records), numbers):
         print(table.to_markdown())
     print(f"The report is {folder / FILE_NAME}")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]

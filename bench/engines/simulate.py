@@ -11,8 +11,10 @@ from bench.engines.fields import worst_batch
 from bench.environment import describe_environment
 from bench.gpus import Gpu
 from bench.results import Result
+from bench.simulation.recorder import BuildStep
 from bench.simulation.simulation import WARM_UP_STEPS, Simulation, judge, trace_steps
-from bench.simulation.trace import BuildStep, Trace
+from bench.simulation.step_time import roofline
+from bench.simulation.trace import Trace
 from bench.training_step import PreparedCase, prepare
 
 META = torch.device("meta")
@@ -29,6 +31,7 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
         params=prepared.params,
         memory=memory_fields(prepared, simulation),
         fits=fit_fields(simulation),
+        predicted_time=time_fields(simulation, gpus),
     )
 
 
@@ -50,3 +53,26 @@ def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, A
 def fit_fields(simulation: Simulation) -> dict[str, dict[str, Any]]:
     """The `fits` of a result line."""
     return {name: asdict(fit) for name, fit in simulation.fits.items()}
+
+
+def time_fields(simulation: Simulation, gpus: Sequence[Gpu]) -> dict[str, dict[str, Any]]:
+    """The `predicted_time` of a result line; of a card that lacks a peak or a precision, the reason."""
+    return {gpu.name: _time_on(simulation, gpu) for gpu in gpus}
+
+
+def _time_on(simulation: Simulation, gpu: Gpu) -> dict[str, Any]:
+    try:
+        time = simulation.step_time(gpu)
+        least = roofline(simulation.trace, gpu.peaks, gpu.name)
+    except ValueError as error:
+        return {"missing": str(error)}
+    return {
+        "step_ms": time.step_ms,
+        "forward_ms": time.forward_ms,
+        "backward_ms": time.backward_ms,
+        "optimizer_ms": time.optimizer_ms,
+        "launch_bound_ms": time.launch_bound_ms,
+        "by_kind_ms": dict(time.by_kind_ms),
+        "roofline_ms": least.step_ms,
+        "scaled": time.scaled,
+    }

@@ -13,10 +13,12 @@ from bench.simulation.growth import growth_warning, leftovers
 from bench.simulation.masks import MASK_REWRITES
 from bench.simulation.moves import keeping_parameters
 from bench.simulation.oracles import Oracles
+from bench.simulation.recorder import BuildStep, record
 from bench.simulation.replay import Replay, Verdict, replay
 from bench.simulation.semantics import PROFILES, REWRITES, semantics
+from bench.simulation.step_time import StepTime, predict
 from bench.simulation.timeline import Timeline, timeline
-from bench.simulation.trace import BuildStep, Category, Phase, Trace, record
+from bench.simulation.trace import Category, Phase, Trace
 from bench.simulation.workspaces import Workspaces
 from models.naming import choose
 
@@ -67,6 +69,14 @@ class Simulation:
         """
         both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
         return min(both), max(both)
+
+    def step_time(self, gpu: str | Gpu) -> StepTime:
+        """Predicted time of a step on a GPU class, by name or of one's own.
+
+        Raises `ValueError` that names the field if the card's peaks are not known or it lacks a precision.
+        """
+        card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
+        return predict(self.trace, card.peaks, card.name)
 
     @functools.cached_property
     def timeline(self) -> Timeline:
@@ -126,9 +136,7 @@ def trace_steps(
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
     workspaces = Workspaces(PROFILES[choose("profile", profile, PROFILES)].shares_cublas)
     with semantics(profile, precision, device), keeping_parameters(device):
-        trace = record(build_step, device, iterations, REWRITES | MASK_REWRITES, workspaces, answers)
-    trace.steady_steps = steady_steps
-    return trace
+        return record(build_step, device, iterations, REWRITES | MASK_REWRITES, workspaces, answers, steady_steps)
 
 
 def _oddities(trace: Trace, answers: Answers) -> list[str]:

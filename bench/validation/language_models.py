@@ -37,7 +37,7 @@ class LanguageModel:
 
     def build(self) -> nn.Module:
         """With random weights."""
-        transformers = _transformers()
+        transformers = transformers_library()
         config_class, model_class, values = CONFIGS[self.name]
         config = getattr(transformers, config_class)(**values, use_cache=False, attn_implementation="eager")
         return build_on_meta(lambda: getattr(transformers, model_class)(config))
@@ -62,7 +62,8 @@ class LanguageModel:
         return output.logits
 
 
-def _transformers() -> ModuleType:
+def transformers_library() -> ModuleType:
+    """The library. Raises `ValueError` that says how to get it if it is not installed."""
     try:
         return importlib.import_module("transformers")
     except ImportError as error:

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from bench.validation.check import Check, Summary
 from bench.validation.memtracker import Comparison
+from bench.validation.step_check import StepCheck, StepSummary
 
 MIB = 1 << 20
 ABSENT = "–"
@@ -68,6 +69,33 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             ABSENT if faster is None else f"{faster:.0f}",
             _percent(comparison.our_error_percent, sign="+"),
             _percent(comparison.tracker_error_percent, sign="+"),
+        )
+    return table
+
+
+def steps_table(checks: Sequence[StepCheck]) -> Table:
+    """One row per measured step."""
+    table = _table("card", "step", "predicted ms", "measured ms", "error", "roofline ms", "roofline's error", "flag")
+    for check in checks:
+        table.add_row(
+            check.card,
+            check.id,
+            f"{check.predicted_ms:,.1f}",
+            f"{check.measured_ms:,.1f}",
+            _percent(check.error_percent, sign="+"),
+            f"{check.roofline_ms:,.1f}",
+            _percent(check.roofline_error_percent, sign="+"),
+            check.flag,
+        )
+    return table
+
+
+def step_summary_table(summaries: Sequence[StepSummary]) -> Table:
+    """One row per card, and one of all."""
+    table = _table("card", "steps", "mean absolute error", "plain roofline's")
+    for summary in summaries:
+        table.add_row(
+            summary.card, str(summary.steps), _percent(summary.error_percent), _percent(summary.roofline_error_percent)
         )
     return table
 

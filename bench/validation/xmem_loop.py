@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.simulation.trace import BuildStep, Step
+from bench.simulation.recorder import BuildStep, Step
 from bench.validation.ground_truth import MeasuredRun
 from models.naming import choose
 

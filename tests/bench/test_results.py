@@ -22,8 +22,8 @@ def _result(case: Case = FULL, **fields: object) -> Result:
 def test_a_line_has_the_fields_of_the_contract() -> None:
     line = json.loads(_result().to_json())
     assert list(line) == [
-        "schema", "case", "status", "message", "failure", "params", "memory", "time", "fits", "environment",
-        "created_at",
+        "schema", "case", "status", "message", "failure", "params", "memory", "time", "fits", "predicted_time",
+        "environment", "created_at",
     ]  # fmt: skip
     assert line["schema"] == 1
     assert {

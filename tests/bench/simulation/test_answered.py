@@ -10,7 +10,7 @@ from torch import Tensor
 from bench import Oracles, SimulationError
 from bench.simulation.answers import Answers
 from bench.simulation.masks import MASK_REWRITES
-from bench.simulation.trace import record
+from bench.simulation.recorder import record
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 TRUE = 6

@@ -9,8 +9,8 @@ from torch.utils.checkpoint import checkpoint
 
 from bench.case import Case
 from bench.engines import simulate
+from bench.simulation.recorder import record
 from bench.simulation.semantics import semantics
-from bench.simulation.trace import record
 from models.swin import build_swin
 
 META = torch.device("meta")

@@ -1,8 +1,9 @@
 import torch
 import torch.nn.functional as F
 
+from bench.simulation.recorder import record
 from bench.simulation.semantics import semantics
-from bench.simulation.trace import Trace, record
+from bench.simulation.trace import Trace
 
 META = torch.device("meta")
 

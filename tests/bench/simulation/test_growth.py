@@ -4,7 +4,7 @@ from torch import nn
 
 from bench import simulate
 from bench.simulation.growth import growth_warning, leftovers
-from bench.simulation.trace import record
+from bench.simulation.recorder import record
 
 META = torch.device("meta")
 

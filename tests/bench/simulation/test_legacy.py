@@ -5,8 +5,8 @@ from torch import nn
 from bench.case import Case
 from bench.engines import simulate
 from bench.simulation.legacy import bucket_sizes
+from bench.simulation.recorder import record
 from bench.simulation.semantics import semantics
-from bench.simulation.trace import record
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 MIB = 1 << 20

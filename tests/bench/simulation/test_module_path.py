@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bench.simulation.trace import Trace, record
+from bench.simulation.recorder import record
+from bench.simulation.trace import Trace
 
 META = torch.device("meta")
 

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.simulation.recorder import record
 from bench.simulation.semantics import REWRITES, semantics
-from bench.simulation.trace import record
 
 META = torch.device("meta")
 

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from bench import simulate
+from bench.simulation.recorder import record
 from bench.simulation.timeline import timeline
-from bench.simulation.trace import Allocation, Operator, Trace, record
+from bench.simulation.trace import Allocation, Operator, Trace
 
 MIB = 1 << 20
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.simulation.trace import Trace, record
+from bench.simulation.recorder import record
+from bench.simulation.trace import Trace
 
 META = torch.device("meta")
 

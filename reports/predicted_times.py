@@ -1,0 +1,219 @@
+"""Step times predicted for cards that nobody here owns: Table 3, images per second, and how good predictions are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.cells import MISSING, Column, number, signed
+from reports.records import SETTINGS, Record, label_of, published, select
+from reports.tables import FULL, TASKS, Table
+
+BACKBONES = {"voc": "swin_large", "ade20k": "swin_large", "coco": "swin_base"}
+BATCH_SIZE = 2
+PAPERS_CARD = "v100-32gb"
+REFERENCE = "reference"
+"""Ends the key of a method that is as the paper describes it, where another of its name is faster."""
+OOM = "OOM"
+SAME = ["task", "method", *SETTINGS]
+
+
+def predicted_tables(frame: pd.DataFrame) -> list[Table]:
+    """Table 3 at full size, one per task: what each card would take, beside the paper and what was measured."""
+    found = [(task, _predicted(frame, task, BATCH_SIZE)) for task in TASKS]
+    return [_table3(frame, task, rows) for task, rows in found if not rows.empty]
+
+
+def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
+    paper = _paper(task, rows.index)
+    columns: list[Column] = [("Method", [label_of(method) for method in rows["method"]])]
+    shares = {card: _share(_times(rows, card)) for card in _cards(rows)}
+    for card, share in shares.items():
+        times = _times(rows, card)
+        columns += [
+            (f"{card} ms", number(times)),
+            ("images/s", number(1e3 * BATCH_SIZE / times, 1)),
+            ("% of Full", number(share, 1)),
+        ]
+    compared = shares.get(PAPERS_CARD, next(iter(shares.values())))
+    columns += [("paper % of Full", number(paper, 1)), ("points", signed(compared - paper))]
+    measured = _measured(frame, rows)
+    if measured.notna().any():
+        columns += [("measured ms", number(measured, 1)), ("% of Full", number(_share(measured), 1))]
+    row = rows.iloc[0]
+    scaled = [card for card in shares if any(_entry(times, card).get("scaled") for times in rows["predicted"])]
+    caption = (
+        f"**Predicted**: {row['batch_size']} images of {row['image_size']}, {row['precision']}, AdamW. A roofline "
+        "whose achieved parts of the peaks were measured on single operators; scaled from another card or precision: "
+        f"{', '.join(scaled) or 'none'}. {_agreement(compared, paper)} The paper's hours are whole trainings on GPUs "
+        "that it does not name, with data loading and evaluation in them; nothing here is fitted to them."
+    )
+    return Table(f"Table 3 predicted. {TASKS[task]}, {row['backbone']}", caption, columns)
+
+
+def _agreement(share: pd.Series, paper: pd.Series) -> str:
+    """Rank correlation (Spearman's, ties sharing their rank) and mean difference of what both have."""
+    both = pd.DataFrame({"ours": share, "paper": paper}).dropna()
+    if len(both) < 3:
+        return ""
+    ranks = both.rank()
+    correlation = ranks["ours"].corr(ranks["paper"])
+    difference = (both["ours"] - both["paper"]).abs().mean()
+    return (
+        f"*% of Full* on the {PAPERS_CARD} beside the paper's {len(both)} rows: rank correlation {correlation:.3f}, "
+        f"mean absolute difference {difference:.1f} points."
+    )
+
+
+def throughput_tables(frame: pd.DataFrame) -> list[Table]:
+    """Most images per second that each method reaches on each card, one table per task."""
+    found = [(task, _batches(frame, task)) for task in TASKS]
+    return [_throughput(task, batches) for task, batches in found if len(batches) > 1]
+
+
+def _throughput(task: str, batches: Sequence[tuple[int, pd.DataFrame]]) -> Table:
+    first = batches[0][1]
+    columns: list[Column] = [("Method", [label_of(method) for method in first["method"]])]
+    for card in _cards(first):
+        columns.append((card, [_fastest(batches, key, card) for key in first.index]))
+    sizes = ", ".join(str(size) for size, _ in batches)
+    row = first.iloc[0]
+    return Table(
+        f"Images per second. {TASKS[task]}, {row['backbone']}",
+        f"**Predicted** time and **simulated** memory, images of {row['image_size']}, {row['precision']}: the most "
+        f"images per second that a method reaches on a card, and with how many images, among batches of {sizes} that "
+        "fit it. Less memory pays where a larger batch is faster.",
+        columns,
+    )
+
+
+def _fastest(batches: Sequence[tuple[int, pd.DataFrame]], key: str, card: str) -> str:
+    rates = []
+    for size, rows in batches:
+        if key not in rows.index:
+            continue
+        row = rows.loc[key]
+        step_ms = _entry(row["predicted"], card).get("step_ms")
+        if step_ms and row["fits"].get(card, {}).get("verdict", "oom") != "oom":
+            rates.append((1e3 * size / step_ms, size))
+    if not rates:
+        return OOM
+    rate, size = max(rates)
+    return f"{rate:.1f} ({size})"
+
+
+def step_check_table(checks: Sequence[Record]) -> Table | None:
+    """Measured step times beside predicted ones, as `python -m bench validate --step-time` stores them."""
+    if not checks:
+        return None
+    rows = pd.DataFrame(list(checks))
+    errors = rows[["error_percent", "roofline_error_percent"]].abs()
+    per_card = errors.groupby(rows["card"], sort=False).mean()
+    counts = rows["card"].value_counts(sort=False).reindex(per_card.index)
+    everything = errors.mean()
+    return Table(
+        "How far to trust predicted times",
+        "**Predicted** beside **measured** (NeuSight: forward, or forward and backward, of language models in fp32). "
+        "Achieved parts of the peaks come from single operators on these cards, none from these times. *Plain "
+        "roofline*: every operator at the peak of the datasheet.",
+        [
+            ("Card", [*per_card.index, "all cards"]),
+            ("steps", [*number(counts), str(len(rows))]),
+            ("mean absolute error %", number([*per_card["error_percent"], everything["error_percent"]], 1)),
+            ("plain roofline's %", number([*per_card["roofline_error_percent"], everything.iloc[1]], 1)),
+        ],
+    )
+
+
+def measured_table(frame: pd.DataFrame) -> Table | None:
+    """Steps measured on a GPU beside the prediction for its class."""
+    pairs = [pair for _, row in frame[frame["engine"] == "cuda"].iterrows() if (pair := _pair(frame, row)) is not None]
+    if not pairs:
+        return None
+    rows = pd.DataFrame(pairs)
+    error = 100 * (rows["predicted_ms"] / rows["measured_ms"] - 1)
+    return Table(
+        "Predicted and measured step times",
+        f"**Measured** on a GPU beside **predicted** for its class. Mean absolute error {error.abs().mean():.1f} %.",
+        [
+            ("Case", list(rows["case"])),
+            ("card", list(rows["card"])),
+            ("predicted ms", number(rows["predicted_ms"], 1)),
+            ("measured ms", number(rows["measured_ms"], 1)),
+            ("error %", signed(error)),
+        ],
+    )
+
+
+def _pair(frame: pd.DataFrame, row: pd.Series) -> dict[str, Any] | None:
+    simulated = _same(frame, row)
+    if simulated is None or pd.isna(row["step_ms"]):
+        return None
+    card = class_of(row["environment"].get("device") or "", simulated["predicted"])
+    step_ms = _entry(simulated["predicted"], card).get("step_ms")
+    if step_ms is None:
+        return None
+    case = f"{TASKS[row['task']]}, {row['backbone']}, {label_of(row['method'])}, {row['precision']}"
+    return {"case": case, "card": card, "predicted_ms": step_ms, "measured_ms": row["step_ms"]}
+
+
+def class_of(device: str, classes: Sequence[str] | dict[str, Any]) -> str:
+    """The GPU class that a device belongs to, by its name: "Tesla V100-SXM2-32GB" to "v100-32gb"; "" if none."""
+    name = _plain(device)
+    found = [card for card in classes if _plain(card.rpartition("-")[0] or card) in name]
+    return max(found, key=len, default="")
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def _same(frame: pd.DataFrame, row: pd.Series) -> pd.Series | None:
+    """The simulation of a measured case."""
+    same = frame[(frame["engine"] == "simulate") & (frame[SAME] == row[SAME]).all(axis=1)]
+    return None if same.empty else same.iloc[-1]
+
+
+def _measured(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """Measured milliseconds on a GPU of the same cases, the latest."""
+    gpu = frame[frame["engine"] == "cuda"]
+    found = {}
+    for key, row in rows.iterrows():
+        same = gpu[(gpu[SAME] == row[SAME]).all(axis=1)]
+        found[key] = float("nan") if same.empty else same.iloc[-1]["step_ms"]
+    return pd.Series(found, dtype=float)
+
+
+def _predicted(frame: pd.DataFrame, task: str, batch_size: int) -> pd.DataFrame:
+    """Simulated cases of the paper's backbone that have predictions, a row per method."""
+    timed = frame[frame["predicted"].map(bool).astype(bool)]
+    backbone = BACKBONES[task]
+    return select(timed, task=task, backbone=backbone, engine="simulate", batch_size=batch_size, precision="fp32")
+
+
+def _batches(frame: pd.DataFrame, task: str) -> list[tuple[int, pd.DataFrame]]:
+    found = [(int(size), _predicted(frame, task, size)) for size in sorted(frame["batch_size"].unique())]
+    return [(size, rows) for size, rows in found if not rows.empty]
+
+
+def _cards(rows: pd.DataFrame) -> list[str]:
+    return [card for card, time in rows.iloc[0]["predicted"].items() if "step_ms" in time]
+
+
+def _entry(times: Any, card: str) -> dict[str, Any]:
+    return times.get(card) or {}
+
+
+def _times(rows: pd.DataFrame, card: str) -> pd.Series:
+    return pd.Series({key: _entry(row["predicted"], card).get("step_ms") for key, row in rows.iterrows()}, dtype=float)
+
+
+def _share(times: pd.Series) -> pd.Series:
+    return 100 * times / times.get(FULL, float("nan"))
+
+
+def _paper(task: str, keys: pd.Index) -> pd.Series:
+    """% of Full as published; a method's reference form takes its place where there is one."""
+    values = published("table3_training_time").set_index("key")[f"{task}_pct_full"]
+    of_paper = {key: key.removesuffix(REFERENCE) for key in keys if key + REFERENCE not in keys}
+    return pd.Series([values.get(of_paper.get(key, MISSING)) for key in keys], index=keys, dtype=float)
