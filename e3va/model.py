@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from e3va.adapter import DualLowRankAdapter
 from e3va.design import Design
 from e3va.highway import FusedHighwayStage, HighwayStage
+from e3va.trunk import spare_hidden_values
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
 from models.swin import SwinBackbone
@@ -49,6 +50,8 @@ class E3VA(Backbone):
         self.backbone = backbone.requires_grad_(False)
         self.backbone.norms.requires_grad_(self.design.trains_norms)
         self.out_channels = backbone.out_channels
+        if self.form != "reference":
+            spare_hidden_values(backbone)
         self.highway = cast(Sequence[HighwayStage], highway)
         self.tuned = backbone.tuned = True
 
