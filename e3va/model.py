@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from e3va.adapter import DualLowRankAdapter
 from e3va.design import Design
 from e3va.highway import FusedHighwayStage, HighwayStage
-from e3va.trunk import spare_hidden_values
+from e3va.trunk import halve_first_stage, spare_hidden_values
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
 from models.swin import SwinBackbone
@@ -52,6 +52,8 @@ class E3VA(Backbone):
         self.out_channels = backbone.out_channels
         if self.form != "reference":
             spare_hidden_values(backbone)
+        if self.form == "recompute":
+            halve_first_stage(backbone)
         self.highway = cast(Sequence[HighwayStage], highway)
         self.tuned = backbone.tuned = True
 

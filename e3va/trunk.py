@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.swin import SwinBackbone
+from models.swin import Branch, SwinBackbone
 
 
 class InPlaceGELU(nn.Module):
@@ -23,3 +23,15 @@ def spare_hidden_values(backbone: SwinBackbone) -> None:
             for name, child in list(module.named_children()):
                 if type(child) is nn.GELU and child.approximate == "none":
                     setattr(module, name, InPlaceGELU())
+
+
+def halve_first_stage(backbone: SwinBackbone) -> None:
+    """Run the first stage's branches on half of the batch at a time.
+
+    A stage has half the values of the one before: now the first needs for its temporaries what the second does, and its
+    maps are large enough to keep a GPU busy with half a batch.
+    """
+    for block in backbone.stages[0].blocks:
+        for branch in (block.attention_branch, block.mlp_branch):
+            if isinstance(branch, Branch):
+                branch.parts = 2
