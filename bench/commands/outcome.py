@@ -1,0 +1,12 @@
+"""Exit statuses."""
+
+from collections.abc import Sequence
+
+from bench.results import Result
+
+OK, FAILED, WRONG_COMMAND = 0, 1, 2
+
+
+def status_of(results: Sequence[Result], problems: Sequence[str] = ()) -> int:
+    """FAILED if some case failed or some stored line could not be read, else OK; an out-of-memory is a result."""
+    return FAILED if problems or any(result.status == "error" for result in results) else OK
