@@ -21,8 +21,8 @@ from torch.nn.functional import gelu
 
 from e3va.adapter import BRANCHES, DualLowRankAdapter
 
-CHUNK_ELEMENTS = 1 << 22
-"""Numbers that the intermediates of one chunk may take together, 16 MiB in fp32: thousands of tokens, so that starting
+CHUNK_ELEMENTS = 1 << 23
+"""Numbers that the intermediates of one chunk may take together, 32 MiB in fp32: thousands of tokens, so that starting
 kernels costs little beside them, and at the paper's sizes less than one x_j of the first stage takes."""
 PARAMETERS = ("down_s", "down_t", "down_bias", "up_s", "up_t", "up_bias")
 """Of an adapter, in the order of the function's arguments."""

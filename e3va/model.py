@@ -12,8 +12,10 @@ from torch.utils.checkpoint import checkpoint
 from e3va.adapter import DualLowRankAdapter, StandardAdapter
 from e3va.design import Design
 from e3va.highway import FusedHighwayStage, HighwayStage, StackedHighwayStage
+from e3va.trunk import halve_first_stage, spare_hidden_values
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
+from models.swin import SwinBackbone
 from models.timm_swin import as_trunk
 
 Form = Literal["reference", "fused", "recompute"]
@@ -52,11 +54,20 @@ class E3VA(Backbone):
         self.backbone = trunk.requires_grad_(False)
         self.backbone.norms.requires_grad_(self.design.trains_norms)
         self.out_channels = trunk.out_channels
+        if isinstance(trunk, SwinBackbone):  # a user's own model stays as it is
+            self._spare(trunk)
         self.highway = cast(Sequence[HighwayStage], highway)
         merging = [stage.downsample for stage in trunk.stages[1:]]
         own = copy.deepcopy(merging) if self.design.trains_merging else []
         self.merging = nn.ModuleList(own).requires_grad_(True)
         self.tuned = trunk.tuned = True
+
+    def _spare(self, trunk: SwinBackbone) -> None:
+        """What a frozen trunk of ours can do for less memory; the reference measures what the paper has."""
+        if self.form != "reference":
+            spare_hidden_values(trunk)
+        if self.form == "recompute":
+            halve_first_stage(trunk)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> the feature maps of the chosen stages, (B, C_k, H_k, W_k) each."""

@@ -46,7 +46,20 @@ def _dropped(branch_output: Tensor, drop_path: nn.Module, tap: Tap) -> Tensor:
     return after
 
 
-class AttentionBranch(nn.Module):
+class Branch(nn.Module):
+    """A residual branch of a block: (B, H, W, C) -> (B, H, W, C). Images don't see each other."""
+
+    parts = 1
+    """How many parts of the batch are worked through one after the other. Without a graph, less is alive at once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._branch(x) if self.parts == 1 else torch.cat([self._branch(part) for part in x.chunk(self.parts)])
+
+    def _branch(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class AttentionBranch(Branch):
     """Shifted-window attention of the normalised input, `W-MSA(LN(x))`, before DropPath and the residual add.
 
     Holds timm's own block, stripped of the MLP half, because shifting, padding and masking live in it.
@@ -56,11 +69,11 @@ class AttentionBranch(nn.Module):
         super().__init__()
         self.block = block
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
+    def _branch(self, x: Tensor) -> Tensor:
         return self.block._attn(self.block.norm1(x))
 
 
-class MlpBranch(nn.Module):
+class MlpBranch(Branch):
     """The MLP of the normalised input, `MLP(LN(x))`, before DropPath and the residual add."""
 
     def __init__(self, norm: nn.Module, mlp: nn.Module) -> None:
@@ -68,7 +81,7 @@ class MlpBranch(nn.Module):
         self.norm = norm
         self.mlp = mlp
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
+    def _branch(self, x: Tensor) -> Tensor:
         return self.mlp(self.norm(x))
 
 
