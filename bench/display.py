@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.case import Case
-from bench.compare import Change
 from bench.own_fit import OwnFit
 from bench.results import Result
 from bench.search import Headroom
@@ -104,22 +103,6 @@ def at_peak(simulation: Simulation) -> str:
     parts = sorted(simulation.at_peak.items(), key=lambda part: -part[1])
     alive = ", ".join(f"{name.replace('_', ' ')} {_mib(size_bytes)}" for name, size_bytes in parts if size_bytes)
     return f"At the peak, in the {simulation.peak_phase} pass (MiB): {alive}".replace("optimizer pass", "optimizer")
-
-
-def changes_table(changes: Sequence[Change]) -> Table:
-    """One row per figure that both files have."""
-    table = _table(["case", "figure", "before", "after", "change", ""])
-    for change in changes:
-        percent = ABSENT if change.percent is None else f"{change.percent:+.2f} %"
-        before, after = _figure(change, change.before), _figure(change, change.after)
-        table.add_row(change.case.title, change.metric, before, after, percent, "worse" if change.worse else "")
-    return table
-
-
-def _figure(change: Change, value: float | str) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:.1f} ms" if change.metric == "step" else f"{value / MIB:,.1f} MiB"
 
 
 def _table(columns: Sequence[str]) -> Table:

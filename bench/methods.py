@@ -9,10 +9,11 @@ from baselines.fixed import FIXED
 from baselines.full import FULL
 from baselines.lora import LORA
 from baselines.lorand import LORAND
+from baselines.lst import LST
 from baselines.method import Method
 from baselines.norm_tuning import NORM_TUNING
 from baselines.partial1 import PARTIAL1
-from e3va import E3VA, Form
+from e3va import E3VA, Design, Form
 
 E3VA_RANKS = {"e3va": ("E3VA", 8), "e3va+": ("E3VA+", 16), "e3va++": ("E3VA++", 32)}
 """Name -> label and rank of the paper's three sizes."""
@@ -32,6 +33,19 @@ def _e3va(size: str, form: Form) -> Method:
     )
 
 
+def _variant(name: str, label: str, design: Design, starts_frozen: bool = True) -> Method:
+    """E3VA with one thing changed, out of plain modules: to be compared with `e3va-reference`."""
+    trains = ("highway.*", "backbone.norms.*") if design.trains_norms else ("highway.*",)
+    return Method(
+        f"e3va-{name}",
+        f"E3VA, {label}",
+        partial(E3VA, form="reference", design=design),
+        adds_structure=True,
+        trains=(*trains, "merging.*") if design.trains_merging else trains,
+        starts_frozen=starts_frozen,
+    )
+
+
 _PAPERS = (
     FULL,
     FIXED,
@@ -45,8 +59,24 @@ _PAPERS = (
     *(_e3va(size, FORM_OF_SIZE) for size in E3VA_RANKS),
 )
 _FORMS = tuple(_e3va(size, form) for size in E3VA_RANKS for form in ("reference", "recompute"))
+_RIVALS = (LST,)
+_ABLATIONS = (
+    _variant("standard", "standard adapter", Design(adapter="standard")),
+    _variant("stacked", "stacked", Design(layout="stacked")),
+    _variant("trained-merging", "trained merging", Design(trains_merging=True)),
+    _variant("frozen-norms", "frozen norms", Design(trains_norms=False)),
+)
+_OPEN_CHOICES = (
+    _variant("zero-start", "e_0 = 0", Design(start="zeros"), starts_frozen=False),
+    _variant("no-residual", "no inner residual", Design(inner_residual=False), starts_frozen=False),
+    _variant("highway-output", "norm(e)", Design(output="highway")),
+    _variant("late-tap", "tap after DropPath", Design(tap="after_drop_path")),
+    _variant("kaiming", "no factor starts at zero", Design(init="kaiming"), starts_frozen=False),
+)
 
-METHODS: dict[str, Method] = {method.name: method for method in (*_PAPERS, *_FORMS)}
+METHODS: dict[str, Method] = {
+    method.name: method for method in (*_PAPERS, *_FORMS, *_RIVALS, *_ABLATIONS, *_OPEN_CHOICES)
+}
 PAPER_METHODS: tuple[str, ...] = tuple(method.name for method in _PAPERS)
 """The rows of the paper's tables."""
 

@@ -68,7 +68,7 @@ def require_tasks(tasks: Sequence[str]) -> None:
 
 
 def method_names(methods: Sequence[str]) -> list[str]:
-    """The named methods, each once; "all" stands for those of the paper's tables. Raises `ValueError` for an unknown one."""
+    """The named methods, each once; "all" stands for the paper's. Raises `ValueError` for an unknown one."""
     for method in methods:
         choose("method", method, [*METHODS, ALL])
     return list(PAPER_METHODS) if ALL in methods else list(dict.fromkeys(methods))
@@ -88,6 +88,17 @@ def parse_percent(text: str) -> float:
     if not match:
         raise ValueError(f"tolerance {text!r} is not a percentage, such as 1%")
     return float(match[1])
+
+
+def parse_tolerances(texts: Sequence[str]) -> dict[str, float]:
+    """Turn `allocated=1%` and `step=25%` into percent by metric. Raises `ValueError` for anything else."""
+    percents = {}
+    for text in texts:
+        name, equals, percent = text.partition("=")
+        if not (name and equals):
+            raise ValueError(f"tolerance {text!r} is not METRIC=PERCENT, such as allocated=1% or step=25%")
+        percents[name] = parse_percent(percent)
+    return percents
 
 
 def parse_oracles(texts: Sequence[str]) -> Oracles:

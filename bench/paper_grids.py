@@ -63,8 +63,8 @@ def under_paper_settings() -> list[Case]:
     """
     return [
         Case(
-            task=task, method=as_published(method), precision="apex-o1", profile="mm-2021", batches=batches, stretch=stretch,
-            engine="simulate",
+            task=task, method=as_published(method), precision="apex-o1", profile="mm-2021", batches=batches,
+            stretch=stretch, engine="simulate",
         )
         for task in ("voc", "coco")
         for method in PAPER_METHODS

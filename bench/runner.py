@@ -1,9 +1,9 @@
 """Cases in, results out: picks the engine, skips what is stored, and keeps going when a case fails."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from bench.case import Case
@@ -70,6 +70,14 @@ def _run(
             yield from cuda.measure_all(list(group), gpus, settings, say)
 
 
+def gathered(cases: Iterable[Case]) -> list[Case]:
+    """Each case once, simulated ones first, and side by side those that are timed in turns with the same one."""
+    groups: dict[object, list[Case]] = {}
+    for case in dict.fromkeys(cases):
+        groups.setdefault(_together(case), []).append(case)
+    return sorted(chain.from_iterable(groups.values()), key=lambda case: case.engine != "simulate")
+
+
 @dataclass(frozen=True)
 class Resumed:
     """What a results file leaves to do."""
@@ -116,6 +124,11 @@ def run_into(
 def _answers(result: Result, gpus: Iterable[Gpu]) -> bool:
     """Whether a result is one at all, and judges all these classes; what failed is to be tried again."""
     return result.status != "error" and {gpu.name for gpu in gpus} <= result.fits.keys()
+
+
+def _together(case: Case) -> object:
+    """What simulations have in common, and cpu cases that are timed in turns with the same case."""
+    return "simulate" if case.engine == "simulate" else replace(case, method="full", checkpointing=False)
 
 
 def _device(engine: str) -> str | None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 BRANCHES = 2
+STANDARD_HIDDEN = 32
+"""Hidden channels of the standard adapter in the paper's Table 5."""
 
 
 class DualLowRankAdapter(nn.Module):
@@ -21,7 +23,7 @@ class DualLowRankAdapter(nn.Module):
     Raises `ValueError` for a rank that is not between 1 and dim.
     """
 
-    def __init__(self, dim: int, rank: int, residual: bool = True) -> None:
+    def __init__(self, dim: int, rank: int, residual: bool = True, starts_zero: bool = True) -> None:
         super().__init__()
         if not 1 <= rank <= dim:
             raise ValueError(f"rank {rank} is no low rank for {dim} channels: choose from 1 to {dim}")
@@ -29,13 +31,32 @@ class DualLowRankAdapter(nn.Module):
         self.residual = residual
         self.down_s, self.down_t = _kaiming(dim, rank), _kaiming(rank, hidden)
         self.down_bias = nn.Parameter(torch.zeros(hidden))
-        self.up_s, self.up_t = _kaiming(hidden, rank), nn.Parameter(torch.zeros(BRANCHES, rank, dim))
+        self.up_s, self.up_t = _kaiming(hidden, rank), _kaiming(rank, dim)
+        if starts_zero:
+            nn.init.zeros_(self.up_t)
         self.up_bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:  # (..., dim) -> (..., dim)
         down = (self.down_s @ self.down_t).sum(0)  # (dim, dim / 2)
         up = (self.up_s @ self.up_t).sum(0)  # (dim / 2, dim)
         change = F.linear(gelu(F.linear(x, down.mT, self.down_bias)), up.mT, self.up_bias)
+        return x + change if self.residual else change
+
+
+class StandardAdapter(nn.Module):
+    """x + up(gelu(down(x))) through 32 channels (paper, Table 5; Houlsby et al. 2019): 65 d + 32 parameters."""
+
+    def __init__(self, dim: int, residual: bool = True, starts_zero: bool = True) -> None:
+        super().__init__()
+        self.residual = residual
+        self.down, self.up = nn.Linear(dim, STANDARD_HIDDEN), nn.Linear(STANDARD_HIDDEN, dim)
+        nn.init.zeros_(self.down.bias)
+        nn.init.zeros_(self.up.bias)
+        if starts_zero:
+            nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., dim) -> (..., dim)
+        change = self.up(gelu(self.down(x)))
         return x + change if self.residual else change
 
 

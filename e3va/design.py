@@ -1,4 +1,4 @@
-"""What the paper leaves open about E3VA, as options; their defaults are what its figures speak for."""
+"""What the paper varies or leaves open about E3VA, as options; their defaults are what its figures speak for."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,5 +15,21 @@ class Design:
     that starts as the identity, e = l in every stage at first."""
     output: Literal["sum", "highway"] = "sum"
     """What the output norms read: l + e ("the highway alongside the backbone", section 3.2), or e alone."""
+    tap: Literal["before_drop_path", "after_drop_path"] = "before_drop_path"
+    """Where the adapters read a branch. The paper does not say; before it, no training step passes an adapter by."""
+    init: Literal["zero", "kaiming"] = "zero"
+    """The last factor of an adapter: zero, so that it starts as the identity, or drawn like the others, as in the
+    authors' LoRand."""
+    adapter: Literal["low_rank", "standard"] = "low_rank"
+    """The dual low-rank adapter, or a standard one with 32 hidden channels (Table 5)."""
+    layout: Literal["parallel", "stacked"] = "parallel"
+    """Whether the two adapters of a block are independent, or the second reads what the first put out (Table 5)."""
+    trains_merging: bool = False
+    """Whether the highway has patch mergings of its own that train, or passes the backbone's frozen ones (Table 6)."""
     trains_norms: bool = True
     """Whether the output norms train (the "pre-FPN norms" of Table 6)."""
+
+    @property
+    def can_be_fused(self) -> bool:
+        """Whether the adapters of a stage share one gradient and have the factors that the fused function knows."""
+        return self.adapter == "low_rank" and self.layout == "parallel"

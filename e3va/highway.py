@@ -12,9 +12,9 @@ from e3va.fused import fused_sum
 class HighwayStage(nn.Module):
     """The adapters of one stage, all parallel: e_out = e_in + sum_j A_j(x_j) (equation 8)."""
 
-    def __init__(self, adapters: Sequence[DualLowRankAdapter]) -> None:
+    def __init__(self, adapters: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.adapters = cast(Sequence[DualLowRankAdapter], nn.ModuleList(adapters))
+        self.adapters = cast(Sequence[nn.Module], nn.ModuleList(adapters))
 
     def forward(self, highway: Tensor, taps: Sequence[Tensor]) -> Tensor:
         """Highway e_in and the stage's branch outputs x_j, all (B, H, W, C) -> e_out."""
@@ -27,4 +27,17 @@ class FusedHighwayStage(HighwayStage):
     """The same sum and gradients as one function, that keeps x_j alone for backward."""
 
     def forward(self, highway: Tensor, taps: Sequence[Tensor]) -> Tensor:
-        return fused_sum(highway, taps, self.adapters)
+        return fused_sum(highway, taps, cast(Sequence[DualLowRankAdapter], self.adapters))
+
+
+class StackedHighwayStage(HighwayStage):
+    """Two adapters of a block in a row: e_{i+1} = e_i + A2(p2 + A1(p1)).
+
+    The paper has a figure (3) and no equation of it; in this reading e = l at first, as in the parallel layout.
+    """
+
+    def forward(self, highway: Tensor, taps: Sequence[Tensor]) -> Tensor:
+        for index in range(0, len(taps), 2):
+            first, second = self.adapters[index], self.adapters[index + 1]
+            highway = highway + second(taps[index + 1] + first(taps[index]))
+        return highway

@@ -1,20 +1,26 @@
 """E3VA: a frozen Swin with a gradient highway beside it, so that no gradient enters the backbone (section 3.2)."""
 
+import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import Literal, cast, get_args
+from pathlib import Path
+from typing import Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from e3va.adapter import DualLowRankAdapter
+from e3va.adapter import DualLowRankAdapter, StandardAdapter
 from e3va.design import Design
-from e3va.highway import FusedHighwayStage, HighwayStage
-from e3va.trunk import halve_first_stage, spare_hidden_values
+from e3va.highway import FusedHighwayStage, HighwayStage, StackedHighwayStage
+from e3va.storage import describe, read_adapters, write_adapters
+from e3va.trunk import compile_branches, halve_first_stage, lower_blocks, spare_hidden_values
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
 from models.swin import SwinBackbone
+from models.timm_swin import as_trunk
+from models.trained_state import load_trainable_state_dict, trainable_state_dict
 
 Form = Literal["reference", "fused", "recompute"]
 """How the same function is computed: plain modules as in the paper; one autograd function per stage; that, and each
@@ -30,32 +36,74 @@ class E3VA(Backbone):
     norm(l + e) with a trainable norm. What the paper leaves open is settled so that the model starts as the frozen one:
     e_0 = l_0, hence e = l in every stage at first, and LayerNorm is scale-free; `design` has the alternatives.
 
-    All forms have the same state, values and gradients. Raises `ValueError` for what is no `SwinBackbone` or has a
-    method already, a rank beyond the width of the first stage, and an unknown form.
+    Wraps the shared Swin, or a timm Swin of the user's (v1 or v2), which it freezes; `TimmSwin(model, out_stages)`
+    chooses its outputs. All forms have the same state, values and gradients. Raises `ValueError` for another kind of
+    model or one that has a method already, a rank beyond the width of the first stage, and an unknown form.
     """
 
     def __init__(
-        self, backbone: SwinBackbone, rank: int = 8, *, form: Form = "fused", design: Design | None = None
+        self, backbone: nn.Module, rank: int = 8, *, form: Form = "fused", design: Design | None = None
     ) -> None:
         super().__init__()
-        if not isinstance(backbone, Backbone):
-            raise ValueError(f"E3VA wraps a SwinBackbone, such as build_swin returns, not {type(backbone).__name__}")
-        require_untuned(backbone)
+        if isinstance(backbone, Backbone):
+            require_untuned(backbone)
+        trunk = as_trunk(backbone)
+        require_untuned(trunk)  # a timm model can have been wrapped before
         self.rank, self.design = rank, design or Design()
         self.form = choose("form", form, FORMS)
-        with backbone.device:
+        if form == "fused" and not self.design.can_be_fused:
+            raise ValueError(f"the fused form has parallel low-rank adapters: take another form for {self.design}")
+        with trunk.device:
             highway = nn.ModuleList(
-                self._beside(stage.blocks[0].dim, taps=2 * len(stage.blocks)) for stage in backbone.stages
+                self._beside(stage.blocks[0].dim, taps=2 * len(stage.blocks)) for stage in trunk.stages
             )
-        self.backbone = backbone.requires_grad_(False)
+        self.backbone = trunk.requires_grad_(False)
         self.backbone.norms.requires_grad_(self.design.trains_norms)
-        self.out_channels = backbone.out_channels
-        if self.form != "reference":
-            spare_hidden_values(backbone)
-        if self.form == "recompute":
-            halve_first_stage(backbone)
+        self.out_channels = trunk.out_channels
+        if isinstance(trunk, SwinBackbone):  # a user's own model stays as it is
+            if form != "reference":
+                spare_hidden_values(trunk)
+            if form == "recompute":
+                halve_first_stage(trunk)
         self.highway = cast(Sequence[HighwayStage], highway)
-        self.tuned = backbone.tuned = True
+        merging = [stage.downsample for stage in trunk.stages[1:]]
+        own = copy.deepcopy(merging) if self.design.trains_merging else []
+        self.merging = nn.ModuleList(own).requires_grad_(True)
+        self.tuned = trunk.tuned = True
+        self._block_dtype: torch.dtype | None = None  # where it differs from that of everything else
+
+    def lower_trunk(self, dtype: torch.dtype = torch.bfloat16) -> Self:
+        """Store and compute the frozen blocks in half precision. The highway, and what trains, keep theirs.
+
+        Halves the blocks' weights and what the highway keeps of them for backward; changes values as rounding does.
+        Raises `ValueError` for adapters out of plain modules, which compute in one precision.
+        """
+        if self.form == "reference" or not self.design.can_be_fused:
+            raise ValueError("a trunk in half precision needs fused adapters: take form fused or recompute")
+        lower_blocks(self.backbone, dtype)
+        self._block_dtype = dtype
+        return self
+
+    def compile_trunk(self, backend: str = "inductor") -> Self:
+        """Let `torch.compile` make kernels for the frozen branches. Same values up to rounding, same state."""
+        compile_branches(self.backbone, backend)
+        return self
+
+    def trainable_state_dict(self) -> dict[str, Tensor]:
+        """The parameters that train, by name: adapters and output norms."""
+        return trainable_state_dict(self)
+
+    def save_adapters(self, path: Path | str) -> None:
+        """Write what trains to a safetensors file of a few MB, with the backbone, rank and design that it belongs to."""
+        write_adapters(path, self.trainable_state_dict(), self._belongs_to())
+
+    def load_adapters(self, path: Path | str) -> None:
+        """Load what `save_adapters` wrote, from whatever form, on top of the same frozen weights.
+
+        Raises `ValueError`, and changes nothing, unless the file has adapters of this kind of backbone, its outputs,
+        this rank and design.
+        """
+        load_trainable_state_dict(self, read_adapters(path, self._belongs_to()))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> the feature maps of the chosen stages, (B, C_k, H_k, W_k) each."""
@@ -74,9 +122,13 @@ class E3VA(Backbone):
         """
         trunk, highway = inputs if index else self._start(*inputs)
         taps: list[Tensor] = []
+        tap_after = self.design.tap == "after_drop_path"
         with torch.no_grad():
+            dtype = trunk.dtype
+            trunk = trunk.to(self._block_dtype or dtype)
             for block in self.backbone.stages[index].blocks:
-                trunk = block(trunk, tap=taps.append)
+                trunk = block(trunk, tap=lambda before, after: taps.append(after if tap_after else before))
+            trunk = trunk.to(dtype) if self._block_dtype else trunk
         highway = self.highway[index](highway, taps)
         output = self._output(index, trunk, highway) if self.backbone.has_output(index) else None
         if index + 1 == len(self.backbone.stages):
@@ -84,7 +136,8 @@ class E3VA(Backbone):
         merge = self.backbone.stages[index + 1].downsample
         with torch.no_grad():
             trunk = merge(trunk)
-        return output, [trunk, merge(highway)]
+        own = self.merging[index] if self.design.trains_merging else merge
+        return output, [trunk, own(highway)]
 
     def _start(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) -> l_0 and e_0, (B, H/4, W/4, C) each."""
@@ -95,7 +148,22 @@ class E3VA(Backbone):
     def _output(self, index: int, trunk: Tensor, highway: Tensor) -> Tensor:
         return self.backbone.output(index, trunk + highway if self.design.output == "sum" else highway)
 
+    def _belongs_to(self) -> dict[str, str]:
+        """What a file of adapters and a model must have in common."""
+        return {
+            "backbone": describe(self.backbone),
+            "outputs": f"of stages {'-'.join(self.backbone.norms)}",
+            "rank": str(self.rank),
+            "design": ", ".join(f"{name}={value}" for name, value in asdict(self.design).items()),
+        }
+
     def _beside(self, dim: int, taps: int) -> HighwayStage:
         """The part of the highway beside one stage."""
+        design = self.design
         stage = HighwayStage if self.form == "reference" else FusedHighwayStage
-        return stage([DualLowRankAdapter(dim, self.rank, self.design.inner_residual) for _ in range(taps)])
+        if not design.can_be_fused:
+            stage = StackedHighwayStage if design.layout == "stacked" else HighwayStage
+        options = {"residual": design.inner_residual, "starts_zero": design.init == "zero"}
+        if design.adapter == "standard":
+            return stage([StandardAdapter(dim, **options) for _ in range(taps)])
+        return stage([DualLowRankAdapter(dim, self.rank, **options) for _ in range(taps)])

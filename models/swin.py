@@ -1,6 +1,6 @@
 """One Swin for every method: timm's blocks, any image size, NCHW outputs, branches that can be reached."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,14 +11,11 @@ from timm.models.swin_transformer import SwinTransformer, SwinTransformerBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from models.backbone import Backbone
 from models.naming import choose
+from models.trunk import Tap, Trunk, TrunkBlock, TrunkStage, ignore
 
 WINDOW_IMAGE_SIZE = {7: 224, 12: 384}
 """Window size -> image size of the ImageNet-22K pre-training with that window."""
-
-Tap = Callable[[Tensor], object]
-"""Is shown a branch output."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,10 @@ SWIN_SIZES = {
 }
 
 
-def _ignore(branch_output: Tensor) -> None:
-    pass
-
-
-def _shown(branch_output: Tensor, tap: Tap) -> Tensor:
-    tap(branch_output)
-    return branch_output
+def _dropped(branch_output: Tensor, drop_path: nn.Module, tap: Tap) -> Tensor:
+    after = drop_path(branch_output)
+    tap(branch_output, after)
+    return after
 
 
 class Branch(nn.Module):
@@ -91,7 +85,7 @@ class MlpBranch(Branch):
         return self.mlp(self.norm(x))
 
 
-class SwinBlock(nn.Module):
+class SwinBlock(TrunkBlock):
     """A Swin block whose two residual branches are modules: methods wrap or replace them, and copy no forward pass."""
 
     def __init__(self, block: SwinTransformerBlock) -> None:
@@ -104,14 +98,15 @@ class SwinBlock(nn.Module):
         for moved in ("drop_path1", "norm2", "mlp", "drop_path2"):
             delattr(block, moved)
 
-    def forward(self, x: Tensor, tap: Tap = _ignore) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C). `tap` is shown each branch output, before its DropPath."""
-        x = x + self.drop_path1(_shown(self.attention_branch(x), tap))
-        return x + self.drop_path2(_shown(self.mlp_branch(x), tap))
+    def forward(self, x: Tensor, tap: Tap = ignore) -> Tensor:  # (B, H, W, C) -> (B, H, W, C)
+        x = x + _dropped(self.attention_branch(x), self.drop_path1, tap)
+        return x + _dropped(self.mlp_branch(x), self.drop_path2, tap)
 
 
-class SwinStage(nn.Module):
+class SwinStage(TrunkStage):
     """Patch merging (absent in the first stage), then the blocks of one resolution."""
+
+    blocks: Sequence[SwinBlock]
 
     def __init__(
         self, downsample: nn.Module, blocks: Iterable[SwinTransformerBlock], checkpointing: bool = False
@@ -128,47 +123,17 @@ class SwinStage(nn.Module):
         return x
 
 
-class SwinBackbone(Backbone):
-    """Swin as a dense-prediction backbone: a feature map per chosen stage, each through a LayerNorm of its own.
+class SwinBackbone(Trunk):
+    """The Swin that all methods share: takes any image whose sides divide by 4, and its branches can be replaced."""
 
-    Takes (B, 3, H, W) with H and W divisible by 4; returns a list of contiguous (B, C_k, H/2^(k+2), W/2^(k+2)).
-    The output norms are the "pre-FPN" norms of the paper (section 3.2); no checkpoint has weights for them.
-    """
+    stages: Sequence[SwinStage]
 
     def __init__(self, swin: SwinTransformer, out_stages: Sequence[int], checkpointing: bool = False) -> None:
         super().__init__()
-        dims = [info["num_chs"] for info in swin.feature_info]
-        unknown = sorted(set(out_stages) - set(range(len(dims))))
-        if unknown or not out_stages:
-            raise ValueError(f"out_stages {tuple(out_stages)} must be a choice of {tuple(range(len(dims)))}")
-        device = swin.patch_embed.proj.weight.device
-        self.out_channels = [dims[index] for index in out_stages]
-        self.patch_embed: nn.Module = swin.patch_embed
+        self.patch_embed = swin.patch_embed
         stages = nn.ModuleList(SwinStage(layer.downsample, layer.blocks, checkpointing) for layer in swin.layers)
         self.stages = cast(Sequence[SwinStage], stages)
-        self.norms = nn.ModuleDict({str(index): nn.LayerNorm(dims[index], device=device) for index in out_stages})
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.patch_embed(images)  # (B, H/4, W/4, C)
-        outputs = []
-        for index, stage in enumerate(self.stages):
-            x = stage(x)
-            if self.has_output(index):
-                outputs.append(self.output(index, x))
-        return outputs
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are; new modules belong there too."""
-        return next(self.parameters()).device
-
-    def has_output(self, stage_index: int) -> bool:
-        """Whether the map of this stage is one of the outputs."""
-        return str(stage_index) in self.norms
-
-    def output(self, stage_index: int, x: Tensor) -> Tensor:
-        """The output norm of one stage: (B, H, W, C) -> contiguous (B, C, H, W)."""
-        return self.norms[str(stage_index)](x).permute(0, 3, 1, 2).contiguous()
+        self._add_output_norms([info["num_chs"] for info in swin.feature_info], out_stages)
 
     def blocks(self) -> list[SwinBlock]:
         """All blocks, from the first to the last."""

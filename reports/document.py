@@ -8,6 +8,7 @@ import pandas as pd
 from reports import plots
 from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.records import Record, frame_of
+from reports.rivals import rivals_table
 from reports.runs import run_table
 from reports.tables import TABLES, Table
 from reports.validation import validation_table
@@ -41,9 +42,10 @@ def write_report(
 
 
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
-    """The tables for which there are results; the paper's, the same under its settings, the worst case over a run."""
-    tables = [TABLES[number](_single_shapes(frame)) for number in numbers]
-    built = [*tables, *paper_settings_tables(frame), run_table(frame)]
+    """The tables for which there are results: the paper's, rivals, the paper's settings, the worst case over a run."""
+    shapes = _single_shapes(frame)
+    tables = [TABLES[number](shapes) for number in numbers]
+    built = [*tables, rivals_table(shapes), *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
 
 

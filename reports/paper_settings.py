@@ -1,6 +1,7 @@
 """The memory columns of Tables 1 and 2 under the settings that probably were behind them."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def paper_settings_tables(frame: pd.DataFrame) -> list[Table]:
 def _table(frame: pd.DataFrame, task: str) -> Table | None:
     backbone, name, column = COLUMNS[task]
     legacy = frame[(frame["profile"] == LEGACY) & (frame["precision"] == PRECISION)]
-    wanted = {"task": task, "backbone": backbone, "engine": "simulate", "batch_size": 2}
+    wanted: dict[str, Any] = {"task": task, "backbone": backbone, "engine": "simulate", "batch_size": 2}
     one = select(legacy[legacy["batches"] == 1], **wanted)
     run = select(legacy[(legacy["batches"] > 1) & (legacy["stretch"] == "first")], **wanted)
     if one.empty or run.empty:

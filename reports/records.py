@@ -77,17 +77,21 @@ def labels() -> dict[str, str]:
     return {method_key(method): method for method in pd.read_csv(PUBLISHED / "table3_training_time.csv")["method"]}
 
 
-def select(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
+def select(frame: pd.DataFrame, *, free: Sequence[str] = (), **wanted: object) -> pd.DataFrame:
     """Rows with these values, one per method (the latest), indexed by method key in the order of the paper's tables.
 
-    Rows that differ in any other setting cannot stand in one table: the settings that most methods share win.
+    Rows that differ in any other setting cannot stand in one table: the settings that most methods share win. Those
+    named `free` may differ, and then a method has a row for each of their values.
     """
     for column, value in wanted.items():
         frame = frame[frame[column] == value]
     if frame.empty:
         return frame.assign(key=[]).set_index("key", drop=False).rename_axis(None)
-    frame = max((rows for _, rows in frame.groupby(SETTINGS, sort=False)), key=lambda rows: rows["method"].nunique())
-    frame = frame.drop_duplicates("method", keep="last").assign(key=lambda rows: rows["method"].map(method_key))
+    fixed = [setting for setting in SETTINGS if setting not in free]
+    frame = max((rows for _, rows in frame.groupby(fixed, sort=False)), key=lambda rows: rows["method"].nunique())
+    frame = frame.drop_duplicates(["method", *free], keep="last").assign(
+        key=lambda rows: rows["method"].map(method_key)
+    )
     order = {key: position for position, key in enumerate(labels())}
     ordered = frame.sort_values("key", key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
     return ordered.set_index("key", drop=False).rename_axis(None)

@@ -105,7 +105,7 @@ def table3(frame: pd.DataFrame) -> Table | None:
         # In turns with Full where that was measured: on a noisy machine only such times compare.
         share = (100 * rows["relative_to_full"]).fillna(100 + _vs_full(rows["step_ms"]))
         columns += [
-            (f"{TASKS[task]} ms (p10-p90)", [_spread(row) for _, row in rows.iterrows()]),
+            (f"{TASKS[task]} ms (p10-p90)", spread_text(rows)),
             ("% of Full", number(share, 1)),
             ("paper", number(paper[f"{task}_pct_full"], 1)),
             ("points", signed(share - paper[f"{task}_pct_full"])),
@@ -152,7 +152,11 @@ TABLES: dict[int, Callable[[pd.DataFrame], Table | None]] = {1: table1, 2: table
 
 
 def _settings(rows: pd.DataFrame) -> str:
-    row = rows.iloc[0]
+    return settings_text(rows.iloc[0])
+
+
+def settings_text(row: pd.Series) -> str:
+    """What all rows of a table share, as captions say it."""
     images = f"{row['batch_size']} images" if "batch_size" in row else "images"
     objects = f", {row['gt_boxes']} objects per image" if row["gt_boxes"] else ""
     return (
@@ -196,13 +200,23 @@ def _vs_full(values: pd.Series) -> pd.Series:
     return 100 * (values / [full.get(backbone, float("nan")) for backbone in backbones] - 1)
 
 
-def _spread(row: pd.Series) -> str:
-    if pd.isna(row["step_ms"]):
-        return MISSING
-    return f"{row['step_ms']:.0f} ({row['step_p10_ms']:.0f}-{row['step_p90_ms']:.0f})"
+def spread_text(rows: pd.DataFrame) -> list[str]:
+    """Median and spread of the step time, a cell per row."""
+    return [
+        MISSING if pd.isna(ms) else f"{ms:.0f} ({p10:.0f}-{p90:.0f})"
+        for ms, p10, p90 in zip(rows["step_ms"], rows["step_p10_ms"], rows["step_p90_ms"], strict=True)
+    ]
 
 
 def _timing_caption(per_task: dict[str, pd.DataFrame]) -> str:
+    return (
+        f"{timing_text(per_task)} Compare *% of Full* alone with the paper: its hours are whole trainings of Swin-L "
+        "(VOC, ADE20K) and Swin-B (COCO) on GPUs."
+    )
+
+
+def timing_text(per_task: dict[str, pd.DataFrame]) -> str:
+    """How the step times of some tasks were measured, as captions say it."""
     first = next(iter(per_task.values())).iloc[0]
     sizes = []
     for task, rows in per_task.items():
@@ -212,6 +226,5 @@ def _timing_caption(per_task: dict[str, pd.DataFrame]) -> str:
     return (
         f"**Measured** on a CPU ({first['environment']['device']}), not on a GPU: real training steps of Swin-T at a "
         f"small size ({'; '.join(sizes)}), {first['precision']}, AdamW. Median of {first['samples']} steps per method "
-        "after 3 of warm-up, all methods of a task interleaved in one run. Compare *% of Full* alone with the paper: "
-        "its hours are whole trainings of Swin-L (VOC, ADE20K) and Swin-B (COCO) on GPUs."
+        "after 3 of warm-up, all methods of a task interleaved in one run."
     )

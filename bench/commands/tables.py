@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from bench import paper_grids
+from bench import paper_grids, runner
 from bench.commands import measuring
 from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
 from bench.gpus import select_gpus
 from bench.options import Rerun, Steps
 from bench.results import Result
+from bench.rivals_grid import rivals_grid
 from bench.run_grid import run_grid
 from bench.settings import DEFAULT_STEPS, Settings
 from bench.validation.command import check_all, write_checks
@@ -31,10 +32,10 @@ def tables(
     steps: Steps = DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
-    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
+    """Run the grids of the paper's Tables 1-4, of rivals and the worst case over a run; write the report."""
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings(), *rivals_grid()]
     numbers = numbers or list(paper_grids.TABLES)
-    cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
+    cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
     grid = Grid(cases, select_gpus(), Settings(steps), out / RESULTS_NAME)
     resumed = grid.resume(rerun)
     results = [*resumed.stored, *grid.measure(resumed.missing)]

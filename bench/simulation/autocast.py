@@ -196,20 +196,22 @@ def _with_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[An
 
 
 @contextmanager
-def autocast_regions(device_type: str, kernels: Rules) -> Iterator[None]:
-    """Let `torch.autocast` regions of the step itself cast as they do on a GPU, on `device_type` and for "cuda".
+def autocast_regions(simulated_type: str, kernels: Rules) -> Iterator[None]:
+    """Let `torch.autocast` regions of the step itself cast as they do on a GPU, on `simulated_type` and for "cuda".
 
     Without CUDA it would refuse the meta device, and switch itself off for "cuda" with no more than a warning.
     """
     build, enter, leave = torch.autocast.__init__, torch.autocast.__enter__, torch.autocast.__exit__
 
-    def init(self: Any, type_: str, dtype: torch.dtype | None = None, enabled: bool = True, **kwargs: Any) -> None:
-        self.simulated = type_ in (device_type, "cuda")
+    def init(
+        self: Any, device_type: str, dtype: torch.dtype | None = None, enabled: bool = True, **kwargs: Any
+    ) -> None:
+        self.simulated = device_type in (simulated_type, "cuda")
         if not self.simulated:
-            build(self, type_, dtype, enabled, **kwargs)
+            build(self, device_type, dtype, enabled, **kwargs)
             return
         name = "amp-bf16" if dtype == torch.bfloat16 else "amp-fp16"
-        self.casts, self.enabled = Autocast(MIXED_PRECISIONS[name], device_type, kernels), enabled
+        self.casts, self.enabled = Autocast(MIXED_PRECISIONS[name], simulated_type, kernels), enabled
 
     def simulated_enter(self: Any) -> Any:
         if not self.simulated:

@@ -125,6 +125,12 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["fit", "--gpu", "voodoo"], "unknown GPU 'voodoo'"),
         (["fit"], "name one card with --gpu, or a step of your own with --module FILE.py:NAME"),
         (["compare", "a.jsonl", "b.jsonl"], "cannot read results from a.jsonl"),
+        (["compare", "pyproject.toml", "b.jsonl"], "pyproject.toml holds no results: name a file that `run --out`"),
+        (["compare", "/dev/null", "b.jsonl"], "/dev/null holds no results"),
+        (["compare", "a", "b", "--tolerance", "step"], "tolerance 'step' is not METRIC=PERCENT, such as allocated=1%"),
+        (["compare", "a", "b", "--tolerance", "speed=1%"], "unknown metric 'speed': choose from trained, allocated"),
+        (["compare", "a", "b", "--tolerance", "step=fast"], "tolerance 'fast' is not a percentage, such as 1%"),
+        (["compare", "a", "b", "--json", "--markdown"], "choose one of --markdown and --json"),
         (["report", "missing.jsonl"], "cannot read results from missing.jsonl"),
         (["dance"], "No such command 'dance'"),
     ],
@@ -206,8 +212,16 @@ def test_compare_passes_what_is_equal_and_fails_what_grew(tmp_path: Path, capsys
     assert main(["compare", str(before), str(before)]) == 0
     capsys.readouterr()
     assert main(["compare", str(before), str(after)]) == 1
-    (worse,) = [row for row in capsys.readouterr().out.splitlines() if "worse" in row]
+    worse, total = [row for row in capsys.readouterr().out.splitlines() if "worse" in row]
+    assert total.endswith("figures of 1 cases: 1 worse, 6 within tolerance")
     assert "allocated" in worse and "+2.00 %" in worse
     assert main(["compare", str(before), str(after), "--memory-tolerance", "3%"]) == 0
+    assert main(["compare", str(before), str(after), "--tolerance", "allocated=3%"]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(before), str(after), "--markdown"]) == 1
+    assert capsys.readouterr().out.startswith("**Worse.** ")
+    assert main(["compare", str(before), str(after), "--json"]) == 1
+    outcomes = {line["metric"]: line["outcome"] for line in _lines(capsys)}
+    assert outcomes["allocated"] == "worse" and outcomes["reserved"] == "same"
     assert main(["compare", str(before), str(after), "--memory-tolerance", "much"]) == 2
     assert read_results(before).results == [result]

@@ -1,0 +1,92 @@
+"""Rivals: other ways to spend less memory on fine-tuning, beside E3VA."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.cells import Column, number, signed
+from reports.records import select
+from reports.tables import FULL, TASKS, Table, settings_text, spread_text, timing_text
+
+CHECKPOINTED = "Chen et al. 2016"
+"""Training deep nets with sublinear memory cost."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A row."""
+
+    label: str
+    method: str
+    checkpointing: bool
+    source: str
+    """Who proposed it."""
+
+
+RIVALS = (
+    Rival("Full", "full", False, "Liu et al. 2021 (Swin)"),
+    Rival("Full, checkpointing", "full", True, CHECKPOINTED),
+    Rival("LoRA", "lora", False, "Hu et al. 2021"),
+    Rival("LoRA, checkpointing", "lora", True, f"Hu et al. 2021, {CHECKPOINTED}"),
+    Rival("LST", "lst", False, "Sung et al. 2022, adapted to Swin here"),
+    Rival("Fixed", "fixed", False, "Yin et al. 2024 (E3VA), baseline"),
+    Rival("E3VA", "e3va", False, "Yin et al. 2024"),
+    Rival("E3VA, recompute", "e3va-recompute", False, "Yin et al. 2024; each frozen stage run again in backward"),
+)
+MEMORY_TASKS = {"voc": "swin_large", "coco": "swin_base"}
+"""Task -> the backbone of the paper's table."""
+
+
+def rivals_table(frame: pd.DataFrame) -> Table | None:
+    """Memory, parameters and step time of each; nothing where no rival beyond the paper's methods was measured."""
+    memory = {task: _rows(frame, task, backbone, "simulate") for task, backbone in MEMORY_TASKS.items()}
+    memory = {task: rows for task, rows in memory.items() if not rows.empty}
+    time = _rows(frame, "voc", "swin_tiny", "cpu")
+    if not any(_has_rival(rows) for rows in (*memory.values(), time)):
+        return None
+    columns: list[Column] = [
+        ("Method", [rival.label for rival in RIVALS]),
+        ("source", [rival.source for rival in RIVALS]),
+    ]
+    captions = []
+    for task, rows in memory.items():
+        columns += [
+            (f"{TASKS[task]} params M", number(rows["params"] / 1e6, 2)),
+            (f"{TASKS[task]} allocated MiB", number(rows["allocated_mib"])),
+            (f"{TASKS[task]} reserved MiB", number(rows["reserved_mib"])),
+            ("vs Full %", signed(_vs_full(rows["reserved_mib"]))),
+        ]
+        first = rows.dropna(subset="task").iloc[0]
+        captions.append(f"{TASKS[task]} {first['backbone']}, {settings_text(first)}")
+    if time["step_ms"].notna().any():
+        share = 100 + _vs_full(time["step_ms"])
+        columns += [("VOC step ms (p10-p90)", spread_text(time)), ("% of Full", number(share, 1))]
+        captions.append(timing_text({"voc": time.dropna(subset="task")}))
+    return Table(
+        "Rivals: less memory by other means",
+        "*Checkpointing* keeps the input of each Swin block and computes the rest again in backward; *LST* trains a "
+        "Swin of an eighth of the width beside the frozen one. Parameters are **counted**, in the backbone alone. "
+        f"Memory is **simulated**: {'; '.join(captions[: len(memory)])}. {' '.join(captions[len(memory) :])} Accuracy "
+        "was not measured here, and the paper has none for checkpointing (which does not change it) or LST.",
+        columns,
+    )
+
+
+def _rows(frame: pd.DataFrame, task: str, backbone: str, engine: str) -> pd.DataFrame:
+    """One row per rival, in their order; empty where none was measured."""
+    wanted = frame[frame["method"].isin([rival.method for rival in RIVALS])]
+    rows = select(wanted, free=("checkpointing",), task=task, backbone=backbone, engine=engine, batch_size=2)
+    if rows.empty:
+        return rows
+    order = [(rival.method, rival.checkpointing) for rival in RIVALS]
+    return rows.set_index(["method", "checkpointing"]).reindex(order)
+
+
+def _has_rival(rows: pd.DataFrame) -> bool:
+    """Whether there is a row that the paper's tables lack."""
+    known = rows.dropna(subset="task")
+    return any(checkpointing or method == "lst" for method, checkpointing in known.index)
+
+
+def _vs_full(values: pd.Series) -> pd.Series:
+    return 100 * (values / values.loc[(FULL, False)] - 1)
