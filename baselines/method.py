@@ -1,11 +1,11 @@
 """What a method is: a transformation of the shared Swin, and a declaration of what trains afterwards."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from torch import Tensor, nn
+from torch import nn
 
 from models.backbone import Backbone, require_untuned
 from models.swin import SwinBackbone
@@ -59,17 +59,3 @@ def append_to_branches(backbone: SwinBackbone, build: Callable[[int], nn.Module]
             for name in ("attention_branch", "mlp_branch"):
                 adapted = OrderedDict(branch=getattr(block, name), adapter=build(block.dim))
                 setattr(block, name, nn.Sequential(adapted))
-
-
-def trainable_state_dict(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that train, by name: all that one fine-tuned task has to store."""
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-def load_trainable_state_dict(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load what `trainable_state_dict` returned. Raises `ValueError` unless the names are those that train here."""
-    expected = trainable_state_dict(model).keys()
-    if state.keys() != expected:
-        missing, unexpected = sorted(expected - state.keys()), sorted(state.keys() - expected)
-        raise ValueError(f"not the trained parameters of this model: missing {missing}, unexpected {unexpected}")
-    model.load_state_dict(dict(state), strict=False)

@@ -2,8 +2,10 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import Literal, cast, get_args
+from pathlib import Path
+from typing import Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +14,13 @@ from torch.utils.checkpoint import checkpoint
 from e3va.adapter import DualLowRankAdapter, StandardAdapter
 from e3va.design import Design
 from e3va.highway import FusedHighwayStage, HighwayStage, StackedHighwayStage
-from e3va.trunk import halve_first_stage, spare_hidden_values
+from e3va.storage import describe, read_adapters, write_adapters
+from e3va.trunk import compile_branches, halve_first_stage, lower_blocks, spare_hidden_values
 from models.backbone import Backbone, require_untuned
 from models.naming import choose
 from models.swin import SwinBackbone
 from models.timm_swin import as_trunk
+from models.trained_state import load_trainable_state_dict, trainable_state_dict
 
 Form = Literal["reference", "fused", "recompute"]
 """How the same function is computed: plain modules as in the paper; one autograd function per stage; that, and each
@@ -41,8 +45,10 @@ class E3VA(Backbone):
         self, backbone: nn.Module, rank: int = 8, *, form: Form = "fused", design: Design | None = None
     ) -> None:
         super().__init__()
+        if isinstance(backbone, Backbone):
+            require_untuned(backbone)
         trunk = as_trunk(backbone)
-        require_untuned(trunk)
+        require_untuned(trunk)  # a timm model can have been wrapped before
         self.rank, self.design = rank, design or Design()
         self.form = choose("form", form, FORMS)
         if form == "fused" and not self.design.can_be_fused:
@@ -55,19 +61,49 @@ class E3VA(Backbone):
         self.backbone.norms.requires_grad_(self.design.trains_norms)
         self.out_channels = trunk.out_channels
         if isinstance(trunk, SwinBackbone):  # a user's own model stays as it is
-            self._spare(trunk)
+            if form != "reference":
+                spare_hidden_values(trunk)
+            if form == "recompute":
+                halve_first_stage(trunk)
         self.highway = cast(Sequence[HighwayStage], highway)
         merging = [stage.downsample for stage in trunk.stages[1:]]
         own = copy.deepcopy(merging) if self.design.trains_merging else []
         self.merging = nn.ModuleList(own).requires_grad_(True)
         self.tuned = trunk.tuned = True
+        self._block_dtype: torch.dtype | None = None  # where it differs from that of everything else
 
-    def _spare(self, trunk: SwinBackbone) -> None:
-        """What a frozen trunk of ours can do for less memory; the reference measures what the paper has."""
-        if self.form != "reference":
-            spare_hidden_values(trunk)
-        if self.form == "recompute":
-            halve_first_stage(trunk)
+    def lower_trunk(self, dtype: torch.dtype = torch.bfloat16) -> Self:
+        """Store and compute the frozen blocks in half precision. The highway, and what trains, keep theirs.
+
+        Halves the blocks' weights and what the highway keeps of them for backward; changes values as rounding does.
+        Raises `ValueError` for adapters out of plain modules, which compute in one precision.
+        """
+        if self.form == "reference" or not self.design.can_be_fused:
+            raise ValueError("a trunk in half precision needs fused adapters: take form fused or recompute")
+        lower_blocks(self.backbone, dtype)
+        self._block_dtype = dtype
+        return self
+
+    def compile_trunk(self, backend: str = "inductor") -> Self:
+        """Let `torch.compile` make kernels for the frozen branches. Same values up to rounding, same state."""
+        compile_branches(self.backbone, backend)
+        return self
+
+    def trainable_state_dict(self) -> dict[str, Tensor]:
+        """The parameters that train, by name: adapters and output norms."""
+        return trainable_state_dict(self)
+
+    def save_adapters(self, path: Path | str) -> None:
+        """Write what trains to a safetensors file of a few MB, with the backbone, rank and design that it belongs to."""
+        write_adapters(path, self.trainable_state_dict(), self._belongs_to())
+
+    def load_adapters(self, path: Path | str) -> None:
+        """Load what `save_adapters` wrote, from whatever form, on top of the same frozen weights.
+
+        Raises `ValueError`, and changes nothing, unless the file has adapters of this kind of backbone, its outputs,
+        this rank and design.
+        """
+        load_trainable_state_dict(self, read_adapters(path, self._belongs_to()))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> the feature maps of the chosen stages, (B, C_k, H_k, W_k) each."""
@@ -88,8 +124,11 @@ class E3VA(Backbone):
         taps: list[Tensor] = []
         tap_after = self.design.tap == "after_drop_path"
         with torch.no_grad():
+            dtype = trunk.dtype
+            trunk = trunk.to(self._block_dtype or dtype)
             for block in self.backbone.stages[index].blocks:
                 trunk = block(trunk, tap=lambda before, after: taps.append(after if tap_after else before))
+            trunk = trunk.to(dtype) if self._block_dtype else trunk
         highway = self.highway[index](highway, taps)
         output = self._output(index, trunk, highway) if self.backbone.has_output(index) else None
         if index + 1 == len(self.backbone.stages):
@@ -108,6 +147,15 @@ class E3VA(Backbone):
 
     def _output(self, index: int, trunk: Tensor, highway: Tensor) -> Tensor:
         return self.backbone.output(index, trunk + highway if self.design.output == "sum" else highway)
+
+    def _belongs_to(self) -> dict[str, str]:
+        """What a file of adapters and a model must have in common."""
+        return {
+            "backbone": describe(self.backbone),
+            "outputs": f"of stages {'-'.join(self.backbone.norms)}",
+            "rank": str(self.rank),
+            "design": ", ".join(f"{name}={value}" for name, value in asdict(self.design).items()),
+        }
 
     def _beside(self, dim: int, taps: int) -> HighwayStage:
         """The part of the highway beside one stage."""

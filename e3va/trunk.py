@@ -1,23 +1,23 @@
-"""The frozen trunk: what a forward pass without a graph can do for less."""
+"""The frozen trunk: what blocks that never see a gradient can do for less. None of it changes a state dict."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.swin import Branch, SwinBackbone
+from models.swin import Branch, SwinBackbone, SwinBlock
+from models.timm_swin import TappedBlock
+from models.trunk import Trunk, TrunkBlock
 
 
 class InPlaceGELU(nn.Module):
-    """GELU that overwrites its input, for layers whose input nobody reads again: no graph, and no second reader."""
+    """GELU that overwrites its input where no graph is recorded, for layers whose input nobody else reads."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.aten.gelu_(x)
+        return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
 
 
 def spare_hidden_values(backbone: SwinBackbone) -> None:
-    """Let the MLPs of frozen blocks overwrite their widest values: 4 d per token once instead of twice, same numbers.
-
-    From then on the blocks must run under `no_grad`.
-    """
+    """Let the MLPs overwrite their widest values: 4 d per token once instead of twice, and the same numbers."""
     for block in backbone.blocks():
         for module in block.mlp_branch.modules():
             for name, child in list(module.named_children()):
@@ -32,6 +32,28 @@ def halve_first_stage(backbone: SwinBackbone) -> None:
     maps are large enough to keep a GPU busy with half a batch.
     """
     for block in backbone.stages[0].blocks:
-        for branch in (block.attention_branch, block.mlp_branch):
+        for branch in _branches(block):
             if isinstance(branch, Branch):
                 branch.parts = 2
+
+
+def lower_blocks(trunk: Trunk, dtype: torch.dtype) -> None:
+    """Store and compute the blocks in another precision; patch embedding, mergings and output norms stay."""
+    for stage in trunk.stages:
+        for block in stage.blocks:
+            block.to(dtype)
+
+
+def compile_branches(trunk: Trunk, backend: str) -> None:
+    """Let `torch.compile` make kernels for attention and MLP of each block, at their first call."""
+    for stage in trunk.stages:
+        for block in stage.blocks:
+            for branch in _branches(block):
+                branch.compile(backend=backend)
+
+
+def _branches(block: TrunkBlock) -> tuple[nn.Module, ...]:
+    if isinstance(block, SwinBlock):
+        return block.attention_branch, block.mlp_branch
+    inner = block.block if isinstance(block, TappedBlock) else block
+    return tuple(module for name, module in inner.named_children() if name in ("attn", "mlp"))

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.method import Method, load_trainable_state_dict, trainable_state_dict
+from baselines.method import Method
 from bench.methods import METHODS
 from models.backbone import Backbone
 from models.swin import SwinBackbone
+from models.trained_state import load_trainable_state_dict, trainable_state_dict
 
 IMAGE_SIZE = (64, 64)
 DIM = 32
