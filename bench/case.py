@@ -90,6 +90,11 @@ class Case:
                 "the cpu engine trains in fp32 with explicit attention, for half precision and fused attention are "
                 "other kernels on a GPU: take the simulate engine"
             )
+        if self.engine == "cuda" and (self.precision == "apex-o1" or self.profile != "torch-2.11"):
+            raise ValueError(
+                "the cuda engine measures the PyTorch that is installed: apex-o1 and profiles of other versions exist "
+                "in the simulate engine alone"
+            )
         if self.window not in WINDOW_IMAGE_SIZE:
             raise ValueError(f"unknown window {self.window!r}: choose from {', '.join(map(str, WINDOW_IMAGE_SIZE))}")
 

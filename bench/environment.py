@@ -10,17 +10,22 @@ from typing import Any
 
 import torch
 
+from bench.code_version import code_hash
+
+PACKAGES = ("torch", "torchvision", "timm")
+"""Their versions can change a figure."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def describe_environment(device: str, driver: str | None = None) -> dict[str, Any]:
+def describe_environment(engine: str, device: str, driver: str | None = None) -> dict[str, Any]:
     """The `environment` of a result line; None for what cannot be known here."""
     commit = _git("rev-parse", "HEAD")
     return {
         "python": platform.python_version(),
-        **{package: version(package) for package in ("torch", "torchvision", "timm")},
+        **{package: version(package) for package in PACKAGES},
         "device": device,
         "driver": driver,
+        "code_hash": code_hash(engine),
         "git_commit": commit,
         "git_dirty": None if commit is None else bool(_git("status", "--porcelain")),
     }

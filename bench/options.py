@@ -37,6 +37,10 @@ Seed = Annotated[int, typer.Option("--seed")]
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
 GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]
 Steps = Annotated[int, typer.Option("--steps", help="Timed steps, where the engine times.")]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", metavar="SECONDS", help="Stops the process of a case (cpu, cuda).")
+]
+AllowBusy = Annotated[bool, typer.Option("--allow-busy", help="Measure also on a GPU that others use.")]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what the results already hold.")]
 OwnStep = Annotated[
     str | None, typer.Option("--module", metavar="FILE.py:NAME", help="A training step of your own, see README.")

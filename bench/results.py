@@ -1,17 +1,25 @@
 """Results: one JSON line per measured case, appended, read back, and checked."""
 
+import errno
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
+
 from bench.case import Case
+from bench.isolation.failure import Failure
 
 SCHEMA = 1
-LINE_ORDER = ("case", "status", "message", "params", "memory", "time", "fits", "environment", "created_at")
+LINE_ORDER = ("case", "status", "message", "failure", "params", "memory", "time", "fits", "environment", "created_at")
 Status = Literal["ok", "oom", "error"]
+LOCK_TIMEOUT_S = 60
+"""A line takes milliseconds to write: who waits this long waits for a file system that hangs."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class Result:
     """An out-of-memory is a result, not an error."""
     environment: Mapping[str, Any]
     message: str = ""
+    failure: Mapping[str, Any] | None = None
+    """Of what is not "ok": its kind (`bench.isolation.failure`), the phase it was in, and the end of what it wrote."""
     params: Mapping[str, int] | None = None
     memory: Mapping[str, Any] | None = None
     time: Mapping[str, Any] | None = None
@@ -48,6 +58,21 @@ class Result:
             return cls(**{**values, "case": Case(**values["case"])})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a result: {error}") from error
+
+
+def failed_result(case: Case, failure: Failure, environment: Mapping[str, Any]) -> Result:
+    """The result of a case whose process failed; an out-of-memory of a GPU keeps its phase and the peak so far.
+
+    Where this machine's own memory ran out that says nothing about a GPU: an error.
+    """
+    return Result(
+        case=case,
+        status="oom" if failure.kind == "out_of_memory" and case.engine == "cuda" else "error",
+        environment=environment,
+        message=failure.message,
+        failure={"kind": failure.kind, "phase": failure.phase, "detail": failure.detail},
+        **{name: failure.so_far[name] for name in ("params", "memory") if name in failure.so_far},
+    )
 
 
 @dataclass(frozen=True)
@@ -86,28 +111,55 @@ def read_results(path: Path) -> StoredResults:
 
 def require_writable(path: Path) -> None:
     """Create folder and file if need be. Raises `ValueError` if results could not be written there."""
-    try:
+    with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is not a file")
         path.open("ab").close()
-    except OSError as error:
-        raise ValueError(f"cannot write results to {path}: {error.strerror}") from error
+        with _alone(path):
+            pass
 
 
 def append_result(path: Path, result: Result) -> None:
-    """Append one line and flush it; an unfinished last line makes way. Raises `ValueError` if it cannot be written."""
+    """Append one line, whole or not at all, one writer at a time. Raises `ValueError` if it cannot be written.
+
+    What a killed run has left of a line makes way; a last line that lacks its end of line alone gets it.
+    """
     require_writable(path)
+    with _naming(path), _alone(path), path.open("r+b", buffering=0) as file:
+        content = file.read()
+        kept = content.rfind(b"\n") + 1
+        line = result.to_json().encode() + b"\n"
+        if _is_result(content[kept:]):
+            kept, line = len(content), b"\n" + line
+        file.truncate(kept)
+        file.seek(kept)
+        try:
+            while line:
+                line = line[file.write(line) :]
+            os.fsync(file)
+        except OSError:
+            file.truncate(kept)  # a full disk must not leave half a line
+            raise
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what the system says into an error that names the file."""
     try:
-        with path.open("r+b") as file:
-            content = file.read()
-            file.seek(content.rfind(b"\n") + 1)
-            file.truncate()
-            file.write(result.to_json().encode() + b"\n")
+        yield
     except OSError as error:
-        raise ValueError(f"cannot write results to {path}: {error.strerror}") from error
+        raise ValueError(f"cannot write results to {path}: {error.strerror or error}") from error
 
 
-def missing_from(cases: Iterable[Case], stored: StoredResults, gpus: Iterable[str]) -> list[Case]:
-    """The cases without a stored result that judges all these GPU classes; failed cases are missing too."""
-    wanted = set(gpus)
-    done = {result.case for result in stored.results if result.status != "error" and wanted <= result.fits.keys()}
-    return [case for case in cases if case not in done]
+def _alone(path: Path) -> FileLock:
+    """Held by one process at a time; the system takes it back from one that dies."""
+    return FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S)
+
+
+def _is_result(line: bytes) -> bool:
+    try:
+        Result.from_json(line.decode())
+    except ValueError:
+        return False
+    return True

@@ -1,18 +1,20 @@
 """Cases in, results out: picks the engine, skips what is stored, and keeps going when a case fails."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 from bench.case import Case
 from bench.engines import cpu, cuda, parallel, simulate
-from bench.environment import describe_environment
+from bench.engines.cards import cards, require_cards
+from bench.environment import describe_cpu, describe_environment
 from bench.gpus import Gpu, select_gpus
-from bench.results import Result, append_result, missing_from, read_results, require_writable
-
-DEFAULT_STEPS = 5
+from bench.isolation.failure import Failure, describe, kind_of
+from bench.results import Result, append_result, failed_result, read_results, require_writable
+from bench.settings import DEFAULT_STEPS, DEFAULT_TIME_LIMIT_S, Settings
+from bench.staleness import staleness, summarise
 
 Say = Callable[[str], None]
 
@@ -21,26 +23,51 @@ def _silent(message: str) -> None:
     pass
 
 
-def measure(case: Case, gpus: Sequence[str] = (), steps: int = DEFAULT_STEPS, say: Say = _silent) -> Result:
+def measure(
+    case: Case,
+    gpus: Sequence[str] = (),
+    steps: int = DEFAULT_STEPS,
+    say: Say = _silent,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+) -> Result:
     """Measure one case with its engine.
 
     `gpus` names the classes to judge (all by default), `steps` is the number of timed steps where the engine times,
-    `say` hears what is worth knowing beforehand. Raises `ValueError` for unknown names or an engine without a device;
-    what goes wrong inside the measurement is a result with status "error".
+    `say` hears what is worth knowing beforehand, `time_limit_s` bounds a case that runs in a process of its own. Raises
+    `ValueError` for unknown names or an engine without a device; what goes wrong inside the measurement is a result
+    with status "error".
     """
-    return next(run([case], select_gpus(gpus), steps=steps, say=say))
+    return next(run([case], select_gpus(gpus), Settings(steps, time_limit_s), say))
 
 
-def run(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent) -> Iterator[Result]:
-    """Measure cases in their order; simulations run in parallel, cpu cases that differ in method alone interleaved.
+def run(
+    cases: Sequence[Case],
+    gpus: Sequence[Gpu],
+    settings: Settings = Settings(),  # noqa: B008  # frozen
+    say: Say = _silent,
+    requested: Sequence[Case] = (),
+) -> Iterator[Result]:
+    """Measure cases; simulations run in parallel, those on several GPUs too, and come as they are done.
 
-    Raises `ValueError`, before anything is measured, for less than one step or an engine without a device.
+    `requested` are all cases of the grid, also those that need no measuring any more (default: the same): where Full is
+    among them, the cpu engine times a case in turns with it. Raises `ValueError`, before anything is measured, for an
+    engine without a device.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
     if any(case.engine == "cuda" for case in cases):
-        cuda.require_device()
-    return chain.from_iterable(_measure_group(list(group), gpus, steps, say) for _, group in groupby(cases, _together))
+        require_cards()
+    return _run(cases, gpus, settings, say, requested or cases)
+
+
+def _run(
+    cases: Sequence[Case], gpus: Sequence[Gpu], settings: Settings, say: Say, requested: Sequence[Case]
+) -> Iterator[Result]:
+    for engine, group in groupby(cases, lambda case: case.engine):
+        if engine == "simulate":
+            yield from parallel.spread(partial(_simulate, gpus=gpus), list(group))
+        elif engine == "cpu":
+            yield from cpu.measure_all(group, requested, gpus, settings, say)
+        else:
+            yield from cuda.measure_all(list(group), gpus, settings, say)
 
 
 @dataclass(frozen=True)
@@ -53,19 +80,29 @@ class Resumed:
     """Results of the other cases."""
     problems: list[str]
     """Lines of the file that could not be read."""
+    stale: list[str] = field(default_factory=list)
+    """Why stored results do not count any more, a line each."""
 
 
-def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool) -> Resumed:
-    """Find out which cases a results file has not. Raises `ValueError` if it cannot be read or written."""
+def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, settings: Settings) -> Resumed:
+    """Find out which cases a results file has not, or not any more. Raises `ValueError` if it cannot be used."""
     require_writable(out)
     found = read_results(out)
-    missing = list(cases) if rerun else missing_from(cases, found, [gpu.name for gpu in gpus])
-    done = set(cases) - set(missing)
-    return Resumed(missing, [result for result in found.results if result.case in done], found.problems)
+    stored = {} if rerun else {result.case: result for result in found.results if _answers(result, gpus)}
+    stored = {case: stored[case] for case in cases if case in stored}
+    reasons = {case: staleness(result, gpus, settings, _device(case.engine)) for case, result in stored.items()}
+    fresh = {case: result for case, result in stored.items() if not reasons[case]}
+    missing = [case for case in cases if case not in fresh]
+    return Resumed(missing, list(fresh.values()), found.problems, summarise(reasons.values()))
 
 
 def run_into(
-    out: Path, cases: Sequence[Case], gpus: Sequence[Gpu], steps: int = DEFAULT_STEPS, say: Say = _silent
+    out: Path,
+    cases: Sequence[Case],
+    gpus: Sequence[Gpu],
+    settings: Settings = Settings(),  # noqa: B008  # frozen
+    say: Say = _silent,
+    requested: Sequence[Case] = (),
 ) -> Iterator[Result]:
     """Like `run`, and append each result to a file as soon as it is there."""
 
@@ -73,30 +110,23 @@ def run_into(
         append_result(out, result)
         return result
 
-    return map(store, run(cases, gpus, steps, say))
+    return map(store, run(cases, gpus, settings, say, requested))
 
 
-def _together(case: Case) -> object:
-    """Neighbours of equal key are handed to their engine at once: simulations in parallel, cpu methods interleaved."""
-    return "simulate" if case.engine == "simulate" else replace(case, method="full")
+def _answers(result: Result, gpus: Iterable[Gpu]) -> bool:
+    """Whether a result is one at all, and judges all these classes; what failed is to be tried again."""
+    return result.status != "error" and {gpu.name for gpu in gpus} <= result.fits.keys()
 
 
-def _measure_group(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, say: Say) -> Iterable[Result]:
-    if cases[0].engine == "simulate":
-        return parallel.spread(partial(_simulate, gpus=gpus), cases)
-    try:
-        return cpu.measure(cases, gpus, steps, say)
-    except Exception as error:  # whatever a model does wrong must not cost the other cases
-        return [_failed(case, error) for case in cases]
+def _device(engine: str) -> str | None:
+    if engine == "simulate":
+        return None
+    return describe_cpu() if engine == "cpu" else cards()[0].name
 
 
 def _simulate(case: Case, gpus: Sequence[Gpu]) -> Result:
     try:
         return simulate.measure(case, gpus)
-    except Exception as error:
-        return _failed(case, error)
-
-
-def _failed(case: Case, error: Exception) -> Result:
-    message = f"{type(error).__name__}: {error}"
-    return Result(case=case, status="error", message=message, environment=describe_environment(device="unknown"))
+    except Exception as error:  # whatever a model does wrong must not cost the other cases
+        failure = Failure(kind_of(error), describe(error), "simulation")
+        return failed_result(case, failure, describe_environment("simulate", device="none (simulated)"))

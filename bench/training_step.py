@@ -1,7 +1,9 @@
 """The one training step that every engine measures: model, method, optimizer and a fixed batch, or a run of batches."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, repeat
 from typing import Literal
 
@@ -42,6 +44,8 @@ class TrainingStep:
     """One for each step, on the device."""
     scaler: GradScaler
     """Disabled where the precision needs no loss scale."""
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Around the forward pass; on a GPU alone, for a simulation casts by rules of its own."""
     batch: Batch | None = None
     """The batch of the latest step."""
 
@@ -49,7 +53,8 @@ class TrainingStep:
         """Run one step; `ended` hears of the end of each phase."""
         self.batch = next(self.batches)
         self.optimizer.zero_grad()
-        loss = self.loss(*self.batch)
+        with self.autocast():
+            loss = self.loss(*self.batch)
         ended("forward")
         self.scaler.scale(loss).backward()
         ended("backward")
@@ -72,7 +77,7 @@ class PreparedCase:
     shapes: Sequence[BatchShape]
     """Of the batches, in order; in a run the first `WARM_UP_STEPS` do not count."""
     batches: Sequence[Batch]
-    scales_loss: bool
+    precision: str
 
     def build_step(self, device: torch.device) -> TrainingStep:
         """Move the model, create the optimizer, copy the batch. The model is moved, so call this once.
@@ -81,11 +86,15 @@ class PreparedCase:
         """
         model = self.model._apply(lambda tensor: _place(tensor, device))
         optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
-        scaler = GradScaler(device.type, enabled=self.scales_loss)
+        mixed = MIXED_PRECISIONS.get(self.precision)
+        scaler = GradScaler(device.type, enabled=mixed is not None and mixed.scales_loss)
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+        if mixed is not None and device.type == "cuda":
+            autocast = partial(torch.autocast, device.type, mixed.dtype)
         if len(self.batches) == 1:
-            return TrainingStep(model, optimizer, repeat(_place_batch(*self.batches[0], device)), scaler)
+            return TrainingStep(model, optimizer, repeat(_place_batch(*self.batches[0], device)), scaler, autocast)
         moving = (_place_batch(*batch, device) for batch in cycle(self.batches))
-        return TrainingStep(model, optimizer, moving, scaler)
+        return TrainingStep(model, optimizer, moving, scaler, autocast)
 
     @property
     def params(self) -> dict[str, int]:
@@ -120,8 +129,7 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
         model = workload.build(backbone, workload.num_classes, **rois)
     shapes = batch_shapes(case)
     batches = [random_batch(workload, case.batch_size, shape.image_size, shape.gt_boxes, host) for shape in shapes]
-    mixed = MIXED_PRECISIONS.get(case.precision)
-    return PreparedCase(workload, model, backbone, shapes, batches, mixed is not None and mixed.scales_loss)
+    return PreparedCase(workload, model, backbone, shapes, batches, case.precision)
 
 
 def batch_shapes(case: Case) -> Sequence[BatchShape]:

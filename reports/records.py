@@ -21,7 +21,7 @@ DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpo
 """Settings that older results do not have."""
 COLUMNS = [
     "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
-    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "fits", "environment",
+    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "relative_to_full", "fits", "environment",
 ]  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def _row(record: Record) -> dict[str, Any]:
         "step_p10_ms": step_ms.get("p10"),
         "step_p90_ms": step_ms.get("p90"),
         "samples": len(step_ms.get("samples", ())),
+        "relative_to_full": time.get("relative_to", {}).get("ratio", {}).get("median"),
         "fits": record.get("fits") or {},
         "environment": record["environment"],
     }

@@ -1,31 +1,42 @@
 """What `run` and `tables` share: resume from a file, and measure with a progress bar."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import display, runner
 from bench.case import Case
 from bench.gpus import Gpu
 from bench.results import Result, StoredResults, read_results
+from bench.settings import Settings
 
 
-def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path | None, rerun: bool) -> runner.Resumed:
-    """What a results file leaves to do; everything without a file."""
-    if out is None:
-        return runner.Resumed(list(cases), [], [])
-    resumed = runner.resume(cases, gpus, out, rerun)
-    for problem in resumed.problems:
-        display.say(problem)
-    return resumed
+@dataclass(frozen=True)
+class Grid:
+    """Cases to measure, and how."""
 
+    cases: Sequence[Case]
+    gpus: Sequence[Gpu]
+    settings: Settings
+    out: Path | None = None
+    """Where results are kept, and looked for."""
 
-def measure(cases: Sequence[Case], gpus: Sequence[Gpu], steps: int, out: Path | None) -> Iterator[Result]:
-    """Measure with a progress bar, into a file if there is one."""
-    if out is None:
-        measured = runner.run(cases, gpus, steps, display.say)
-    else:
-        measured = runner.run_into(out, cases, gpus, steps, display.say)
-    return display.follow(cases, measured)
+    def resume(self, rerun: bool) -> runner.Resumed:
+        """What the results file leaves to do; everything without a file. Says what is wrong with the file."""
+        if self.out is None:
+            return runner.Resumed(list(self.cases), [], [])
+        resumed = runner.resume(self.cases, self.gpus, self.out, rerun, self.settings)
+        for line in (*resumed.problems, *resumed.stale):
+            display.say(line)
+        return resumed
+
+    def measure(self, missing: Sequence[Case]) -> Iterator[Result]:
+        """Measure what is missing with a progress bar, into the file if there is one."""
+        if self.out is None:
+            measured = runner.run(missing, self.gpus, self.settings, display.say, self.cases)
+        else:
+            measured = runner.run_into(self.out, missing, self.gpus, self.settings, display.say, self.cases)
+        return display.follow(missing, measured)
 
 
 def read(path: Path) -> StoredResults:

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import display, runner
-from bench.commands import measuring
+from bench import display
+from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
+from bench.engines.cards import classes_for
 from bench.gpus import select_gpus
 from bench.options import (
     ALL,
+    AllowBusy,
     Backbones,
     BatchCounts,
     BatchSizes,
@@ -30,12 +32,14 @@ from bench.options import (
     Steps,
     Stretch,
     Tasks,
+    TimeLimit,
     Windows,
     combinations,
     method_names,
     parse_size,
     require_tasks,
 )
+from bench.settings import DEFAULT_STEPS, DEFAULT_TIME_LIMIT_S, Settings
 
 
 def run(
@@ -57,7 +61,9 @@ def run(
     seed: Seed = 0,
     gpus: Gpus = [],
     gpu_files: GpuFiles = [],
-    steps: Steps = runner.DEFAULT_STEPS,
+    steps: Steps = DEFAULT_STEPS,
+    time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
+    allow_busy: AllowBusy = False,
     out: Annotated[Path | None, typer.Option(help="Append result lines here, and skip cases it holds.")] = None,
     rerun: Rerun = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout and nothing else there.")] = False,
@@ -84,12 +90,15 @@ def run(
     }
     cases = list(combinations(choices))
     classes = select_gpus(gpus, gpu_files)
-    resumed = measuring.resume(cases, classes, out, rerun)
+    if any(case.engine == "cuda" for case in cases):
+        classes = classes_for(classes, named=bool(gpus))
+    grid = Grid(cases, classes, Settings(steps, time_limit, allow_busy), out)
+    resumed = grid.resume(rerun)
     results = list(resumed.stored)
     if as_json:
         for result in results:
             print(result.to_json(), flush=True)
-    for result in measuring.measure(resumed.missing, classes, steps, out):
+    for result in grid.measure(resumed.missing):
         results.append(result)
         if as_json:
             print(result.to_json(), flush=True)

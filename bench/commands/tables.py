@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from bench import paper_grids, runner
+from bench import paper_grids
 from bench.commands import measuring
+from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
 from bench.gpus import select_gpus
 from bench.options import Rerun, Steps
 from bench.results import Result
 from bench.run_grid import run_grid
+from bench.settings import DEFAULT_STEPS, Settings
 from bench.validation.command import check_all, write_checks
 from bench.validation.ground_truth import SAMPLE, read_runs
 from reports.document import FILE_NAME, build_tables, write_report
@@ -26,16 +28,16 @@ RESULTS_NAME, CHECKS_NAME = "results.jsonl", "validation.jsonl"
 def tables(
     numbers: Annotated[list[int], typer.Option("--table", help="1, 2, 3 or 4; default: all. Repeatable.")] = [],
     out: Annotated[Path, typer.Option(help="Folder for results and report.")] = DEFAULT_FOLDER,
-    steps: Steps = runner.DEFAULT_STEPS,
+    steps: Steps = DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
     """Run the grids of the paper's Tables 1-4 and of the worst case over a run, write the report, print the tables."""
     beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings()]
     numbers = numbers or list(paper_grids.TABLES)
     cases = list(dict.fromkeys([*beyond, *paper_grids.grid(numbers)]))
-    classes, store = select_gpus(), out / RESULTS_NAME
-    resumed = measuring.resume(cases, classes, store, rerun)
-    results = [*resumed.stored, *measuring.measure(resumed.missing, classes, steps, store)]
+    grid = Grid(cases, select_gpus(), Settings(steps), out / RESULTS_NAME)
+    resumed = grid.resume(rerun)
+    results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
         write_checks(out / CHECKS_NAME, check_all(read_runs(SAMPLE))[0])
     _report(results, out, numbers)

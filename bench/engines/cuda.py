@@ -1,10 +1,126 @@
-"""The cuda engine: a case on a real GPU."""
+"""The cuda engine: a case on a real GPU, and under allocator limits that stand for smaller ones."""
 
-import torch
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.case import Case
+from bench.engines.cards import Card, cards
+from bench.engines.kernels import UNPINNED
+from bench.engines.spread import spread_over
+from bench.engines.timings import Timings
+from bench.environment import describe_environment
+from bench.gpus import Gpu
+from bench.isolation.failure import ChildError
+from bench.isolation.parent import Child
+from bench.results import Result, failed_result
+from bench.settings import Settings
+
+SESSION = "bench.engines.cuda_session:CudaSession"
+
+Say = Callable[[str], None]
+Fit = dict[str, Any]
 
 
-def require_device() -> None:
-    """Raise `ValueError` unless there is a CUDA device that this engine can measure on."""
-    if not torch.cuda.is_available():
-        raise ValueError("no CUDA device: choose --engine simulate (any size, no GPU needed) or --engine cpu")
-    raise ValueError("the cuda engine does not measure yet: choose --engine simulate or --engine cpu")
+def require_idle(settings: Settings, say: Say) -> None:
+    """Raise `ValueError` when others use a card, or only say so if the settings allow it."""
+    for card in cards():
+        users = card.in_use()
+        if users and not settings.allow_busy:
+            raise ValueError(
+                f"GPU {card.index} ({card.name}) is in use: {users}; wait, choose another with "
+                "CUDA_VISIBLE_DEVICES, or add --allow-busy"
+            )
+        if users:
+            say(f"GPU {card.index} ({card.name}) is in use: {users}; times and what fits will suffer")
+
+
+def measure_all(cases: Sequence[Case], gpus: Sequence[Gpu], settings: Settings, say: Say) -> Iterator[Result]:
+    """Measure cases, one at a time on each card; results come as they are done."""
+    require_idle(settings, say)
+    return spread_over(cards(), cases, lambda card, case: measure(case, card, gpus, settings))
+
+
+def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> Result:
+    """Measure one case on one card: memory, then times, then under the limit of each GPU class."""
+    used_by_others = card.in_use()
+    try:
+        with _open(case, card, settings) as child:
+            found = child.call("memory")
+            timings = Timings()
+            for step in child.call("time", steps=settings.steps):
+                timings.add(step)
+        result = Result(case=case, status="ok", time=timings.as_fields(), **found)
+    except ChildError as error:
+        environment = error.failure.so_far.get("environment") or describe_environment("cuda", card.name)
+        result = failed_result(case, error.failure, environment)
+    fits, problem = _fits(result, card, gpus, settings)
+    environment = {**result.environment, "in_use": used_by_others or None}
+    message = "; ".join(filter(None, [result.message, problem]))
+    return replace(
+        result,
+        environment=environment,
+        message=message,
+        fits={gpu.name: fits[gpu.name] for gpu in gpus if gpu.name in fits},
+    )
+
+
+def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -> tuple[dict[str, Fit], str]:
+    """Verdicts of the classes, from the largest down, and why some are missing.
+
+    What runs out of memory under one limit does so under less.
+    """
+    fits: dict[str, Fit] = {}
+    if result.status == "error":
+        return fits, ""
+    implied_by = card.name if result.status == "oom" else ""
+    for gpu in sorted(gpus, key=lambda gpu: -gpu.usable_bytes):
+        if implied_by:
+            fit = _fit("oom", gpu, None, None, f"implied by {implied_by}, which has more and runs out of memory")
+        elif result.memory is not None and _never_at_limit(result.memory, gpu):
+            how = f"measured on {card.name}, where the case never reaches the limit"
+            fit = _fit("fits", gpu, result.memory["peak_reserved_bytes"], 0, how)
+        else:
+            try:
+                fit = _run_under(result.case, card, gpu, settings)
+            except ChildError as error:
+                return fits, f"{gpu.name} and smaller: {error}"
+        fits = {gpu.name: fit} | fits  # smallest first, as the classes are listed
+        implied_by = implied_by or (gpu.name if fit["verdict"] == "oom" else "")
+    return fits, ""
+
+
+def _never_at_limit(memory: Mapping[str, Any], gpu: Gpu) -> bool:
+    """Whether a run without limit needed no more than the class has: the limit would have changed nothing."""
+    return memory["peak_reserved_bytes"] <= gpu.usable_bytes and not memory["alloc_retries"]
+
+
+def _run_under(case: Case, card: Card, gpu: Gpu, settings: Settings) -> Fit:
+    """Run the case's memory pass under a class's limit. Raises `ChildError` for whatever is not about memory."""
+    how = f"simulated with an allocator limit on {card.name}"
+    try:
+        with _open(case, card, settings, gpu.usable_bytes) as child:
+            memory = child.call("memory")["memory"]
+    except ChildError as error:
+        if error.failure.kind != "out_of_memory":
+            raise
+        memory = error.failure.so_far.get("memory", {})
+        reserved_bytes, retries = memory.get("peak_reserved_bytes"), memory.get("alloc_retries")
+        return {**_fit("oom", gpu, reserved_bytes, retries, how), "phase": error.failure.phase}
+    verdict = "fits_with_retries" if memory["alloc_retries"] else "fits"
+    return _fit(verdict, gpu, memory["peak_reserved_bytes"], memory["alloc_retries"], how)
+
+
+def _fit(verdict: str, gpu: Gpu, reserved_bytes: int | None, retries: int | None, how: str) -> Fit:
+    return {
+        "verdict": verdict,
+        "usable_bytes": gpu.usable_bytes,
+        "peak_reserved_bytes": reserved_bytes,
+        "alloc_retries": retries,
+        "how": how,
+    }
+
+
+def _open(case: Case, card: Card, settings: Settings, capacity_bytes: int | None = None) -> Child:
+    arguments = {"case": case.as_dict(), "capacity_bytes": capacity_bytes}
+    return Child(SESSION, arguments, settings.time_limit_s, {**UNPINNED, **card.environment})

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from bench.case import Case
+from bench.engines.fields import worst_batch
 from bench.environment import describe_environment
 from bench.gpus import Gpu
 from bench.results import Result
@@ -24,7 +25,7 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     return Result(
         case=case,
         status="ok",
-        environment=describe_environment(device="none (simulated)"),
+        environment=describe_environment("simulate", device="none (simulated)"),
         params=prepared.params,
         memory=memory_fields(prepared, simulation),
         fits=fit_fields(simulation),
@@ -43,9 +44,7 @@ def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, A
     fields = {name: getattr(simulation, name) for name in names}
     if len(prepared.shapes) == 1:
         return fields
-    shape = prepared.shapes[simulation.peak_step]
-    worst = {"image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}  # as JSON has it
-    return {**fields, "worst_batch": {"index": simulation.peak_step - WARM_UP_STEPS, **worst}}
+    return {**fields, "worst_batch": worst_batch(prepared, simulation.peak_step - WARM_UP_STEPS)}
 
 
 def fit_fields(simulation: Simulation) -> dict[str, dict[str, Any]]:

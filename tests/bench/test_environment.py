@@ -8,7 +8,7 @@ from bench.environment import describe_cpu, describe_environment
 
 
 def test_versions_and_commit() -> None:
-    found = describe_environment("some card", driver="550.1")
+    found = describe_environment("simulate", "some card", driver="550.1")
     assert found["python"] == platform.python_version()
     assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert (found["device"], found["driver"]) == ("some card", "550.1")
@@ -18,7 +18,7 @@ def test_versions_and_commit() -> None:
 def test_outside_a_checkout_the_commit_is_unknown(monkeypatch, tmp_path) -> None:
     environment._git.cache_clear()
     monkeypatch.setattr(environment, "REPOSITORY", tmp_path)
-    found = describe_environment("x")
+    found = describe_environment("simulate", "x")
     environment._git.cache_clear()
     assert (found["git_commit"], found["git_dirty"]) == (None, None)
 

@@ -1,11 +1,15 @@
 import json
+import resource
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import Case, Result
-from bench.results import append_result, missing_from, read_results
+from bench.isolation.failure import Failure
+from bench.results import append_result, failed_result, read_results
 
 FULL, LORA = Case(task="voc", method="full", engine="simulate"), Case(task="voc", method="lora", engine="simulate")
 FIT = {"verdict": "fits", "usable_bytes": 10, "peak_reserved_bytes": 5, "alloc_retries": 0}
@@ -18,7 +22,8 @@ def _result(case: Case = FULL, **fields: object) -> Result:
 def test_a_line_has_the_fields_of_the_contract() -> None:
     line = json.loads(_result().to_json())
     assert list(line) == [
-        "schema", "case", "status", "message", "params", "memory", "time", "fits", "environment", "created_at",
+        "schema", "case", "status", "message", "failure", "params", "memory", "time", "fits", "environment",
+        "created_at",
     ]  # fmt: skip
     assert line["schema"] == 1
     assert {
@@ -93,13 +98,44 @@ def test_an_unfinished_last_line_makes_way(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 2
 
 
-def test_what_is_missing(tmp_path: Path) -> None:
+def test_a_last_line_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(_result(FULL).to_json())
+    append_result(path, _result(LORA))
+    assert [result.case for result in read_results(path).results] == [FULL, LORA]
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     append_result(path, _result(FULL))
-    append_result(path, _result(LORA, status="error"))
-    stored = read_results(path)
-    assert missing_from([FULL, LORA], stored, ["card"]) == [LORA]  # failed: to be tried again
-    assert missing_from([FULL], stored, ["card", "another"]) == [FULL]  # never judged on that card
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))  # no room for a whole line
+        with pytest.raises(ValueError, match="cannot write results to .*File too large"):
+            append_result(path, _result(LORA))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
+
+
+def test_two_writers_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: append_result(path, _result(FULL, message=f"{number}" * 5000)), range(40)))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(line["message"] for line in lines) == sorted(f"{number}" * 5000 for number in range(40))
+
+
+def test_only_a_gpu_that_runs_out_of_memory_is_a_result() -> None:
+    so_far = {"params": {"total": 3}, "memory": {"peak_allocated_bytes": 7}, "environment": {}}
+    failure = Failure("out_of_memory", "too much (backward phase)", "backward", so_far, "Traceback ...")
+    on_gpu = failed_result(replace(FULL, engine="cuda"), failure, {})
+    assert (on_gpu.status, on_gpu.memory, on_gpu.params) == ("oom", so_far["memory"], so_far["params"])
+    assert on_gpu.failure == {"kind": "out_of_memory", "phase": "backward", "detail": "Traceback ..."}
+    assert failed_result(replace(FULL, engine="cpu"), failure, {}).status == "error"
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
@@ -108,3 +144,5 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot write results to .*file"):
         append_result(tmp_path / "file" / "results.jsonl", _result())
+    with pytest.raises(ValueError, match="cannot write results to /dev/full: it is not a file"):
+        append_result(Path("/dev/full"), _result())

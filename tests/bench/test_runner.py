@@ -1,11 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import Case, measure
 from bench.gpus import select_gpus
-from bench.results import read_results
+from bench.results import append_result, read_results
 from bench.runner import resume, run, run_into
+from bench.settings import Settings
 
 SMALL = {"task": "voc", "backbone": "swin_tiny", "image_size": (64, 64), "batch_size": 1}
 CASES = [Case(method=method, engine="simulate", **SMALL) for method in ("full", "fixed", "e3va")]
@@ -38,23 +40,32 @@ def test_results_are_stored_one_by_one(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     for number, _ in enumerate(run_into(out, CASES, select_gpus()), start=1):
         assert len(read_results(out).results) == number
-    resumed = resume(CASES, select_gpus(), out, rerun=False)
-    assert resumed.missing == []
+    resumed = resume(CASES, select_gpus(), out, rerun=False, settings=Settings())
+    assert (resumed.missing, resumed.stale) == ([], [])
     assert [result.case for result in resumed.stored] == CASES
-    assert resume(CASES, select_gpus(), out, rerun=True).missing == CASES
+    assert resume(CASES, select_gpus(), out, rerun=True, settings=Settings()).missing == CASES
 
 
-def test_cpu_cases_of_one_workload_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = []
-
-    def measured(cases, gpus, steps, say):
-        together.append([case.method for case in cases])
-        return []
-
-    monkeypatch.setattr("bench.engines.cpu.measure", measured)
-    cases = [Case(engine="cpu", method=m, **{**SMALL, "task": t}) for t in ("voc", "ade20k") for m in ("full", "e3va")]
-    assert list(run(cases, [])) == []
-    assert together == [["full", "e3va"], ["full", "e3va"]]
+def test_what_was_measured_otherwise_is_stale(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    (result,) = run_into(out, CASES[:1], select_gpus())
+    changes = [
+        ({"torch": "1.0"}, "1 stale: measured with torch 1.0, here is 2"),
+        ({"code_hash": "0"}, "1 stale: measured with other code"),
+    ]
+    for change, reason in changes:
+        append_result(out, replace(result, environment={**result.environment, **change}))
+        resumed = resume(CASES[:1], select_gpus(), out, rerun=False, settings=Settings())
+        assert resumed.missing == CASES[:1]
+        (said,) = resumed.stale
+        assert said.startswith(reason)
+    append_result(out, result)
+    smaller = [replace(gpu, context_mib=gpu.context_mib + 1) for gpu in select_gpus()]
+    (said,) = resume(CASES[:1], smaller, out, rerun=False, settings=Settings()).stale
+    assert "gtx-1080ti-11gb had 11184111616 usable bytes, now 11183063040" in said
+    unjudged = [replace(gpu, name="another") for gpu in select_gpus()[:1]]
+    resumed = resume(CASES[:1], unjudged, out, rerun=False, settings=Settings())
+    assert (resumed.missing, resumed.stale) == (CASES[:1], [])
 
 
 def test_cuda_needs_a_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,73 @@
+"""The GPUs of this machine, looked at from another process: the parent needs no CUDA context, and holds no memory."""
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bench.engines import nvml
+from bench.gpus import MIB, Gpu
+from bench.isolation.parent import Child
+
+NO_DEVICE = "no CUDA device: choose --engine simulate (any size, no GPU needed) or --engine cpu"
+LOOKING = "bench.engines.cuda_session:Cards"
+LOOKING_LIMIT_S = 120
+IDLE_BYTES = 1 << 30
+"""What an idle card may show: driver, and a desktop. Decides only where the driver hides who computes."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One GPU that PyTorch can see."""
+
+    index: int
+    """Among those that this process can see."""
+    name: str
+    total_bytes: int
+    """Memory the driver shows."""
+    uuid: str
+    """NVML's name of it."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes it the only card that a process can see."""
+        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        return {"CUDA_VISIBLE_DEVICES": visible[self.index] if visible else str(self.index)}
+
+    def in_use(self) -> str:
+        """Who else has the card, in a few words; empty if nobody, or if nobody can tell."""
+        now = nvml.occupancy(self.uuid, os.getpid())
+        if now.others:
+            return f"processes {', '.join(map(str, now.others))} compute on it"
+        taken_bytes = now.device_bytes or 0
+        if now.others is None and taken_bytes > IDLE_BYTES:
+            return f"{taken_bytes // MIB} MiB of it are taken"
+        return ""
+
+
+def require_cards() -> None:
+    """Raise `ValueError` unless there is a CUDA device."""
+    if not torch.cuda.is_available():
+        raise ValueError(NO_DEVICE)
+
+
+@functools.cache
+def cards() -> tuple[Card, ...]:
+    """All that this process can see. Raises `ValueError` if there is none."""
+    require_cards()
+    with Child(LOOKING, {}, LOOKING_LIMIT_S) as child:
+        return tuple(Card(index, **fields) for index, fields in enumerate(child.call("all")))
+
+
+def classes_for(gpus: Sequence[Gpu], named: bool) -> list[Gpu]:
+    """The classes that every card can stand for. Raises `ValueError` if one is more than a card, and was `named`."""
+    smallest = min(cards(), key=lambda card: card.total_bytes)
+    too_large = [gpu for gpu in gpus if gpu.usable_bytes > smallest.total_bytes]
+    if named and too_large:
+        raise ValueError(
+            f"{too_large[0].name} has {too_large[0].usable_bytes // MIB} MiB to use, and {smallest.name} only "
+            f"{smallest.total_bytes // MIB} MiB in all: a limit makes a card smaller, never larger"
+        )
+    return [gpu for gpu in gpus if gpu not in too_large]

@@ -1,0 +1,80 @@
+"""The cpu engine in its process: the step really executed, its memory traced as a GPU would have allocated it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from bench.case import Case
+from bench.engines.noting import run_noting
+from bench.engines.simulate import fit_fields, memory_fields, trace_case
+from bench.environment import describe_cpu, describe_environment
+from bench.gpus import Gpu
+from bench.simulation.simulation import WARM_UP_STEPS, judge
+from bench.training_step import StepPhase, TrainingStep, prepare
+
+CPU = torch.device("cpu")
+
+
+class CpuSession:
+    """One case on this processor."""
+
+    def __init__(
+        self, case: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]], note_phase: Callable[[str], None]
+    ) -> None:
+        self.case = Case(**case)
+        self.gpus = [Gpu(**gpu) for gpu in gpus]
+        self.note_phase = note_phase
+        note_phase("build")
+        self.prepared = prepare(self.case, CPU)
+        self.step: TrainingStep | None = None
+
+    def memory(self) -> dict[str, Any]:
+        """Trace the warm-up and one step per batch: the parameters, memory and fits of a result line."""
+
+        def build_step(device: torch.device) -> Callable[[], None]:
+            self.step = step = self.prepared.build_step(device)
+            return lambda: run_noting(step, self.note_phase)
+
+        simulation = judge(trace_case(self.case, build_step, CPU), self.gpus)
+        self.note_phase("timing")
+        return {
+            **self.so_far(),
+            "memory": memory_fields(self.prepared, simulation),
+            "fits": fit_fields(simulation),
+            "environment": describe_environment("cpu", describe_cpu()),
+        }
+
+    def warm_up(self) -> None:
+        """Do without the trace what `memory` does, for a case that is timed alone."""
+        self.step = self.prepared.build_step(CPU)
+        for _ in range(WARM_UP_STEPS + self.case.batches):
+            run_noting(self.step, self.note_phase)
+        self.note_phase("timing")
+
+    def time_step(self) -> dict[StepPhase, float]:
+        """Milliseconds of each phase of one more step."""
+        assert self.step is not None, "warm up first"
+        times = time_phases(self.step)
+        self.step.optimizer.zero_grad()  # while others have their turn: hold no more than parameters and state
+        return times
+
+    def so_far(self) -> dict[str, Any]:
+        """What is known without a step."""
+        return {"params": self.prepared.params}
+
+
+def time_phases(step: Callable[[Callable[[StepPhase], None]], None]) -> dict[StepPhase, float]:
+    """Run a step that tells the ends of its phases; milliseconds of each, by this process's clock."""
+    times_ms: dict[StepPhase, float] = {}
+    last = time.perf_counter()
+
+    def ended(phase: StepPhase) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        times_ms[phase] = (now - last) * 1e3
+        last = now
+
+    step(ended)
+    return times_ms

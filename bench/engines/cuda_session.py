@@ -1,0 +1,118 @@
+"""The cuda engine in its process: one case on one card, or under an allocator limit that stands for a smaller one."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from bench.case import Case
+from bench.engines import nvml
+from bench.engines.cuda_counters import Events, StepCounter, memory_fields, time_steps, worst_step
+from bench.engines.fields import worst_batch
+from bench.engines.kernels import describe_kernels, pin_kernels
+from bench.engines.timings import PhaseTimes
+from bench.environment import describe_environment
+from bench.simulation.simulation import WARM_UP_STEPS
+from bench.training_step import TrainingStep, prepare
+
+CUDA = torch.device("cuda", 0)
+TIMING_WARM_UP_STEPS = 3
+LOSS_SCALE_ROUNDS = 20
+"""A loss scale halves until gradients are finite; before that the optimizer takes no step, and has no state."""
+
+
+class CudaSession:
+    """One case on the one card that this process can see."""
+
+    def __init__(self, case: Mapping[str, Any], capacity_bytes: int | None, note_phase: Callable[[str], None]) -> None:
+        self.case = Case(**case)
+        self.note_phase = note_phase
+        self.phase = "build"
+        self.counter = StepCounter(self._began)
+        self.step: TrainingStep | None = None
+        pin_kernels()
+        limit_allocator(capacity_bytes)
+        self._began("build")
+        self.prepared = prepare(self.case, CUDA)
+
+    def memory(self) -> dict[str, Any]:
+        """Run the warm-up and one step per batch, and read the counters of each phase."""
+        step = self._built()
+        warm_up = [self.counter.count(step) for _ in range(WARM_UP_STEPS)]
+        for _ in range(LOSS_SCALE_ROUNDS):
+            if step.optimizer.state:
+                break
+            for _ in self.prepared.batches:  # whole rounds: a run's batches count in their order
+                self.counter.count(step)
+        steady = [self.counter.count(step) for _ in range(self.case.batches)]
+        memory = memory_fields(warm_up[0], steady)
+        if self.case.batches > 1:
+            memory["worst_batch"] = worst_batch(self.prepared, worst_step(steady))
+        seen = nvml.occupancy(device_uuid(), os.getpid())
+        memory["nvml"] = {"process_bytes": seen.process_bytes, "device_bytes": seen.device_bytes}
+        return {"params": self.prepared.params, "memory": memory, "environment": self._environment()}
+
+    def time(self, steps: int) -> list[PhaseTimes]:
+        """Milliseconds of each phase of some steps, after a warm-up of their own."""
+        step = self._built()
+        self._began("timing")
+        for _ in range(TIMING_WARM_UP_STEPS):
+            step()
+        return time_steps(step, steps)
+
+    def so_far(self) -> dict[str, Any]:
+        """What the counters say when a step could not go on."""
+        memory = {
+            **asdict(self.counter.peaks_so_far()),
+            "peak_phase": self.phase,
+            "at_peak": None,
+            **asdict(Events.read()),
+        }
+        return {"params": self.prepared.params, "memory": memory, "environment": self._environment()}
+
+    def _built(self) -> TrainingStep:
+        if self.step is None:
+            self.step = self.prepared.build_step(CUDA)
+        return self.step
+
+    def _began(self, phase: str) -> None:
+        self.phase = phase
+        self.note_phase(phase)
+
+    def _environment(self) -> dict[str, Any]:
+        environment = describe_environment("cuda", torch.cuda.get_device_name(CUDA), nvml.driver_version())
+        return {**environment, "cuda": torch.version.cuda, "kernels": describe_kernels(self.case.fused_attention)}
+
+
+def limit_allocator(capacity_bytes: int | None) -> None:
+    """Let PyTorch reserve so many bytes and no more. Raises `ValueError` if the card has less."""
+    total_bytes = torch.cuda.get_device_properties(CUDA).total_memory
+    if capacity_bytes is None:
+        return
+    if capacity_bytes > total_bytes:
+        raise ValueError(f"the limit of {capacity_bytes} bytes is more than the card's {total_bytes}")
+    # PyTorch multiplies and cuts: half a byte more keeps the limit from losing one.
+    torch.cuda.set_per_process_memory_fraction(min(1.0, (capacity_bytes + 0.5) / total_bytes), CUDA)
+
+
+def device_uuid() -> str:
+    """The card as NVML names it."""
+    return f"GPU-{torch.cuda.get_device_properties(CUDA).uuid}"
+
+
+class Cards:
+    """Looks at the cards that this process can see, so that the parent needs no CUDA context of its own."""
+
+    def __init__(self, note_phase: Callable[[str], None]) -> None:
+        note_phase("looking for cards")
+
+    def all(self) -> list[dict[str, Any]]:
+        """Name, memory and NVML's name of each."""
+        properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        return [{"name": p.name, "total_bytes": p.total_memory, "uuid": f"GPU-{p.uuid}"} for p in properties]
+
+    def so_far(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}

@@ -1,0 +1,58 @@
+"""Full in a process of its own, for cases to be timed in turns with: on a noisy machine only such times compare."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from bench.case import Case
+from bench.engines.timings import PhaseTimes
+from bench.isolation.parent import Child
+from bench.settings import Settings
+
+REFERENCE_METHOD = "full"
+
+Open = Callable[[Case, Settings], Child]
+
+
+class References:
+    """Keeps the process of one reference at a time. A case has one where Full of its workload was asked for, too."""
+
+    def __init__(self, requested: Iterable[Case], settings: Settings, open_child: Open) -> None:
+        self.requested = {case for case in requested if case.method == REFERENCE_METHOD}
+        self.settings = settings
+        self.open_child = open_child
+        self.case: Case | None = None
+        self.child: Child | None = None
+
+    def case_for(self, case: Case) -> Case | None:
+        """The reference of a case, if it has one."""
+        reference = replace(case, method=REFERENCE_METHOD)
+        return reference if case != reference and reference in self.requested else None
+
+    def time_step(self, wanted: Case) -> PhaseTimes:
+        """One more step of a reference, warmed up. Raises `ChildError` when it fails, and ever after."""
+        if wanted != self.case:
+            self.close()
+            self.case, self.child = wanted, self.open_child(wanted, self.settings)
+            self._call("warm_up")
+        return self._call("time_step")
+
+    def close(self) -> None:
+        """End the process."""
+        if self.child is not None:
+            self.child.close()
+        self.case = self.child = None
+
+    def _call(self, name: str) -> Any:
+        assert self.child is not None
+        self.child.left_s = self.settings.time_limit_s  # the limit is one case's, and this serves many
+        return self.child.call(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

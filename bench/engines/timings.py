@@ -1,0 +1,52 @@
+"""Step times: samples of each phase, their spread, and the ratio to a reference timed in turns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+
+from bench.training_step import StepPhase
+
+PhaseTimes = Mapping[StepPhase, float]
+"""Milliseconds of each phase of one step."""
+
+
+@dataclass
+class Timings:
+    """Milliseconds of each phase, one entry per timed step."""
+
+    phases: dict[StepPhase, list[float]] = field(
+        default_factory=lambda: {"forward": [], "backward": [], "optimizer": []}
+    )
+
+    def add(self, step: PhaseTimes) -> None:
+        """Note one step."""
+        for phase, samples_ms in self.phases.items():
+            samples_ms.append(step[phase])
+
+    @property
+    def samples_ms(self) -> list[float]:
+        """Whole steps."""
+        return [sum(parts) for parts in zip(*self.phases.values(), strict=True)]
+
+    def as_fields(self) -> dict[str, Any]:
+        """The `time` of a result line: median and spread of the step and, as `phases_ms`, of each phase."""
+        spreads = {phase: spread(values) for phase, values in self.phases.items()}
+        return {
+            "step_ms": {**spread(self.samples_ms), "samples": [round(sample, 3) for sample in self.samples_ms]},
+            **{f"{phase}_ms": values["median"] for phase, values in spreads.items()},
+            "phases_ms": spreads,
+        }
+
+
+def relative_to(method: str, own: Timings, reference: Timings) -> dict[str, Any]:
+    """The `relative_to` of a result's `time`: each step over the step of the reference that ran right after it."""
+    ratios = [mine / other for mine, other in zip(own.samples_ms, reference.samples_ms, strict=True)]
+    return {"method": method, "ratio": spread(ratios), "step_ms": reference.as_fields()["step_ms"]}
+
+
+def spread(samples: Sequence[float]) -> dict[str, float]:
+    """Median and the 10th and 90th percentile."""
+    p10, median, p90 = (round(float(value), 4) for value in numpy.percentile(samples, (10, 50, 90)))
+    return {"median": median, "p10": p10, "p90": p90}

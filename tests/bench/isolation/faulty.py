@@ -1,0 +1,86 @@
+"""Sessions that go wrong in every way that a measurement can."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+import torch
+
+
+class Faulty:
+    def __init__(self, note_phase, **arguments: object) -> None:
+        self.note_phase = note_phase
+        self.arguments = arguments
+
+    def echo(self, value: object) -> object:
+        print("printed to stdout")  # must not get between the replies
+        return value
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def so_far(self) -> dict:
+        return {"memory": {"peak_allocated_bytes": 7}}
+
+    def segfault(self) -> None:
+        self.note_phase("backward")
+        ctypes.string_at(0)
+
+    def kill(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def leave(self) -> None:
+        os._exit(3)
+
+    def exit_politely(self) -> None:
+        sys.exit(3)
+
+    def hang(self) -> None:
+        self.note_phase("forward")
+        time.sleep(600)
+
+    def raise_error(self) -> None:
+        raise KeyError("no such thing")
+
+    def raise_unpicklable(self) -> None:
+        class UnpicklableError(Exception):
+            def __init__(self) -> None:
+                super().__init__(lambda: None)
+
+            def __str__(self) -> str:
+                raise RuntimeError
+
+            def __reduce__(self) -> str:
+                raise TypeError
+
+        raise UnpicklableError
+
+    def return_unserialisable(self) -> object:
+        return object()
+
+    def cuda_out_of_memory(self) -> None:
+        self.note_phase("optimizer")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    def host_out_of_memory(self) -> None:
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    def cuda_error(self) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class CpuFaulty(Faulty):
+    """In the place of the cpu engine's session: the fault is chosen by the case's seed."""
+
+    FAULTS = ("", "segfault", "hang", "raise_error", "raise_unpicklable", "cuda_out_of_memory", "kill")
+
+    def memory(self) -> dict:
+        fault = self.FAULTS[self.arguments["case"]["seed"]]
+        if fault:
+            getattr(self, fault)()
+        return {"params": {}, "memory": {}, "fits": {}, "environment": {}}
+
+    def time_step(self) -> dict:
+        return {"forward": 1.0, "backward": 2.0, "optimizer": 1.0}
