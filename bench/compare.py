@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.case import Case
-from bench.compare_metrics import METRICS, Kind, Metric, Tolerance, beyond, environment_differences, growth_percent
+from bench.compare_metrics import METRICS, Kind, Metric, Tolerance, environment_differences
 from bench.methods import METHODS
+from bench.percent import beyond, growth_percent
 from bench.results import Result
 from models.naming import choose
 
@@ -71,9 +72,10 @@ def compare(
 ) -> Comparison:
     """All figures that both sides have, and the cases that only one has.
 
-    `time_relative_to` names a method: times are compared as ratios to the same case with that method in the same file,
-    which a slower machine does not change. `require_all` makes a case that `after` lacks worse. Raises `ValueError`
-    when the sides share no case, or no time can be related.
+    `time_relative_to` names a method: times are compared as ratios to the same case with that method in the same file
+    (an engine that timed both in turns has taken the ratio itself), which a slower machine does not change.
+    `require_all` makes a case that `after` lacks worse. Raises `ValueError` when the sides share no case, or no time
+    can be related.
     """
     tolerance = tolerance or Tolerance()
     earlier, later = ({result.case: result for result in side} for side in (before, after))
@@ -84,7 +86,7 @@ def compare(
     if time_relative_to is not None:
         choose("method", time_relative_to, METHODS)
         times = _relative_times(earlier, later, time_relative_to)
-        if not any(times(metric, old, new).kind == "ratio" for old, new in common for metric in METRICS):
+        if not any(times(metric, *pair).kind == "ratio" for pair in common for metric in METRICS):
             raise ValueError(f"no case has times in both files, of itself and of {time_relative_to}, to relate them to")
     changes = [change for pair in common for change in _changes(*pair, tolerance, times)]
     lost: Outcome = "worse" if require_all else "missing"
@@ -151,16 +153,26 @@ def _time(metric: Metric, before: Result, after: Result) -> _Pair:
 def _relative_times(earlier: Mapping[Case, Result], later: Mapping[Case, Result], method: str) -> Times:
     """Ratios to a method's times; the method itself, and cases without it, keep their own times, not gated."""
 
-    def ratio(metric: Metric, result: Result, side: Mapping[Case, Result]) -> float | None:
-        reference: Any = side.get(replace(result.case, method=method))
+    def of_medians(metric: Metric, result: Result, side: Mapping[Case, Result]) -> float | None:
+        reference = side.get(replace(result.case, method=method))
         value, of_reference = metric.of(result), metric.of(reference) if reference else None
         return value / of_reference if value is not None and of_reference else None
 
     def times(metric: Metric, before: Result, after: Result) -> _Pair:
-        if before.case.method != method and metric.kind == "time":
-            old, new = ratio(metric, before, earlier), ratio(metric, after, later)
-            if old is not None and new is not None:
-                return _Pair(f"{metric.name} / {method}", "ratio", old, new)
-        return replace(_plain(metric, before, after), gated=False)
+        own = _plain(metric, before, after)
+        if before.case.method == method or own.before is None or own.after is None:
+            return replace(own, gated=False)
+        old, new = (_in_turns(metric, result, method) for result in (before, after))
+        if old is None or new is None:
+            old, new = of_medians(metric, before, earlier), of_medians(metric, after, later)
+        if old is None or new is None:
+            return replace(own, gated=False)
+        return _Pair(f"{metric.name} / {method}", "ratio", old, new)
 
     return times
+
+
+def _in_turns(metric: Metric, result: Result, method: str) -> float | None:
+    """The ratio of whole steps that an engine found by timing both in turns."""
+    related: Mapping[str, Any] = (result.time or {}).get("relative_to") or {}
+    return related["ratio"]["median"] if metric.name == "step" and related.get("method") == method else None

@@ -1,6 +1,6 @@
 """The figures of a result that `compare` puts side by side, and by how much each may grow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,8 +8,6 @@ from bench.results import Result
 from models.naming import choose
 
 Kind = Literal["memory", "time", "count"]
-ROUNDING = 1e-9
-"""Percent by which arithmetic may miss a growth that equals its tolerance."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +61,26 @@ class Tolerance:
         return self.by_metric.get(metric.name, of_kind[metric.kind])
 
 
-def growth_percent(before: float, after: float) -> float:
-    """By how much a figure grew; infinite where it was zero."""
-    if before == after:
-        return 0.0
-    return 100 * (after / before - 1) if before else float("inf")
-
-
-def beyond(percent: float, tolerance_percent: float) -> bool:
-    """Whether a growth exceeds what it may be."""
-    return percent > tolerance_percent + ROUNDING
+CODE = ("code_hash", "git_commit", "git_dirty")
+"""What two versions of this suite differ in anyhow."""
 
 
 def environment_differences(before: Sequence[Result], after: Sequence[Result]) -> dict[str, tuple[str, str]]:
-    """What the results were measured with, where it differs: field -> before and after. The code's own state aside."""
-    sides = [[result.environment for result in side] for side in (before, after)]
+    """What the results were measured with, where it differs: field -> before and after."""
+    sides = [[dict(_flat(result.environment)) for result in side] for side in (before, after)]
     names = dict.fromkeys(name for side in sides for environment in side for name in environment)
-    differences = {}
-    for name in names:
-        if name.startswith("git_"):
-            continue
-        old, new = (_values(side, name) for side in sides)
-        if old != new:
-            differences[name] = (old, new)
-    return differences
+    values = {name: (_values(sides[0], name), _values(sides[1], name)) for name in names if name not in CODE}
+    return {name: (old, new) for name, (old, new) in values.items() if old != new}
 
 
-def _values(environments: Sequence[Mapping[str, Any]], name: str) -> str:
-    values = {environment.get(name) for environment in environments}
-    return " and ".join(sorted("unknown" if value is None else str(value) for value in values))
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Fields within fields by their dotted names."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, "unknown" if value is None else str(value)
+
+
+def _values(environments: Sequence[Mapping[str, str]], name: str) -> str:
+    return " and ".join(sorted({environment.get(name, "unknown") for environment in environments}))

@@ -10,6 +10,7 @@ import typer
 
 from bench.case import Case
 from bench.methods import METHODS, PAPER_METHODS
+from bench.percent import parse_percent
 from bench.simulation.oracles import ITEM, ROWS, Oracles
 from bench.workloads import WORKLOADS
 from models.naming import choose
@@ -80,14 +81,6 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match:
         raise ValueError(f"image size {text!r} is not HxW, such as 800x1344")
     return int(match[1]), int(match[2])
-
-
-def parse_percent(text: str) -> float:
-    """Turn "1%" or "1" into 1.0. Raises `ValueError` for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", text)
-    if not match:
-        raise ValueError(f"tolerance {text!r} is not a percentage, such as 1%")
-    return float(match[1])
 
 
 def parse_tolerances(texts: Sequence[str]) -> dict[str, float]:

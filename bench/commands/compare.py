@@ -9,7 +9,8 @@ from bench import compare as comparison
 from bench import compare_text, display
 from bench.commands.outcome import FAILED, OK
 from bench.compare_metrics import Tolerance
-from bench.options import parse_percent, parse_tolerances
+from bench.options import parse_tolerances
+from bench.percent import parse_percent
 from bench.results import StoredResults, read_results
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -154,3 +155,22 @@ def test_metrics_read_a_line_as_engines_write_it() -> None:
     result = Result(case=FULL, status="ok", environment={}, time=time, params={"trainable_backbone": 5})
     read = {metric.name: metric.of(result) for metric in METRICS if metric.kind != "memory"}
     assert read == {"trained": 5, "step": 6.0, "forward": 1.0, "backward": 2.0, "optimizer": 3.0}
+
+
+def test_ratios_that_an_engine_took_in_turns_need_no_full_in_the_file() -> None:
+    def timed(ratio: float, step_ms: float) -> Result:
+        time = {"step_ms": {"median": step_ms}, "relative_to": {"method": "full", "ratio": {"median": ratio}}}
+        return replace(_result(FIXED, device=str(step_ms)), time=time)
+
+    found = compare([timed(0.4, 40.0)], [timed(0.44, 120.0)], time_relative_to="full")
+    (ratio,) = [change for change in found.changes if change.metric == "step / full"]
+    assert (ratio.before, ratio.after, ratio.outcome) == (0.4, 0.44, "same")
+    assert compare([timed(0.4, 40.0)], [timed(0.6, 40.0)], time_relative_to="full").worse
+
+
+def test_settings_of_kernels_are_part_of_the_environment() -> None:
+    def under(**kernels: object) -> Result:
+        return replace(_result(), environment={"kernels": kernels, "code_hash": str(kernels)})
+
+    found = compare([under(matmul_tf32=False)], [under(matmul_tf32=True)])
+    assert found.environment == {"kernels.matmul_tf32": ("False", "True")}
