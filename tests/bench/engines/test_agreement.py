@@ -6,7 +6,7 @@ import torch
 from bench import Case
 from bench.engines.simulate import trace_case
 from bench.gpus import select_gpus
-from bench.methods import METHODS
+from bench.methods import METHODS, PAPER_METHODS
 from bench.simulation.simulation import Simulation, judge
 from bench.training_step import prepare
 
@@ -29,8 +29,11 @@ def _require_agreement(case: Case) -> Simulation:
     return simulated
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("task", SIZES)
+# The highway's forms and designs leave neck and heads alone: one task shows what they allocate.
+PAIRS = [(task, method) for task in SIZES for method in METHODS if task == "voc" or method in PAPER_METHODS]
+
+
+@pytest.mark.parametrize(("task", "method"), PAIRS)
 def test_meta_and_cpu_agree_to_the_byte(task: str, method: str) -> None:
     rois = {"rois_per_image": 8} if task == "coco" else {}
     case = Case(task=task, method=method, backbone="swin_tiny", image_size=SIZES[task], **rois)
