@@ -18,7 +18,7 @@ TRAINABLE = {
     "e3va+": (3_525_120, 2_350_080),
     "e3va++": (6_990_336, 4_660_224),
     # Tables 5 and 6: 130 d + 64 per block and the norms; 8 d^2 + 8 d per merging; without the norms.
-    "e3va-standard": (2_353_536, 1_571_072),
+    "e3va-standard": (2_353_536, 1_569_536),
     "e3va-stacked": (1_792_512, 1_195_008),
     "e3va-trained-merging": (1_792_512 + 6_203_904, 1_195_008 + 2_759_680),
     "e3va-frozen-norms": (1_786_752, 1_191_168),
