@@ -8,6 +8,8 @@ from torch import Tensor
 from models.swin import SwinBackbone
 from models.targets import DetectionTargets
 
+pytest_plugins = ["pytester"]
+
 TINY_DIM = 16
 TINY_HEADS = (1, 2, 4, 8)
 TINY_DEPTHS = (2, 2, 2, 2)
