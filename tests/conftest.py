@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from importlib.metadata import entry_points
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 from models.swin import SwinBackbone
 from models.targets import DetectionTargets
 
-pytest_plugins = ["pytester"]
+PLUGIN = "bench.pytest_plugin"
+INSTALLED = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
+pytest_plugins = ["pytester", *([] if INSTALLED else [PLUGIN])]
 
 TINY_DIM = 16
 TINY_HEADS = (1, 2, 4, 8)

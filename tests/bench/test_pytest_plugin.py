@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import INSTALLED, PLUGIN
+
 ROOT = Path(__file__).parents[2]
-INSTALLED = any(entry.value == "bench.pytest_plugin" for entry in entry_points(group="pytest11"))
 WIDTH = 1024
 PARAMETERS = 2 * (WIDTH * WIDTH + WIDTH)
 STATE_BYTES = 4 * 4 * PARAMETERS  # fp32 parameters, gradients and AdamW's two moments
@@ -41,7 +41,7 @@ def project(pytester: pytest.Pytester, monkeypatch):
 
     def run(text: str, *arguments: str) -> pytest.RunResult:
         pytester.makepyfile(test_theirs=text)
-        plugin = () if INSTALLED else ("-p", "bench.pytest_plugin")
+        plugin = () if INSTALLED else ("-p", PLUGIN)
         return pytester.runpytest_inprocess(*plugin, "-p", "no:cacheprovider", *arguments)
 
     return run
@@ -249,7 +249,7 @@ def test_a_project_with_models_of_its_own(project, pytester: pytest.Pytester) ->
         MEASURED + "    from models import WHOSE\n    import models.net\n    assert WHOSE == 'theirs'\n"
     )
     (pytester.path / "models" / "net.py").write_text("")
-    command = [sys.executable, "-m", "pytest", "-q", *(() if INSTALLED else ("-p", "bench.pytest_plugin"))]
+    command = [sys.executable, "-m", "pytest", "-q", *(() if INSTALLED else ("-p", PLUGIN))]
     paths = f"import sys; sys.path.append({str(ROOT)!r})\n"
     (pytester.path / "sitecustomize.py").write_text(paths)
     environment = {"PYTHONPATH": str(pytester.path), "PATH": "", "CUDA_VISIBLE_DEVICES": ""}
