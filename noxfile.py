@@ -13,6 +13,11 @@ nox.options.reuse_existing_virtualenvs = True
 GROUPS = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 SHARED = "environment"
+MEMORY_GATE = (
+    "--memory-engine=simulate",
+    "--memory-baseline=tests/benchmarks/memory.json",
+    "--fail-on-increase=0.1%",
+)
 
 
 def _python(session: nox.Session) -> str:
@@ -36,16 +41,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=[SHARED])
 def tests(session: nox.Session) -> None:
-    """Run the tests; `nox -s tests -- -m "not slow"` leaves the long ones out."""
-    session.run(_python(session), "-m", "pytest", "--ignore=tests/benchmarks", *session.posargs, external=True)
+    """Run the tests and the quick gate of memory; `nox -s tests -- -m "not slow"` leaves the long ones out."""
+    pytest = (_python(session), "-m", "pytest")
+    session.run(*pytest, "--ignore=tests/benchmarks", *session.posargs, external=True)
+    if not session.posargs:
+        session.run(*pytest, "tests/benchmarks", "-m", "not slow", *MEMORY_GATE, external=True)
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
 def benchmarks(session: nox.Session) -> None:
-    """Time the step of each method with pytest-benchmark; memory is in each benchmark's extra_info."""
-    session.run(
-        _python(session), "-m", "pytest", "tests/benchmarks", "--benchmark-only", *session.posargs, external=True
-    )
+    """Gate the memory of the paper's cases, and time the step of each method in turns with Full."""
+    session.run(_python(session), "-m", "pytest", "tests/benchmarks", *MEMORY_GATE, *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", requires=[SHARED])

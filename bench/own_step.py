@@ -8,12 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.own_modules import OUR_FOLDERS
 from bench.simulation.places import place_of_error
 from models.naming import choose
 
 MODULE_NAME = "own_step_of_user"
-OUR_FOLDERS = ("models", "baselines", "e3va", "reports")
-"""Packages of ours whose names a user's own modules may well have, and must win over inside the user's program."""
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from importlib.metadata import entry_points
 
 import pytest
 import torch
@@ -7,6 +8,10 @@ from torch import Tensor
 
 from models.swin import SwinBackbone
 from models.targets import DetectionTargets
+
+PLUGIN = "bench.pytest_plugin"
+INSTALLED = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
+pytest_plugins = ["pytester", *([] if INSTALLED else [PLUGIN])]
 
 TINY_DIM = 16
 TINY_HEADS = (1, 2, 4, 8)
