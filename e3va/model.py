@@ -94,7 +94,7 @@ class E3VA(Backbone):
         return trainable_state_dict(self)
 
     def save_adapters(self, path: Path | str) -> None:
-        """Write what trains to a safetensors file of a few MB, with the backbone, rank and design that it belongs to."""
+        """Write what trains to a safetensors file of a few MB, with the backbone, rank and design it belongs to."""
         write_adapters(path, self.trainable_state_dict(), self._belongs_to())
 
     def load_adapters(self, path: Path | str) -> None:

@@ -12,6 +12,7 @@ from bench.commands import measuring
 from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
 from bench.gpus import select_gpus
+from bench.highway_grid import highway_grid
 from bench.options import Rerun, Steps
 from bench.results import Result
 from bench.rivals_grid import rivals_grid
@@ -32,8 +33,8 @@ def tables(
     steps: Steps = DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4, of rivals and the worst case over a run; write the report."""
-    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings(), *rivals_grid()]
+    """Run the grids of the paper's Tables 1-4, of E3VA's forms, rivals and runs; write the report."""
+    beyond = [] if numbers else [*run_grid(), *paper_grids.under_paper_settings(), *highway_grid(), *rivals_grid()]
     numbers = numbers or list(paper_grids.TABLES)
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
     grid = Grid(cases, select_gpus(), Settings(steps), out / RESULTS_NAME)
