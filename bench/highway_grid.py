@@ -9,8 +9,6 @@ from bench.paper_grids import TIMED_IMAGES
 TASK = "voc"
 FORMS = ("-reference", "", "-recompute")
 """Endings of the methods' names."""
-OPTIONS = ("fused_attention", "bf16_trunk")
-"""Of the frozen trunk, beside the fused forms."""
 
 
 def highway_grid() -> list[Case]:
@@ -18,7 +16,9 @@ def highway_grid() -> list[Case]:
     fixed = Case(task=TASK, method="fixed", engine="simulate")
     sizes = [replace(fixed, method=f"{size}{form}") for size in E3VA_RANKS for form in FORMS]
     options = [
-        replace(fixed, method=method, **{option: True}) for method in ("e3va", "e3va-recompute") for option in OPTIONS
+        option
+        for case in (replace(fixed, method="e3va"), replace(fixed, method="e3va-recompute"))
+        for option in (replace(case, fused_attention=True), replace(case, bf16_trunk=True))
     ]
     timed = [
         Case(task=TASK, method=method, backbone="swin_tiny", image_size=TIMED_IMAGES[TASK], engine="cpu")

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, repeat
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from timm.models.swin_transformer import WindowAttention
