@@ -73,10 +73,10 @@ def highway_table(frame: pd.DataFrame) -> Table | None:
         "Forms of the highway",
         "One function, computed in three ways: *reference* is made of plain modules as in the paper; the default "
         "fuses the adapters of a stage and keeps their inputs alone for backward; *recompute* keeps the inputs of "
-        "stages, and runs each stage again in backward, its frozen blocks too. *Above Fixed* is what tuning the highway adds to "
-        "the frozen backbone with trained heads (explicit attention, float32); *% of reference* is the share of what "
-        "the reference form of E3VA (rank 8) adds. Options of the frozen trunk: fused attention, and blocks stored and "
-        f"computed in bfloat16, which rounds. Memory is **simulated**: {TASKS[TASK]} {BACKBONE}, "
+        "stages, and runs each stage again in backward, its frozen blocks too. *Above Fixed* is what tuning the "
+        "highway adds to the frozen backbone with trained heads (explicit attention, float32); *% of reference* is the "
+        "share of what the reference form of E3VA (rank 8) adds. Options of the frozen trunk: fused attention, and "
+        f"blocks stored and computed in bfloat16, which rounds. Memory is **simulated**: {TASKS[TASK]} {BACKBONE}, "
         f"{settings_text(first)}.{timing}",
         columns,
     )
