@@ -27,6 +27,8 @@ class Method:
     """Glob patterns of the names, in the tuned backbone, of all parameters that train and of no others."""
     starts_frozen: bool = True
     """Whether the tuned backbone computes, before its first step, what the frozen one does."""
+    lowers_trunk: bool = False
+    """Whether the tuned backbone has a frozen trunk that can be stored in half precision: a `lower_trunk`."""
 
     def apply(self, backbone: SwinBackbone) -> Backbone:
         """Transform a backbone, and return the tuned one. Raises `ValueError` if a method was applied to it before."""

@@ -56,6 +56,8 @@ class Case:
     """Attention as one kernel; explicit, as the paper measured, by default."""
     checkpointing: bool = False
     """Recompute each Swin block in backward instead of keeping its activations."""
+    bf16_trunk: bool = False
+    """Frozen blocks stored and computed in bfloat16 beside an E3VA highway; the rest in the case's precision."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -85,7 +87,12 @@ class Case:
         choose("engine", self.engine, ("auto", *ENGINES))
         choose("profile", self.profile, PROFILES)
         choose("stretch", self.stretch, STRETCHES)
-        if self.engine == "cpu" and (self.precision != "fp32" or self.fused_attention):
+        if self.bf16_trunk and not METHODS[self.method].lowers_trunk:
+            able = ", ".join(name for name, method in METHODS.items() if method.lowers_trunk)
+            raise ValueError(
+                f"{self.method} has no frozen trunk beside fused adapters for bfloat16: take one of {able}"
+            )
+        if self.engine == "cpu" and (self.precision != "fp32" or self.fused_attention or self.bf16_trunk):
             raise ValueError(
                 "the cpu engine trains in fp32 with explicit attention, for half precision and fused attention are "
                 "other kernels on a GPU: take the simulate engine"

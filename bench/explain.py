@@ -12,6 +12,7 @@ from bench.case import Case
 from bench.engines.simulate import META, trace_case
 from bench.gpus import Gpu, select_gpus
 from bench.options import (
+    Bf16Trunk,
     Checkpointing,
     FusedAttention,
     GpuFiles,
@@ -48,6 +49,7 @@ def explain(
     rois_per_image: Rois = None,
     fused_attention: FusedAttention = False,
     checkpointing: Checkpointing = False,
+    bf16_trunk: Bf16Trunk = False,
     seed: Seed = 0,
     under: Annotated[
         str | None, typer.Option(help="GPU class whose memory bounds the step; default: no bound.")
@@ -79,6 +81,7 @@ def explain(
         "rois_per_image": rois_per_image,
         "fused_attention": fused_attention,
         "checkpointing": checkpointing,
+        "bf16_trunk": bf16_trunk,
         "seed": seed,
         "engine": "simulate",
     }

@@ -30,6 +30,7 @@ def _e3va(size: str, form: Form) -> Method:
         partial(E3VA, rank=rank, form=form),
         adds_structure=True,
         trains=("highway.*", "backbone.norms.*"),
+        lowers_trunk=form != "reference",
     )
 
 

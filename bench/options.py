@@ -34,6 +34,7 @@ Rois = Annotated[int | None, typer.Option("--rois-per-image", help="RoIs per ima
 Stretch = Annotated[str, typer.Option("--stretch", help="Batches of an epoch that a run takes: worst or first.")]
 FusedAttention = Annotated[bool, typer.Option("--fused-attention", help="One attention kernel instead of explicit.")]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Recompute Swin blocks in backward.")]
+Bf16Trunk = Annotated[bool, typer.Option("--bf16-trunk", help="Frozen blocks beside E3VA's highway in bfloat16.")]
 Seed = Annotated[int, typer.Option("--seed")]
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
 GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]

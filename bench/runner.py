@@ -128,7 +128,9 @@ def _answers(result: Result, gpus: Iterable[Gpu]) -> bool:
 
 def _together(case: Case) -> object:
     """What simulations have in common, and cpu cases that are timed in turns with the same case."""
-    return "simulate" if case.engine == "simulate" else replace(case, method="full", checkpointing=False)
+    return (
+        "simulate" if case.engine == "simulate" else replace(case, method="full", checkpointing=False, bf16_trunk=False)
+    )
 
 
 def _device(engine: str) -> str | None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, repeat
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from timm.models.swin_transformer import WindowAttention
@@ -18,6 +18,7 @@ from bench.methods import METHODS
 from bench.simulation.autocast import MIXED_PRECISIONS
 from bench.simulation.simulation import WARM_UP_STEPS
 from bench.workloads import WORKLOADS, Workload, random_batch
+from e3va import E3VA
 from models.backbone import Backbone
 from models.swin import build_swin
 from models.targets import DetectionTargets
@@ -125,6 +126,8 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
             device=host,
         )
         backbone = METHODS[case.method].apply(swin)
+        if case.bf16_trunk:
+            cast(E3VA, backbone).lower_trunk(torch.bfloat16)
         rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
         model = workload.build(backbone, workload.num_classes, **rois)
     shapes = batch_shapes(case)

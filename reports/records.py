@@ -14,10 +14,10 @@ Record = Mapping[str, Any]
 
 SETTINGS = [
     "backbone", "window", "batch_size", "image_size", "precision", "optimizer", "profile", "gt_boxes", "rois_per_image",
-    "seed", "batches", "stretch", "fused_attention", "checkpointing",
+    "seed", "batches", "stretch", "fused_attention", "checkpointing", "bf16_trunk",
 ]  # fmt: skip
 """Fields of a case that are the same for all rows of a table."""
-DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpointing": False}
+DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpointing": False, "bf16_trunk": False}
 """Settings that older results do not have."""
 COLUMNS = [
     "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",

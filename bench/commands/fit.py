@@ -10,6 +10,7 @@ from bench.commands.outcome import OK
 from bench.gpus import select_gpus
 from bench.options import (
     ALL,
+    Bf16Trunk,
     Checkpointing,
     FitJson,
     FusedAttention,
@@ -42,6 +43,7 @@ def fit(
     profile: Profile = "torch-2.11",
     fused_attention: FusedAttention = False,
     checkpointing: Checkpointing = False,
+    bf16_trunk: Bf16Trunk = False,
     batches: Annotated[int, typer.Option(help="More than 1: for the worst of a run of that many batches.")] = 1,
     oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
@@ -66,6 +68,7 @@ def fit(
         "profile": [profile],
         "fused_attention": [fused_attention],
         "checkpointing": [checkpointing],
+        "bf16_trunk": [bf16_trunk],
         "method": method_names(methods),
     }
     fit_command.methods(list(combinations(choices)), card, as_json)

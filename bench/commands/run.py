@@ -17,6 +17,7 @@ from bench.options import (
     Backbones,
     BatchCounts,
     BatchSizes,
+    Bf16Trunk,
     Checkpointing,
     FusedAttention,
     GpuFiles,
@@ -58,6 +59,7 @@ def run(
     rois_per_image: Rois = None,
     fused_attention: FusedAttention = False,
     checkpointing: Checkpointing = False,
+    bf16_trunk: Bf16Trunk = False,
     seed: Seed = 0,
     gpus: Gpus = [],
     gpu_files: GpuFiles = [],
@@ -86,6 +88,7 @@ def run(
         "engine": [engine],
         "fused_attention": [fused_attention],
         "checkpointing": [checkpointing],
+        "bf16_trunk": [bf16_trunk],
         "seed": [seed],
     }
     cases = list(combinations(choices))

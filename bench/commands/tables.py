@@ -12,6 +12,7 @@ from bench.commands import measuring
 from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
 from bench.gpus import select_gpus
+from bench.highway_grid import highway_grid
 from bench.options import Rerun, Steps
 from bench.results import Result
 from bench.rivals_grid import rivals_grid
@@ -33,8 +34,14 @@ def tables(
     steps: Steps = DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4, of rivals and the worst case over a run; write the report."""
-    beyond = [*run_grid(), *paper_grids.under_paper_settings(), *paper_grids.larger_batches(), *rivals_grid()]
+    """Run the grids of the paper's Tables 1-4, of E3VA's forms, rivals and runs; write the report."""
+    beyond = [
+        *run_grid(),
+        *paper_grids.under_paper_settings(),
+        *paper_grids.larger_batches(),
+        *highway_grid(),
+        *rivals_grid(),
+    ]
     beyond = [] if numbers else beyond
     numbers = numbers or list(paper_grids.TABLES)
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])

@@ -27,7 +27,7 @@ class References:
 
     def case_for(self, case: Case) -> Case | None:
         """The reference of a case, if it has one."""
-        reference = replace(case, method=REFERENCE_METHOD, checkpointing=False)
+        reference = replace(case, method=REFERENCE_METHOD, checkpointing=False, bf16_trunk=False)
         return reference if case != reference and reference in self.requested else None
 
     def time_step(self, wanted: Case) -> PhaseTimes:

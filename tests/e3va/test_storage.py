@@ -71,15 +71,15 @@ def test_other_files_are_refused(trained: E3VA, tmp_path) -> None:
         trained.load_adapters(path)
 
 
-def test_a_backbone_is_named(tmp_path) -> None:
-    models = (
-        timm.create_model("swin_tiny_patch4_window7_224"),
-        timm.create_model("swinv2_tiny_window8_256"),
-    )
-    for model, name in zip(
-        models, ("swin_tiny (96-192-384-768 channels, 2-2-6-2 blocks", "SwinTransformerV2Block"), strict=True
-    ):
-        path = tmp_path / "adapters.safetensors"
-        E3VA(model).save_adapters(path)
-        with safe_open(path, framework="pt") as file:
-            assert file.metadata()["backbone"].startswith(name)
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("swin_tiny_patch4_window7_224", "swin_tiny (96-192-384-768 channels, 2-2-6-2 blocks"),
+        ("swinv2_tiny_window8_256", "SwinTransformerV2Block (96-192-384-768 channels"),
+    ],
+)
+def test_the_backbone_is_named(tmp_path, model: str, name: str) -> None:
+    path = tmp_path / "adapters.safetensors"
+    E3VA(timm.create_model(model)).save_adapters(path)
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata()["backbone"].startswith(name)

@@ -44,6 +44,15 @@ def test_they_are_not_in_the_papers_tables(records, legacy) -> None:
     ]
 
 
+def test_e3va_stands_there_in_its_reference_form(legacy, record) -> None:
+    (expected,) = paper_settings_tables(frame_of(legacy))
+    for line in legacy[4:]:
+        line["case"]["method"] = "e3va-reference"
+    cheaper = record("coco", "swin_base", "e3va", reserved_mib=1, **LEGACY)
+    (found,) = paper_settings_tables(frame_of([*legacy, cheaper]))
+    assert found.to_markdown() == expected.to_markdown()
+
+
 def test_both_kinds_are_needed(legacy) -> None:
     assert paper_settings_tables(frame_of(legacy[::2])) == []
     assert paper_settings_tables(frame_of([])) == []

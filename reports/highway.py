@@ -1,0 +1,98 @@
+"""Forms of E3VA's highway and options of its frozen trunk: what each takes above the frozen model."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.cells import Column, number
+from reports.records import select
+from reports.tables import TASKS, Table, settings_text, spread_text, timing_text
+
+TASK, BACKBONE, TIMED_BACKBONE = "voc", "swin_large", "swin_tiny"
+OPTIONS = ["fused_attention", "bf16_trunk"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to compute the highway and the trunk beside it."""
+
+    label: str
+    method: str
+    fused_attention: bool = False
+    bf16_trunk: bool = False
+
+    @property
+    def key(self) -> tuple[str, bool, bool]:
+        """What a result has of it."""
+        return self.method, self.fused_attention, self.bf16_trunk
+
+
+FIXED, REFERENCE = Row("Fixed", "fixed"), Row("E3VA, reference", "e3va-reference")
+ROWS = (
+    FIXED,
+    REFERENCE,
+    Row("E3VA", "e3va"),
+    Row("E3VA, fused attention", "e3va", fused_attention=True),
+    Row("E3VA, bfloat16 trunk", "e3va", bf16_trunk=True),
+    Row("E3VA, recompute", "e3va-recompute"),
+    Row("E3VA, recompute, fused attention", "e3va-recompute", fused_attention=True),
+    Row("E3VA, recompute, bfloat16 trunk", "e3va-recompute", bf16_trunk=True),
+    Row("E3VA+, reference", "e3va+-reference"),
+    Row("E3VA+", "e3va+"),
+    Row("E3VA+, recompute", "e3va+-recompute"),
+    Row("E3VA++, reference", "e3va++-reference"),
+    Row("E3VA++", "e3va++"),
+    Row("E3VA++, recompute", "e3va++-recompute"),
+)
+
+
+def highway_table(frame: pd.DataFrame) -> Table | None:
+    """Memory and step time of each, and how much of it is above Fixed; nothing where Fixed or the reference lacks."""
+    memory = _rows(frame, BACKBONE, "simulate")
+    if memory.empty or memory.loc[[FIXED.key, REFERENCE.key], "allocated_mib"].isna().any():
+        return None
+    allocated = memory["allocated_mib"]
+    columns: list[Column] = [
+        ("Form", [row.label for row in ROWS]),
+        ("allocated MiB", number(allocated)),
+        ("above Fixed", number(_above_fixed(allocated))),
+        ("% of reference", number(_share(allocated), 1)),
+        ("reserved MiB", number(memory["reserved_mib"])),
+    ]
+    time = _rows(frame, TIMED_BACKBONE, "cpu")
+    timing = ""
+    if not time.empty and time["step_ms"].notna().any():
+        columns += [
+            ("step ms (p10-p90)", spread_text(time)),
+            ("above Fixed ms", number(_above_fixed(time["step_ms"]))),
+            ("% of reference", number(_share(time["step_ms"]), 1)),
+        ]
+        timing = f" {timing_text({TASK: time.dropna(subset='task')})}"
+    first = memory.dropna(subset="task").iloc[0]
+    return Table(
+        "Forms of the highway",
+        "One function, computed in three ways: *reference* is made of plain modules as in the paper; the default "
+        "fuses the adapters of a stage and keeps their inputs alone for backward; *recompute* keeps the inputs of "
+        "stages, and runs each stage again in backward, its frozen blocks too. *Above Fixed* is what tuning the "
+        "highway adds to the frozen backbone with trained heads (explicit attention, float32); *% of reference* is the "
+        "share of what the reference form of E3VA (rank 8) adds. Options of the frozen trunk: fused attention, and "
+        f"blocks stored and computed in bfloat16, which rounds. Memory is **simulated**: {TASKS[TASK]} {BACKBONE}, "
+        f"{settings_text(first)}.{timing}",
+        columns,
+    )
+
+
+def _rows(frame: pd.DataFrame, backbone: str, engine: str) -> pd.DataFrame:
+    """One row per form, in their order; empty where none was measured."""
+    wanted = frame[frame["method"].isin([row.method for row in ROWS]) & ~frame["checkpointing"].astype(bool)]
+    rows = select(wanted, free=OPTIONS, task=TASK, backbone=backbone, engine=engine, batch_size=2)
+    return rows if rows.empty else rows.set_index(["method", *OPTIONS]).reindex([row.key for row in ROWS])
+
+
+def _above_fixed(values: pd.Series) -> pd.Series:
+    return values - values.loc[FIXED.key]
+
+
+def _share(values: pd.Series) -> pd.Series:
+    above = _above_fixed(values)
+    return 100 * above / above.loc[REFERENCE.key]
