@@ -9,7 +9,7 @@ import torch
 from bench.engines.cuda_counters import NOTHING, Events, Peaks
 from bench.isolation.failure import describe, kind_of
 from bench.simulation.places import place_of_error
-from bench.simulation.trace import BuildStep
+from bench.simulation.recorder import BuildStep
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from bench.memory_limit import Limit, parse_limit
 from bench.own_cuda import holds, run_on_cuda
 from bench.simulation.oracles import Oracles
+from bench.simulation.recorder import BuildStep
 from bench.simulation.replay import Verdict
 from bench.simulation.simulation import WARM_UP_STEPS, Simulation, judge, simulate
-from bench.simulation.trace import BuildStep
 from models.naming import choose
 
 MIB = 1 << 20
