@@ -39,6 +39,7 @@ METRICS = (
     Metric("forward", "time", ("time", "forward_ms")),
     Metric("backward", "time", ("time", "backward_ms")),
     Metric("optimizer", "time", ("time", "optimizer_ms")),
+    Metric("inference", "time", ("time", "inference_ms", "median")),
 )
 
 

@@ -61,7 +61,7 @@ _PAPERS = (
 )
 _FORMS = tuple(_e3va(size, form) for size in E3VA_RANKS for form in ("reference", "recompute"))
 _RIVALS = (LST,)
-_ABLATIONS = (
+_STRUCTURES = (
     _variant("standard", "standard adapter", Design(adapter="standard")),
     _variant("stacked", "stacked", Design(layout="stacked")),
     _variant("trained-merging", "trained merging", Design(trains_merging=True)),
@@ -76,10 +76,12 @@ _OPEN_CHOICES = (
 )
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_PAPERS, *_FORMS, *_RIVALS, *_ABLATIONS, *_OPEN_CHOICES)
+    method.name: method for method in (*_PAPERS, *_FORMS, *_RIVALS, *_STRUCTURES, *_OPEN_CHOICES)
 }
 PAPER_METHODS: tuple[str, ...] = tuple(method.name for method in _PAPERS)
 """The rows of the paper's tables."""
+ABLATIONS: tuple[str, ...] = tuple(method.name for method in (*_STRUCTURES, *_OPEN_CHOICES))
+"""E3VA with one thing changed, to be compared with `e3va-reference`."""
 
 
 def as_published(method: str) -> str:

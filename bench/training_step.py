@@ -63,6 +63,14 @@ class TrainingStep:
         self.scaler.update()
         ended("optimizer")
 
+    def infer(self) -> None:
+        """What an inference costs that depends on the method: the backbone on the latest batch, without a graph."""
+        assert self.batch is not None, "run a step first"
+        self.model.eval()
+        with torch.no_grad(), self.autocast():
+            cast(Backbone, self.model.backbone)(self.batch[0])
+        self.model.train()
+
     def loss(self, images: Tensor, targets: Targets) -> Tensor:
         """Sum of the detector's losses on a batch."""
         return torch.stack(list(self.model(images, targets).values())).sum()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports import plots
+from reports.ablations import ablation_tables
 from reports.highway import highway_table
 from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
@@ -49,11 +50,11 @@ def write_report(
 
 
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
-    """The tables for which there are results: the paper's, forms of E3VA, rivals, the paper's settings, runs."""
+    """The tables for which there are results: the paper's, its ablations, forms, rivals, its settings, runs."""
     shapes = _single_shapes(frame)
     tables = [TABLES[number](shapes) for number in numbers]
     times = _times(shapes) if 3 in numbers else []
-    methods = [highway_table(shapes), rivals_table(shapes)]
+    methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes)]
     built = [*tables, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
 

@@ -21,8 +21,8 @@ DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpo
 """Settings that older results do not have."""
 COLUMNS = [
     "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
-    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "relative_to_full", "fits", "predicted",
-    "environment",
+    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "inference_ms", "relative_to_full",
+    "inference_relative_to_full", "fits", "predicted", "environment",
 ]  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def frame_of(records: Sequence[Record]) -> pd.DataFrame:
 
 def _row(record: Record) -> dict[str, Any]:
     case, params, memory, time = (record.get(part) or {} for part in ("case", "params", "memory", "time"))
-    step_ms = time.get("step_ms", {})
+    step_ms, relative = time.get("step_ms", {}), time.get("relative_to", {})
     return {
         **DEFAULTS,
         **case,
@@ -49,7 +49,9 @@ def _row(record: Record) -> dict[str, Any]:
         "step_p10_ms": step_ms.get("p10"),
         "step_p90_ms": step_ms.get("p90"),
         "samples": len(step_ms.get("samples", ())),
-        "relative_to_full": time.get("relative_to", {}).get("ratio", {}).get("median"),
+        "inference_ms": time.get("inference_ms", {}).get("median"),
+        "relative_to_full": relative.get("ratio", {}).get("median"),
+        "inference_relative_to_full": relative.get("inference_ratio", {}).get("median"),
         "fits": record.get("fits") or {},
         "predicted": record.get("predicted_time") or {},
         "environment": record["environment"],

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import paper_grids, runner
+from bench.ablation_grid import ablation_grid
 from bench.commands import measuring
 from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
@@ -34,13 +35,14 @@ def tables(
     steps: Steps = DEFAULT_STEPS,
     rerun: Rerun = False,
 ) -> int:
-    """Run the grids of the paper's Tables 1-4, of E3VA's forms, rivals and runs; write the report."""
+    """Run the grids of the paper's Tables 1-6, of E3VA's forms, rivals and runs; write the report."""
     beyond = [
         *run_grid(),
         *paper_grids.under_paper_settings(),
         *paper_grids.larger_batches(),
         *highway_grid(),
         *rivals_grid(),
+        *ablation_grid(),
     ]
     beyond = [] if numbers else beyond
     numbers = numbers or list(paper_grids.TABLES)

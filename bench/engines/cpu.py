@@ -57,11 +57,11 @@ def _time(child: Child, references: References, reference: Case | None, steps: i
     for _ in range(steps):
         if reference is not None:
             try:
-                others.add(references.time_step(reference))
+                others.add(*references.time_step(reference))
             except ChildError as error:
                 say(f"{reference.title}, timed in turns: {error}")
                 reference = None
-        own.add(child.call("time_step"))
+        own.add(child.call("time_step"), child.call("time_inference"))
     fields = own.as_fields()
     if reference is not None:
         fields["relative_to"] = relative_to(reference.method, own, others)

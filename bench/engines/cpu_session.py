@@ -60,6 +60,13 @@ class CpuSession:
         self.step.optimizer.zero_grad()  # while others have their turn: hold no more than parameters and state
         return times
 
+    def time_inference(self) -> float:
+        """Milliseconds of one inference by the backbone."""
+        assert self.step is not None, "warm up first"
+        start = time.perf_counter()
+        self.step.infer()
+        return (time.perf_counter() - start) * 1e3
+
     def so_far(self) -> dict[str, Any]:
         """What is known without a step."""
         return {"params": self.prepared.params}

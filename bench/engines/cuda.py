@@ -48,8 +48,8 @@ def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> 
         with _open(case, card, settings) as child:
             found = child.call("memory")
             timings = Timings()
-            for step in child.call("time", steps=settings.steps):
-                timings.add(step)
+            for step, inference_ms in child.call("time", steps=settings.steps):
+                timings.add(step, inference_ms)
         result = Result(case=case, status="ok", time=timings.as_fields(), **found)
     except ChildError as error:
         environment = error.failure.so_far.get("environment") or describe_environment("cuda", card.name)

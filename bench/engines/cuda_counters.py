@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from typing import Any
 
@@ -118,9 +119,7 @@ def time_steps(step: CountedStep, steps: int) -> list[PhaseTimes]:
     marks: list[dict[str, torch.cuda.Event]] = []
 
     def mark(name: str) -> None:
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        marks[-1][name] = event
+        marks[-1][name] = _event()
 
     torch.cuda.synchronize()
     for _ in range(steps):
@@ -136,3 +135,20 @@ def time_steps(step: CountedStep, steps: int) -> list[PhaseTimes]:
         }
         for events in marks
     ]
+
+
+def time_calls(call: Callable[[], None], calls: int) -> list[float]:
+    """Milliseconds of each of some calls, by events on the card."""
+    torch.cuda.synchronize()
+    marks = [_event()]
+    for _ in range(calls):
+        call()
+        marks.append(_event())
+    torch.cuda.synchronize()
+    return [start.elapsed_time(end) for start, end in pairwise(marks)]
+
+
+def _event() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event

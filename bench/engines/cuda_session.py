@@ -9,7 +9,7 @@ import torch
 
 from bench.case import Case
 from bench.engines import nvml
-from bench.engines.cuda_counters import Events, StepCounter, memory_fields, time_steps, worst_step
+from bench.engines.cuda_counters import Events, StepCounter, memory_fields, time_calls, time_steps, worst_step
 from bench.engines.fields import worst_batch
 from bench.engines.kernels import describe_kernels, pin_kernels
 from bench.engines.timings import PhaseTimes
@@ -54,13 +54,16 @@ class CudaSession:
         memory["nvml"] = {"process_bytes": seen.process_bytes, "device_bytes": seen.device_bytes}
         return {"params": self.prepared.params, "memory": memory, "environment": self._environment()}
 
-    def time(self, steps: int) -> list[PhaseTimes]:
-        """Milliseconds of each phase of some steps, after a warm-up of their own."""
+    def time(self, steps: int) -> list[tuple[PhaseTimes, float]]:
+        """Milliseconds of each phase of some steps, and of as many inferences; each after a warm-up of their own."""
         step = self._built()
         self._began("timing")
         for _ in range(TIMING_WARM_UP_STEPS):
             step()
-        return time_steps(step, steps)
+        times = time_steps(step, steps)
+        step.optimizer.zero_grad()
+        inferences = time_calls(step.infer, TIMING_WARM_UP_STEPS + steps)[TIMING_WARM_UP_STEPS:]
+        return list(zip(times, inferences, strict=True))
 
     def so_far(self) -> dict[str, Any]:
         """What the counters say when a step could not go on."""

@@ -30,13 +30,13 @@ class References:
         reference = replace(case, method=REFERENCE_METHOD, checkpointing=False, bf16_trunk=False)
         return reference if case != reference and reference in self.requested else None
 
-    def time_step(self, wanted: Case) -> PhaseTimes:
-        """One more step of a reference, warmed up. Raises `ChildError` when it fails, and ever after."""
+    def time_step(self, wanted: Case) -> tuple[PhaseTimes, float]:
+        """A step of a warmed-up reference, and an inference. Raises `ChildError` when it fails, and ever after."""
         if wanted != self.case:
             self.close()
             self.case, self.child = wanted, self.open_child(wanted, self.settings)
             self._call("warm_up")
-        return self._call("time_step")
+        return self._call("time_step"), self._call("time_inference")
 
     def close(self) -> None:
         """End the process."""

@@ -1,4 +1,4 @@
-"""Step times: samples of each phase, their spread, and the ratio to a reference timed in turns."""
+"""Step times: samples of each phase and of inference, their spread, and the ratio to a reference timed in turns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +14,20 @@ PhaseTimes = Mapping[StepPhase, float]
 
 @dataclass
 class Timings:
-    """Milliseconds of each phase, one entry per timed step."""
+    """Milliseconds of each phase and of an inference, one entry per timed step."""
 
     phases: dict[StepPhase, list[float]] = field(
         default_factory=lambda: {"forward": [], "backward": [], "optimizer": []}
     )
 
-    def add(self, step: PhaseTimes) -> None:
-        """Note one step."""
+    inference_ms: list[float] = field(default_factory=list)
+    """Of the backbone alone (`TrainingStep.infer`)."""
+
+    def add(self, step: PhaseTimes, inference_ms: float) -> None:
+        """Note one step and the inference after it."""
         for phase, samples_ms in self.phases.items():
             samples_ms.append(step[phase])
+        self.inference_ms.append(inference_ms)
 
     @property
     def samples_ms(self) -> list[float]:
@@ -37,13 +41,22 @@ class Timings:
             "step_ms": {**spread(self.samples_ms), "samples": [round(sample, 3) for sample in self.samples_ms]},
             **{f"{phase}_ms": values["median"] for phase, values in spreads.items()},
             "phases_ms": spreads,
+            "inference_ms": spread(self.inference_ms),
         }
 
 
 def relative_to(method: str, own: Timings, reference: Timings) -> dict[str, Any]:
-    """The `relative_to` of a result's `time`: each step over the step of the reference that ran right after it."""
-    ratios = [mine / other for mine, other in zip(own.samples_ms, reference.samples_ms, strict=True)]
-    return {"method": method, "ratio": spread(ratios), "step_ms": reference.as_fields()["step_ms"]}
+    """The `relative_to` of a result's `time`: each sample over that of the reference that ran right beside it."""
+    return {
+        "method": method,
+        "ratio": spread(_ratios(own.samples_ms, reference.samples_ms)),
+        "inference_ratio": spread(_ratios(own.inference_ms, reference.inference_ms)),
+        "step_ms": reference.as_fields()["step_ms"],
+    }
+
+
+def _ratios(samples: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [mine / other for mine, other in zip(samples, others, strict=True)]
 
 
 def spread(samples: Sequence[float]) -> dict[str, float]:

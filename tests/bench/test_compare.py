@@ -151,10 +151,10 @@ def test_metrics_read_a_line_as_engines_write_it() -> None:
     """A path that no result has would never be compared."""
     from bench.engines.cpu import Timings
 
-    time = Timings({"forward": [1.0], "backward": [2.0], "optimizer": [3.0]}).as_fields()
+    time = Timings({"forward": [1.0], "backward": [2.0], "optimizer": [3.0]}, [0.5]).as_fields()
     result = Result(case=FULL, status="ok", environment={}, time=time, params={"trainable_backbone": 5})
     read = {metric.name: metric.of(result) for metric in METRICS if metric.kind != "memory"}
-    assert read == {"trained": 5, "step": 6.0, "forward": 1.0, "backward": 2.0, "optimizer": 3.0}
+    assert read == {"trained": 5, "step": 6.0, "forward": 1.0, "backward": 2.0, "optimizer": 3.0, "inference": 0.5}
 
 
 def test_ratios_that_an_engine_took_in_turns_need_no_full_in_the_file() -> None:

@@ -20,6 +20,23 @@ def test_phases_end_in_order_and_gradients_stay() -> None:
     assert all(p.grad is not None for p in step.model.parameters())
 
 
+def test_an_inference_runs_the_backbone_without_graph_or_drop_path() -> None:
+    step, seen = _step(method="lora"), []
+    step()
+    before = {name: value.clone() for name, value in step.model.named_parameters()}
+
+    def look(backbone: torch.nn.Module, inputs: object, maps: list[torch.Tensor]) -> None:
+        seen.append((backbone.training, [feature.requires_grad for feature in maps], [m.sum().item() for m in maps]))
+
+    step.model.backbone.register_forward_hook(look)
+    step.infer()
+    step.infer()
+    assert seen[0] == seen[1]  # nothing is dropped
+    assert seen[0][:2] == (False, [False] * 3)
+    assert all(module.training for module in step.model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in step.model.named_parameters())
+
+
 def test_the_seed_decides_weights_and_batch() -> None:
     first, same, other = _step(), _step(), _step(seed=1)
     images = [next(step.batches)[0] for step in (first, same, other)]

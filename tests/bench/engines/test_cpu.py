@@ -26,6 +26,7 @@ def test_times_come_from_the_phases_in_turns_with_full() -> None:
         assert step["median"] == pytest.approx(statistics.median(step["samples"]), abs=1e-3)
         assert step["p10"] <= step["median"] <= step["p90"]
         assert all(result.time[f"{phase}_ms"] > 0 for phase in ("forward", "backward", "optimizer"))
+        assert result.time["inference_ms"]["median"] > 0
         assert "threads" in result.environment["device"]
         assert result.fits.keys() == {"p100-16gb"}
     full, e3va = results
@@ -35,6 +36,7 @@ def test_times_come_from_the_phases_in_turns_with_full() -> None:
     pairs = zip(e3va.time["step_ms"]["samples"], relative["step_ms"]["samples"], strict=True)
     ratios = [own / other for own, other in pairs]
     assert relative["ratio"]["median"] == pytest.approx(statistics.median(ratios), abs=1e-3)
+    assert relative["inference_ratio"]["median"] > 0
     assert said == []
 
 
@@ -54,7 +56,7 @@ def test_a_step_of_known_duration() -> None:
 
     timings = Timings()
     for _ in range(5):
-        timings.add(time_phases(step))
+        timings.add(time_phases(step), 1.0)
     fields = timings.as_fields()
     # The best of five: what a busy machine adds is not the clock's error.
     assert min(timings.samples_ms) == pytest.approx(200, rel=0.05)
@@ -66,14 +68,16 @@ def test_a_step_of_known_duration() -> None:
 def test_spread_and_ratios_by_arithmetic() -> None:
     own, other = Timings(), Timings()
     for slowness in (1, 2, 3):
-        own.add({"forward": 20 * slowness, "backward": 40 * slowness, "optimizer": 10 * slowness})
-        other.add({"forward": 70, "backward": 70, "optimizer": 0})
+        own.add({"forward": 20 * slowness, "backward": 40 * slowness, "optimizer": 10 * slowness}, 5 * slowness)
+        other.add({"forward": 70, "backward": 70, "optimizer": 0}, 20)
     fields = own.as_fields()
     assert fields["step_ms"] == {"median": 140, "p10": 84, "p90": 196, "samples": [70, 140, 210]}
     assert (fields["forward_ms"], fields["backward_ms"], fields["optimizer_ms"]) == (40, 80, 20)
     assert fields["phases_ms"]["backward"] == {"median": 80, "p10": 48, "p90": 112}
     relative = relative_to("full", own, other)
+    assert fields["inference_ms"] == {"median": 10, "p10": 6, "p90": 14}
     assert relative["ratio"] == {"median": 1.0, "p10": 0.6, "p90": 1.4}
+    assert relative["inference_ratio"] == {"median": 0.5, "p10": 0.3, "p90": 0.7}
     assert relative["step_ms"]["samples"] == [140, 140, 140]
 
 

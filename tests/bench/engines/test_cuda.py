@@ -8,7 +8,7 @@ import torch
 from bench import Case, Result
 from bench.engines import cards, cuda, nvml
 from bench.engines.cards import Card, classes_for
-from bench.engines.cuda_counters import StepCounter, memory_fields, time_steps, worst_step
+from bench.engines.cuda_counters import StepCounter, memory_fields, time_calls, time_steps, worst_step
 from bench.engines.cuda_session import CudaSession, limit_allocator
 from bench.gpus import Gpu, select_gpus
 from bench.isolation.failure import ChildError, Failure
@@ -76,6 +76,7 @@ def test_times_are_between_events(monkeypatch) -> None:
             ended(phase)
 
     assert time_steps(step, 2) == [{"forward": 3.0, "backward": 5.0, "optimizer": 1.0}] * 2
+    assert time_calls(lambda: step(lambda phase: None), 3) == [9.0] * 3
 
 
 @pytest.mark.parametrize("gpu", select_gpus(), ids=lambda gpu: gpu.name)
@@ -115,7 +116,7 @@ class FakeChild:
 
     def call(self, name: str, **arguments: object) -> object:
         if name == "time":
-            return [{"forward": 1.0, "backward": 2.0, "optimizer": 3.0}] * arguments["steps"]
+            return [({"forward": 1.0, "backward": 2.0, "optimizer": 3.0}, 0.5)] * arguments["steps"]
         if self.capacity_bytes is not None and self.capacity_bytes < self.NEEDED:
             memory = {"peak_reserved_bytes": self.capacity_bytes - 5, "alloc_retries": 1}
             raise ChildError(Failure("out_of_memory", "too much", "backward", {"memory": memory}))
@@ -148,6 +149,7 @@ def test_classes_are_judged_under_their_limits(monkeypatch) -> None:
     p100, gtx = select_gpus(["p100-16gb", "gtx-1080ti-11gb"])
     assert FakeChild.opened == [None, p100.usable_bytes, gtx.usable_bytes]  # no process where no limit is reached
     assert result.time["step_ms"]["samples"] == [6.0, 6.0]
+    assert result.time["inference_ms"]["median"] == 0.5
 
 
 def test_what_ran_out_of_memory_needs_no_smaller_limit(monkeypatch) -> None:

@@ -1,0 +1,156 @@
+"""Ablations of E3VA (the paper's Tables 5 and 6), and what the paper leaves open: one thing changed at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.cells import Column, number, signed
+from reports.records import PUBLISHED, select
+from reports.tables import Table, settings_text, spread_text, timing_text
+
+BACKBONE, TIMED_BACKBONE = "swin_large", "swin_tiny"
+BASE = "e3va-reference"
+PAPER = {
+    "table5_ablation_structure_voc": {
+        "params M, paper": ("parameters_m", 2),
+        "batches/s of inference, paper": ("inference_batches_per_s", 1),
+        "VOC AP box, paper": ("ap_box_pct", 1),
+    },
+    "table6_ablation_downsampling_fpn": {
+        "COCO AP box, paper": ("coco_ap_box_pct", 1),
+        "ADE20K mIoU, paper": ("ade20k_miou_pct", 2),
+        "VOC AP box, paper": ("voc_ap_box_pct", 1),
+    },
+}
+"""Published table -> our heading -> its column and digits."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row: a design of E3VA."""
+
+    label: str
+    method: str
+    published: str = ""
+    """Its name in the paper's table."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A table."""
+
+    title: str
+    about: str
+    variants: Sequence[Variant]
+    published: str = ""
+    """Name of the paper's table."""
+
+
+ABLATIONS = (
+    Ablation(
+        "Table 5. Adapters and structure of E3VA",
+        "Standard adapters have 32 hidden channels; stacked ones read, in each block, what the one before put out.",
+        (
+            Variant("dual low-rank, parallel (E3VA)", BASE, "E3VA low-rank"),
+            Variant("standard adapter", "e3va-standard", "E3VA standard adapter (mid 32)"),
+            Variant("stacked", "e3va-stacked", "E3VA stacked"),
+        ),
+        "table5_ablation_structure_voc",
+    ),
+    Ablation(
+        "Table 6. Reduction and norms of E3VA",
+        "The highway passes the backbone's frozen patch mergings (inherited reduction), or copies that train; the "
+        "output norms before the pyramid train, or stay as they are. The paper's figures for frozen norms did not "
+        "survive in the text that we worked from.",
+        (
+            Variant("inherited reduction, trained norms (E3VA)", BASE, "Inherited reduction"),
+            Variant("trained reduction", "e3va-trained-merging", "Trainable reduction"),
+            Variant("frozen norms", "e3va-frozen-norms"),
+        ),
+        "table6_ablation_downsampling_fpn",
+    ),
+    Ablation(
+        "What the paper leaves open about E3VA",
+        "Each row answers one open question otherwise than the default does: where the highway starts (e_0), whether "
+        "an adapter adds its input, what the output norms read, where a branch is tapped, and how the last factor "
+        "starts. `e3va.Design` says why the defaults are what they are.",
+        (
+            Variant("as by default (E3VA)", BASE),
+            Variant("e_0 = 0 instead of l_0", "e3va-zero-start"),
+            Variant("no inner residual", "e3va-no-residual"),
+            Variant("norm(e) instead of norm(l + e)", "e3va-highway-output"),
+            Variant("tap after DropPath", "e3va-late-tap"),
+            Variant("no factor starts at zero", "e3va-kaiming"),
+        ),
+    ),
+)
+
+
+def ablation_tables(frame: pd.DataFrame) -> list[Table]:
+    """Those of which a variant was measured beside E3VA itself."""
+    tables = [_table(frame, ablation) for ablation in ABLATIONS]
+    return [table for table in tables if table is not None]
+
+
+def _table(frame: pd.DataFrame, ablation: Ablation) -> Table | None:
+    wanted = frame[~frame["checkpointing"].astype(bool)]
+    voc, ade = (_rows(wanted, ablation, task, BACKBONE, "simulate") for task in ("voc", "ade20k"))
+    if voc["task"].notna().sum() < 2 or pd.isna(voc.loc[BASE, "task"]):
+        return None
+    time = _rows(wanted, ablation, "voc", TIMED_BACKBONE, "cpu")
+    columns: list[Column] = [
+        ("E3VA", [variant.label for variant in ablation.variants]),
+        ("params M", number(ade["params"] / 1e6, 2)),
+        ("VOC allocated MiB", number(voc["allocated_mib"])),
+        ("vs E3VA %", signed(_vs_base(voc["allocated_mib"]))),
+        ("ADE20K allocated MiB", number(ade["allocated_mib"])),
+        ("vs E3VA %", signed(_vs_base(ade["allocated_mib"]))),
+    ]
+    timing = ""
+    if time["step_ms"].notna().any():
+        columns += [
+            ("VOC step ms (p10-p90)", spread_text(time)),
+            ("vs E3VA %", signed(_vs_base(time["relative_to_full"]))),
+            ("images/s of inference", number(1e3 * time["batch_size"] / time["inference_ms"], 1)),
+            ("vs E3VA %", signed(_vs_base(1 / time["inference_relative_to_full"]))),
+        ]
+        timing = (
+            f" {timing_text({'voc': time.dropna(subset='task')})} Inference is that of the backbone alone, which is "
+            "what a method changes. Both *vs E3VA* come from ratios to Full, taken in turns."
+        )
+    return Table(
+        ablation.title,
+        f"{ablation.about} All rows are built of plain modules (the reference form), so that they compare. Parameters "
+        f"are **counted**, in the backbone with all four output norms. Memory is **simulated**: {BACKBONE}, VOC "
+        f"{settings_text(voc.dropna(subset='task').iloc[0])}.{timing}" + _paper_note(ablation),
+        [*columns, *_published(ablation)],
+    )
+
+
+def _rows(frame: pd.DataFrame, ablation: Ablation, task: str, backbone: str, engine: str) -> pd.DataFrame:
+    """One row per variant, in their order; empty cells for those that were not measured."""
+    methods = [variant.method for variant in ablation.variants]
+    rows = select(frame[frame["method"].isin(methods)], task=task, backbone=backbone, engine=engine, batch_size=2)
+    return rows.set_index("method", drop=False).reindex(methods)
+
+
+def _vs_base(values: pd.Series) -> pd.Series:
+    return 100 * (values / values.loc[BASE] - 1)
+
+
+def _published(ablation: Ablation) -> list[Column]:
+    if not ablation.published:
+        return []
+    paper = pd.read_csv(PUBLISHED / f"{ablation.published}.csv").set_index("variant")
+    paper = paper.reindex([variant.published for variant in ablation.variants])
+    return [(heading, number(paper[column], digits)) for heading, (column, digits) in PAPER[ablation.published].items()]
+
+
+def _paper_note(ablation: Ablation) -> str:
+    if not ablation.published:
+        return ""
+    return (
+        " Columns headed *paper* are **published**, of whole models on the authors' GPUs; AP and mIoU were not "
+        "measured here."
+    )
