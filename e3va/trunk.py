@@ -9,6 +9,10 @@ from models.timm_swin import TappedBlock
 from models.trunk import Trunk, TrunkBlock
 
 
+GRAPHS_PER_BRANCH = 4
+"""With and without a recorded graph, for a first image size and for any."""
+
+
 class InPlaceGELU(nn.Module):
     """GELU that overwrites its input where no graph is recorded, for layers whose input nobody else reads."""
 
@@ -45,11 +49,16 @@ def lower_blocks(trunk: Trunk, dtype: torch.dtype) -> None:
 
 
 def compile_branches(trunk: Trunk, backend: str) -> None:
-    """Let `torch.compile` make kernels for attention and MLP of each block, at their first call."""
-    for stage in trunk.stages:
-        for block in stage.blocks:
-            for branch in _branches(block):
-                branch.compile(backend=backend)
+    """Let `torch.compile` make kernels for attention and MLP of each block, at their first call.
+
+    Branches of a stage share kernels, those of several stages their Python code, of which PyTorch compiles eight
+    variants and runs the rest as it is: its limit is raised for this process where it is too low.
+    """
+    branches = [branch for stage in trunk.stages for block in stage.blocks for branch in _branches(block)]
+    limit = GRAPHS_PER_BRANCH * len(branches)
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, limit)
+    for branch in branches:
+        branch.compile(backend=backend)
 
 
 def _branches(block: TrunkBlock) -> tuple[nn.Module, ...]:

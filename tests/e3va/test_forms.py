@@ -186,6 +186,19 @@ def test_plain_adapters_refuse_a_trunk_in_half_precision(tiny_swin) -> None:
         E3VA(tiny_swin(), form="reference").lower_trunk()
 
 
+def test_every_branch_of_a_trunk_runs_compiled(tiny_swin) -> None:
+    """PyTorch compiles eight variants of a function, and says no word of the blocks that come after."""
+    ran = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+        return lambda *values: ran.append(graph) or graph(*values)
+
+    model = E3VA(tiny_swin(), 4).compile_trunk(backend=backend)
+    model(torch.randn(1, 3, 256, 256))
+    assert len(ran) == 2 * len(model.backbone.blocks())
+    assert len(set(ran)) > 8
+
+
 def test_a_compiled_trunk_changes_neither_values_nor_state(tiny_swin) -> None:
     """Tracing alone: that kernels are fast is the compiler's matter."""
     images = torch.randn(1, 3, 64, 64)
