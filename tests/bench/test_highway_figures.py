@@ -37,7 +37,8 @@ def test_a_trunk_in_bfloat16_halves_blocks_and_taps() -> None:
     widths, depths = [192, 384, 768, 1536], [2, 2, 18, 2]
     blocks = sum(n * (12 * d**2 + 13 * d + 169 * d // 32) for d, n in zip(widths, depths, strict=True))
     saved = full.memory["at_peak"]["parameters"] - half.memory["at_peak"]["parameters"]
-    assert saved == pytest.approx(2 * blocks, rel=1e-3)  # sizes are rounded up to 512 bytes
+    # The allocator leaves up to 1 MiB behind a large tensor unsplit, and counts it as allocated.
+    assert saved == pytest.approx(2 * blocks, rel=0.03)
     tokens = [case.batch_size * (608 // 2**k) * (1024 // 2**k) for k in (2, 3, 4, 5)]
     taps = sum(2 * n * t * d for n, t, d in zip(depths, tokens, widths, strict=True))
     saved = full.memory["at_peak"]["activations"] - half.memory["at_peak"]["activations"]
