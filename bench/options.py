@@ -43,6 +43,8 @@ TimeLimit = Annotated[
     float, typer.Option("--time-limit", metavar="SECONDS", help="Stops the process of a case (cpu, cuda).")
 ]
 AllowBusy = Annotated[bool, typer.Option("--allow-busy", help="Measure also on a GPU that others use.")]
+Launcher = Annotated[str, typer.Option(help="local, or ray: spread the cases over a Ray cluster.")]
+RayAddress = Annotated[str, typer.Option(help="Of the Ray cluster to join; without it, a Ray of this machine.")]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what the results already hold.")]
 OwnStep = Annotated[
     str | None, typer.Option("--module", metavar="FILE.py:NAME", help="A training step of your own, see README.")

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 
+from bench import ray_cluster
 from bench.case import Case
 from bench.engines import cpu, cuda, parallel, simulate
 from bench.engines.cards import cards, require_cards
@@ -53,9 +55,18 @@ def run(
     among them, the cpu engine times a case in turns with it. Raises `ValueError`, before anything is measured, for an
     engine without a device.
     """
+    if settings.launcher == "ray":
+        return ray_cluster.measure_all(cases, requested or cases, gpus, settings)
     if any(case.engine == "cuda" for case in cases):
         require_cards()
     return _run(cases, gpus, settings, say, requested or cases)
+
+
+def smallest_card(settings: Settings) -> tuple[str, int]:
+    """Name and memory of the smallest GPU that measures. Raises `ValueError` if there is none."""
+    if settings.launcher == "ray":
+        return ray_cluster.smallest_gpu(settings.ray_address)
+    return min(((card.name, card.total_bytes) for card in cards()), key=itemgetter(1))
 
 
 def _run(
@@ -98,7 +109,7 @@ def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, s
     found = read_results(out)
     stored = {} if rerun else {result.case: result for result in found.results if _answers(result, gpus)}
     stored = {case: stored[case] for case in cases if case in stored}
-    reasons = {case: staleness(result, gpus, settings, _device(case.engine)) for case, result in stored.items()}
+    reasons = {case: staleness(result, gpus, settings, _device(case, settings)) for case, result in stored.items()}
     fresh = {case: result for case, result in stored.items() if not reasons[case]}
     missing = [case for case in cases if case not in fresh]
     return Resumed(missing, list(fresh.values()), found.problems, summarise(reasons.values()))
@@ -133,10 +144,11 @@ def _together(case: Case) -> object:
     )
 
 
-def _device(engine: str) -> str | None:
-    if engine == "simulate":
+def _device(case: Case, settings: Settings) -> str | None:
+    """What an engine measures on; None for simulations, and on a cluster, whose nodes may differ."""
+    if case.engine == "simulate" or settings.launcher == "ray":
         return None
-    return describe_cpu() if engine == "cpu" else cards()[0].name
+    return describe_cpu() if case.engine == "cpu" else cards()[0].name
 
 
 def _simulate(case: Case, gpus: Sequence[Gpu]) -> Result:

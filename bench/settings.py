@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from models.naming import choose
+
 DEFAULT_STEPS = 5
 DEFAULT_TIME_LIMIT_S = 1800.0
+LAUNCHERS = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,15 @@ class Settings:
     """After so many seconds the process of a case is stopped (cpu and cuda)."""
     allow_busy: bool = False
     """Measure also on a GPU that others use."""
+    launcher: str = "local"
+    """local, or ray: who runs the cases."""
+    ray_address: str = ""
+    """Of the Ray cluster to join; "" starts a Ray on this machine."""
 
     def __post_init__(self) -> None:
+        choose("launcher", self.launcher, LAUNCHERS)
+        if self.ray_address and self.launcher != "ray":
+            raise ValueError("--ray-address joins a Ray cluster: add --launcher ray")
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
         if not self.time_limit_s > 0:

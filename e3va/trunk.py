@@ -8,7 +8,6 @@ from models.swin import Branch, SwinBackbone, SwinBlock
 from models.timm_swin import TappedBlock
 from models.trunk import Trunk, TrunkBlock
 
-
 GRAPHS_PER_BRANCH = 4
 """With and without a recorded graph, for a first image size and for any."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import display
+from bench import display, runner
 from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
 from bench.engines.cards import classes_for
@@ -24,9 +24,11 @@ from bench.options import (
     Gpus,
     GtBoxes,
     ImageSizes,
+    Launcher,
     MethodNames,
     Precisions,
     Profiles,
+    RayAddress,
     Rerun,
     Rois,
     Seed,
@@ -66,6 +68,8 @@ def run(
     steps: Steps = DEFAULT_STEPS,
     time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
     allow_busy: AllowBusy = False,
+    launcher: Launcher = "local",
+    ray_address: RayAddress = "",
     out: Annotated[Path | None, typer.Option(help="Append result lines here, and skip cases it holds.")] = None,
     rerun: Rerun = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout and nothing else there.")] = False,
@@ -92,10 +96,11 @@ def run(
         "seed": [seed],
     }
     cases = list(combinations(choices))
+    settings = Settings(steps, time_limit, allow_busy, launcher, ray_address)
     classes = select_gpus(gpus, gpu_files)
     if any(case.engine == "cuda" for case in cases):
-        classes = classes_for(classes, named=bool(gpus))
-    grid = Grid(cases, classes, Settings(steps, time_limit, allow_busy), out)
+        classes = classes_for(classes, *runner.smallest_card(settings), named=bool(gpus))
+    grid = Grid(cases, classes, settings, out)
     resumed = grid.resume(rerun)
     results = list(resumed.stored)
     if as_json:

@@ -61,13 +61,12 @@ def cards() -> tuple[Card, ...]:
         return tuple(Card(index, **fields) for index, fields in enumerate(child.call("all")))
 
 
-def classes_for(gpus: Sequence[Gpu], named: bool) -> list[Gpu]:
-    """The classes that every card can stand for. Raises `ValueError` if one is more than a card, and was `named`."""
-    smallest = min(cards(), key=lambda card: card.total_bytes)
-    too_large = [gpu for gpu in gpus if gpu.usable_bytes > smallest.total_bytes]
+def classes_for(gpus: Sequence[Gpu], card_name: str, total_bytes: int, named: bool) -> list[Gpu]:
+    """The classes that a card can stand for. Raises `ValueError` if one is more than the card, and was `named`."""
+    too_large = [gpu for gpu in gpus if gpu.usable_bytes > total_bytes]
     if named and too_large:
         raise ValueError(
-            f"{too_large[0].name} has {too_large[0].usable_bytes // MIB} MiB to use, and {smallest.name} only "
-            f"{smallest.total_bytes // MIB} MiB in all: a limit makes a card smaller, never larger"
+            f"{too_large[0].name} has {too_large[0].usable_bytes // MIB} MiB to use, and {card_name} only "
+            f"{total_bytes // MIB} MiB in all: a limit makes a card smaller, never larger"
         )
     return [gpu for gpu in gpus if gpu not in too_large]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import Case, Result
-from bench.engines import cards, cuda, nvml
+from bench.engines import cuda, nvml
 from bench.engines.cards import Card, classes_for
 from bench.engines.cuda_counters import StepCounter, memory_fields, time_calls, time_steps, worst_step
 from bench.engines.cuda_session import CudaSession, limit_allocator
@@ -91,11 +91,12 @@ def test_a_limit_above_the_card_is_refused(monkeypatch) -> None:
     FakeCuda(monkeypatch, total_bytes=8 << 30)
     with pytest.raises(ValueError, match="is more than the card's"):
         limit_allocator(9 << 30)
-    monkeypatch.setattr(cuda, "cards", lambda: (CARD,))
-    monkeypatch.setattr(cards, "cards", lambda: (replace(CARD, total_bytes=16 << 30),))
     with pytest.raises(ValueError, match="rtx-3090-24gb has 23613 MiB to use, and Fake 80GB only 16384 MiB in all"):
-        classes_for(select_gpus(), named=True)
-    assert [gpu.name for gpu in classes_for(select_gpus(), named=False)] == ["gtx-1080ti-11gb", "p100-16gb"]
+        classes_for(select_gpus(), "Fake 80GB", 16 << 30, named=True)
+    assert [gpu.name for gpu in classes_for(select_gpus(), "Fake 80GB", 16 << 30, named=False)] == [
+        "gtx-1080ti-11gb",
+        "p100-16gb",
+    ]
 
 
 class FakeChild:
