@@ -1,7 +1,7 @@
 """Cases in, results out: picks the engine, skips what is stored, and keeps going when a case fails."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
@@ -13,10 +13,13 @@ from bench.engines import cpu, cuda, parallel, simulate
 from bench.engines.cards import cards, require_cards
 from bench.environment import describe_cpu, describe_environment
 from bench.gpus import Gpu, select_gpus
-from bench.isolation.failure import Failure, describe, kind_of
+from bench.isolation.failure import ChildError, Failure, describe, kind_of
+from bench.isolation.parent import Child
 from bench.results import Result, append_result, failed_result, read_results, require_writable
 from bench.settings import DEFAULT_STEPS, DEFAULT_TIME_LIMIT_S, Settings
 from bench.staleness import staleness, summarise
+
+SIMULATION = "bench.engines.simulate_session:SimulateSession"
 
 Say = Callable[[str], None]
 
@@ -74,7 +77,8 @@ def _run(
 ) -> Iterator[Result]:
     for engine, group in groupby(cases, lambda case: case.engine):
         if engine == "simulate":
-            yield from parallel.spread(partial(_simulate, gpus=gpus), list(group))
+            alone = partial(_simulate_alone, gpus=gpus, settings=settings)
+            yield from parallel.spread(partial(_simulate, gpus=gpus), alone, list(group))
         elif engine == "cpu":
             yield from cpu.measure_all(group, requested, gpus, settings, say)
         else:
@@ -149,6 +153,15 @@ def _device(case: Case, settings: Settings) -> str | None:
     if case.engine == "simulate" or settings.launcher == "ray":
         return None
     return describe_cpu() if case.engine == "cpu" else cards()[0].name
+
+
+def _simulate_alone(case: Case, gpus: Sequence[Gpu], settings: Settings) -> Result:
+    arguments = {"case": case.as_dict(), "gpus": [asdict(gpu) for gpu in gpus]}
+    try:
+        with Child(SIMULATION, arguments, settings.time_limit_s) as child:
+            return Result.from_json(child.call("measure"))
+    except ChildError as error:
+        return failed_result(case, error.failure, describe_environment("simulate", device="none (simulated)"))
 
 
 def _simulate(case: Case, gpus: Sequence[Gpu]) -> Result:

@@ -7,18 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import paper_grids, runner
+from bench import display, paper_grids, runner
 from bench.ablation_grid import ablation_grid
 from bench.commands import measuring
 from bench.commands.measuring import Grid
 from bench.commands.outcome import status_of
 from bench.gpus import select_gpus
 from bench.highway_grid import highway_grid
-from bench.options import Rerun, Steps
+from bench.options import Launcher, RayAddress, Rerun, Steps
 from bench.results import Result
 from bench.rivals_grid import rivals_grid
 from bench.run_grid import run_grid
 from bench.settings import DEFAULT_STEPS, Settings
+from bench.staleness import code_staleness, summarise
 from bench.validation.command import check_all, check_all_steps, write_checks, write_step_checks
 from bench.validation.ground_truth import SAMPLE, read_runs
 from bench.validation.step_labels import STEPS, read_steps
@@ -34,6 +35,8 @@ def tables(
     out: Annotated[Path, typer.Option(help="Folder for results and report.")] = DEFAULT_FOLDER,
     steps: Steps = DEFAULT_STEPS,
     rerun: Rerun = False,
+    launcher: Launcher = "local",
+    ray_address: RayAddress = "",
 ) -> int:
     """Run the grids of the paper's Tables 1-6, of E3VA's forms, rivals and runs; write the report."""
     beyond = [
@@ -47,7 +50,7 @@ def tables(
     beyond = [] if numbers else beyond
     numbers = numbers or list(paper_grids.TABLES)
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
-    grid = Grid(cases, select_gpus(), Settings(steps), out / RESULTS_NAME)
+    grid = Grid(cases, select_gpus(), Settings(steps, launcher=launcher, ray_address=ray_address), out / RESULTS_NAME)
     resumed = grid.resume(rerun)
     results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
@@ -64,6 +67,8 @@ def report(
     """Rebuild the report from stored results; measures nothing."""
     stored = [measuring.read(path) for path in results_files or [DEFAULT_FOLDER / RESULTS_NAME]]
     results = [result for file in stored for result in file.results]
+    for line in summarise(map(code_staleness, results)):
+        display.say(f"{line}; `run` or `tables` would measure them again")
     _report(results, out, list(paper_grids.TABLES))
     return status_of(results, [problem for file in stored for problem in file.problems])
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 import torch
@@ -16,10 +17,11 @@ CASES_PER_PROCESS = 4
 Measure = Callable[[Case], Result]
 
 
-def spread(measure: Measure, cases: Sequence[Case]) -> Iterator[Result]:
+def spread(measure: Measure, alone: Measure, cases: Sequence[Case]) -> Iterator[Result]:
     """Measure cases in several processes, or here if they are few; results come in the order of the cases.
 
-    `measure` must be picklable and turn its exceptions into results itself.
+    `measure` must be picklable and turn its exceptions into results itself. When one of the processes dies, nobody
+    knows of which case: those without a result are then measured by `alone`, which gives each a process of its own.
     """
     processes = min(os.cpu_count() or 1, len(cases) // CASES_PER_PROCESS)
     if processes < 2:
@@ -28,4 +30,10 @@ def spread(measure: Measure, cases: Sequence[Case]) -> Iterator[Result]:
     # A forked process would inherit PyTorch's thread pools in an undefined state.
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from pool.map(measure, cases)
+        done = 0
+        try:
+            for result in pool.map(measure, cases):
+                done += 1
+                yield result
+        except BrokenProcessPool:
+            yield from map(alone, cases[done:])

@@ -86,6 +86,20 @@ def test_a_stored_case_is_not_measured_again_unless_asked(tmp_path: Path, capsys
     assert len(out.read_text().splitlines()) == 3
 
 
+def test_a_report_names_results_of_other_code(tmp_path: Path, capsys) -> None:
+    stored = tmp_path / "results.jsonl"
+    assert main(["run", "--task", "voc", "--method", "fixed", *SMALL, "--out", str(stored)]) == 0
+    report = ["report", str(stored), "--out", str(tmp_path)]
+    capsys.readouterr()
+    assert main(report) == 0
+    assert "stale" not in capsys.readouterr().err
+    line = json.loads(stored.read_text())
+    line["environment"]["code_hash"] = "another"
+    stored.write_text(json.dumps(line) + "\n")
+    assert main(report) == 0
+    assert "1 stale: measured with other code; `run` or `tables` would measure them again" in capsys.readouterr().err
+
+
 def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> None:
     out = tmp_path / "results.jsonl"
     arguments = ["run", "--task", "voc", "--method", "fixed", *SMALL, "--out", str(out), "--json"]
@@ -118,6 +132,8 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["run", "--task", "voc", "--batches", "3", "--gt-boxes", "5"], "leave gt boxes out, or batches at 1"),
         (["run", "--task", "voc", "--steps", "0"], "steps must be at least 1, not 0"),
         (["run", "--task", "voc", "--engine", "cuda"], "no CUDA device: choose --engine simulate"),
+        (["run", "--task", "voc", "--launcher", "slurm"], "unknown launcher 'slurm': choose from local, ray"),
+        (["run", "--task", "voc", "--ray-address", "a:1"], "--ray-address joins a Ray cluster: add --launcher ray"),
         (["run", "--task", "voc", "--out", "/proc/version/x.jsonl"], "cannot write results to /proc/version/x.jsonl"),
         (["run", "--task", "voc", "--gpu-file", "nowhere.toml"], "cannot read GPU classes from nowhere.toml"),
         (["run", "--speed", "11"], "No such option: --speed"),
