@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.case import Case
-from bench.methods import PAPER_METHODS, as_published
+from bench.methods import E3VA_RANKS, PAPER_METHODS, as_published
 from bench.workloads import FULL_ROIS_PER_IMAGE, WORKLOADS
 
 TIMED_IMAGES = {"voc": (128, 192), "ade20k": (64, 96), "coco": (96, 128)}
@@ -72,6 +72,11 @@ def under_paper_settings() -> list[Case]:
         for method in PAPER_METHODS
         for batches, stretch in ((1, "worst"), (FIRST_BATCHES, "first"))
     ]  # fmt: skip
+
+
+def as_built() -> list[Case]:
+    """E3VA out of plain modules, as the authors built it, on every task: their Table 3 has its times."""
+    return [Case(task=task, method=as_published(size), engine="simulate") for task in WORKLOADS for size in E3VA_RANKS]
 
 
 def larger_batches() -> list[Case]:

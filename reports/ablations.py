@@ -85,6 +85,7 @@ ABLATIONS = (
         ),
     ),
 )
+METHODS = tuple(dict.fromkeys(variant.method for ablation in ABLATIONS for variant in ablation.variants))
 
 
 def ablation_tables(frame: pd.DataFrame) -> list[Table]:

@@ -6,17 +6,23 @@ from pathlib import Path
 import pandas as pd
 
 from reports import plots
+from reports.ablations import METHODS as ABLATED
 from reports.ablations import ablation_tables
+from reports.highway import ROWS as FORMS
 from reports.highway import highway_table
 from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
-from reports.records import Record, frame_of
-from reports.rivals import rivals_table
+from reports.records import Record, frame_of, labels, method_key
+from reports.rivals import RIVALS, rivals_table
 from reports.runs import run_table
 from reports.tables import TABLES, Table
 from reports.validation import validation_table
 
 FILE_NAME = "report.md"
+VARIANTS = {method_key(method) for method in (*ABLATED, *(row.method for row in FORMS), *(r.method for r in RIVALS))}
+"""Keys of the methods in the tables of ablations, forms and rivals."""
+REFERENCE_FORMS = "-reference"
+"""Ends the names of E3VA as the paper built it, whose times its Table 3 has."""
 PICTURES = (
     ("memory_vs_parameters.png", plots.memory_against_parameters, "Memory against trained parameters"),
     ("breakdown.png", plots.breakdown, "What is alive at the peak"),
@@ -39,7 +45,8 @@ def write_report(
     frame = frame_of(records)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = [(name, title) for name, draw, title in PICTURES if draw(_single_shapes(frame), folder / name)]
+        pictured = _without_variants(_single_shapes(frame))
+        drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
         document = folder / FILE_NAME
         trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
         built = [*build_tables(frame, tables), *trust]
@@ -52,7 +59,7 @@ def write_report(
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
     """The tables for which there are results: the paper's, its ablations, forms, rivals, its settings, runs."""
     shapes = _single_shapes(frame)
-    tables = [TABLES[number](shapes) for number in numbers]
+    tables = [TABLES[number](_without_variants(shapes)) for number in numbers]
     times = _times(shapes) if 3 in numbers else []
     methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes)]
     built = [*tables, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
@@ -60,7 +67,15 @@ def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) ->
 
 
 def _times(frame: pd.DataFrame) -> list[Table | None]:
-    return [*predicted_tables(frame), measured_table(frame), *throughput_tables(frame)]
+    as_published = _without_variants(frame, keep=REFERENCE_FORMS)
+    return [*predicted_tables(as_published), measured_table(frame), *throughput_tables(_without_variants(frame))]
+
+
+def _without_variants(frame: pd.DataFrame, keep: str = "") -> pd.DataFrame:
+    """What the paper's tables and the pictures show: its methods and any others, not those with tables of their own."""
+    shown = {method_key(method) for method in frame["method"].unique() if keep and method.endswith(keep)}
+    hidden = VARIANTS - labels().keys() - shown
+    return frame[~frame["method"].map(method_key).isin(hidden)]
 
 
 def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:

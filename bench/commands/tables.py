@@ -42,6 +42,7 @@ def tables(
     beyond = [
         *run_grid(),
         *paper_grids.under_paper_settings(),
+        *paper_grids.as_built(),
         *paper_grids.larger_batches(),
         *highway_grid(),
         *rivals_grid(),
