@@ -82,5 +82,8 @@ class CpuFaulty(Faulty):
             getattr(self, fault)()
         return {"params": {}, "memory": {}, "fits": {}, "environment": {}}
 
+    def time_inference(self) -> float:
+        return 0.5
+
     def time_step(self) -> dict:
         return {"forward": 1.0, "backward": 2.0, "optimizer": 1.0}
