@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from baselines.method import Method, append_to_branches, parameters_of, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 HIDDEN = 64
 """Middle dimension of the paper's baselines (section 4.1)."""
@@ -47,8 +47,6 @@ def apply_adapter(backbone: SwinBackbone) -> Backbone:
 
 
 ADAPTER = Method(
-    "adapter",
-    "Adapter",
     apply_adapter,
     adds_structure=True,
     trains=("stages.*.blocks.*_branch.adapter.*",),

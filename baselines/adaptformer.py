@@ -4,8 +4,8 @@ from torch import Tensor, nn
 
 from baselines.adapter import Bottleneck
 from baselines.method import Method, parameters_of, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 SCALE = 0.1
 
@@ -46,8 +46,6 @@ def apply_adaptformer(backbone: SwinBackbone) -> Backbone:
 
 
 ADAPTFORMER = Method(
-    "adaptformer",
-    "AdaptFormer",
     apply_adaptformer,
     adds_structure=True,
     trains=("stages.*.blocks.*_branch.adapter.*",),

@@ -4,8 +4,8 @@ from timm.models.swin_transformer import WindowAttention
 from torch import nn
 
 from baselines.method import Method, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 BIASED = (nn.Linear, nn.LayerNorm, nn.Conv2d)
 
@@ -22,6 +22,4 @@ def apply_bitfit(backbone: SwinBackbone) -> Backbone:
     return backbone
 
 
-BITFIT = Method(
-    "bitfit", "BitFit", apply_bitfit, adds_structure=False, trains=("*.bias", "*.relative_position_bias_table")
-)
+BITFIT = Method(apply_bitfit, adds_structure=False, trains=("*.bias", "*.relative_position_bias_table"))

@@ -1,8 +1,8 @@
 """Fixed: the backbone is a frozen feature extractor; only neck and heads train."""
 
 from baselines.method import Method, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 
 def apply_fixed(backbone: SwinBackbone) -> Backbone:
@@ -11,4 +11,4 @@ def apply_fixed(backbone: SwinBackbone) -> Backbone:
     return backbone
 
 
-FIXED = Method("fixed", "Fixed", apply_fixed, adds_structure=False)
+FIXED = Method(apply_fixed, adds_structure=False)

@@ -1,8 +1,8 @@
 """Full fine-tuning: every parameter trains."""
 
 from baselines.method import Method
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 
 def apply_full(backbone: SwinBackbone) -> Backbone:
@@ -10,4 +10,4 @@ def apply_full(backbone: SwinBackbone) -> Backbone:
     return backbone.requires_grad_(True)
 
 
-FULL = Method("full", "Full", apply_full, adds_structure=False, trains=("*",))
+FULL = Method(apply_full, adds_structure=False, trains=("*",))

@@ -9,8 +9,8 @@ from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
 from baselines.method import Method, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 RANK = 64
 ALPHA = 1.0
@@ -59,4 +59,4 @@ def apply_lora(backbone: SwinBackbone) -> Backbone:
     return backbone
 
 
-LORA = Method("lora", "LoRA", apply_lora, adds_structure=True, trains=("*.qkv.lora_a", "*.qkv.lora_b"))
+LORA = Method(apply_lora, adds_structure=True, trains=("*.qkv.lora_a", "*.qkv.lora_b"))

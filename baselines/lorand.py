@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from baselines.method import Method, append_to_branches, parameters_of, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 BRANCHES = 2
 KERNEL = 8
@@ -57,8 +57,6 @@ def apply_lorand(backbone: SwinBackbone) -> Backbone:
 
 
 LORAND = Method(
-    "lorand",
-    "LoRand",
     apply_lorand,
     adds_structure=True,
     trains=("stages.*.blocks.*_branch.adapter.*",),

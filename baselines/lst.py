@@ -20,8 +20,8 @@ from timm.models.swin_transformer import PatchMerging, WindowAttention
 from torch import Tensor, nn
 
 from baselines.method import Method, train_only
-from models.backbone import Backbone
-from models.swin import AttentionBranch, MlpBranch, SwinBackbone, SwinBlock, SwinStage
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import AttentionBranch, MlpBranch, SwinBackbone, SwinBlock, SwinStage
 
 REDUCTION = 8
 """Width of the backbone over that of the side network (section 4.1 of the source)."""
@@ -192,4 +192,4 @@ def apply_lst(backbone: SwinBackbone) -> Backbone:
     return LadderSideTuning(backbone)
 
 
-LST = Method("lst", "LST", apply_lst, adds_structure=True, trains=("side.*",))
+LST = Method(apply_lst, adds_structure=True, trains=("side.*",))

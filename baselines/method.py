@@ -7,18 +7,14 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from models.backbone import Backbone, require_untuned
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone, require_untuned
+from e3va.backbones.swin import SwinBackbone
 
 
 @dataclass(frozen=True)
 class Method:
     """A way to fine-tune a Swin backbone. Neck and heads always train; a method decides about the backbone alone."""
 
-    name: str
-    """Name on the command line."""
-    label: str
-    """Name in tables, as the paper writes it."""
     transform: Callable[[SwinBackbone], Backbone]
     """Freezes and inserts, and returns the tuned backbone: called like the original, with the same `out_channels`."""
     adds_structure: bool
@@ -27,8 +23,6 @@ class Method:
     """Glob patterns of the names, in the tuned backbone, of all parameters that train and of no others."""
     starts_frozen: bool = True
     """Whether the tuned backbone computes, before its first step, what the frozen one does."""
-    lowers_trunk: bool = False
-    """Whether the tuned backbone has a frozen trunk that can be stored in half precision: a `lower_trunk`."""
 
     def apply(self, backbone: SwinBackbone) -> Backbone:
         """Transform a backbone, and return the tuned one. Raises `ValueError` if a method was applied to it before."""

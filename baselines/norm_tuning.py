@@ -3,8 +3,8 @@
 from torch import nn
 
 from baselines.method import Method, parameters_of, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 
 def apply_norm_tuning(backbone: SwinBackbone) -> Backbone:
@@ -14,8 +14,6 @@ def apply_norm_tuning(backbone: SwinBackbone) -> Backbone:
 
 
 NORM_TUNING = Method(
-    "norm_tuning",
-    "Norm-Tuning",
     apply_norm_tuning,
     adds_structure=False,
     trains=("*.norm.weight", "*.norm.bias", "*.norm1.*", "norms.*"),

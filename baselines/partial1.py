@@ -1,8 +1,8 @@
 """Partial-1 (Yosinski et al. 2014): only the last block trains."""
 
 from baselines.method import Method, train_only
-from models.backbone import Backbone
-from models.swin import SwinBackbone
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import SwinBackbone
 
 
 def apply_partial1(backbone: SwinBackbone) -> Backbone:
@@ -11,4 +11,4 @@ def apply_partial1(backbone: SwinBackbone) -> Backbone:
     return backbone
 
 
-PARTIAL1 = Method("partial1", "Partial-1", apply_partial1, adds_structure=False, trains=("stages.3.blocks.1.*",))
+PARTIAL1 = Method(apply_partial1, adds_structure=False, trains=("stages.3.blocks.1.*",))

@@ -1,8 +1,8 @@
-"""`python -m bench`."""
+"""`python -m bench`, in the checkout."""
 
 import sys
 
-from bench.cli import main
+from bench.commands.cli import main
 
-if __name__ == "__main__":  # processes that the suite starts import this file too
+if __name__ == "__main__":
     sys.exit(main())

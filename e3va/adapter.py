@@ -26,7 +26,7 @@ class DualLowRankAdapter(nn.Module):
     def __init__(self, dim: int, rank: int, residual: bool = True, starts_zero: bool = True) -> None:
         super().__init__()
         if not 1 <= rank <= dim:
-            raise ValueError(f"rank {rank} is no low rank for {dim} channels: choose from 1 to {dim}")
+            raise ValueError(f"rank must be between 1 and {dim} for {dim} channels, got {rank}")
         hidden = dim // 2
         self.residual = residual
         self.down_s, self.down_t = _kaiming(dim, rank), _kaiming(rank, hidden)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,15 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from e3va.adapter import DualLowRankAdapter, StandardAdapter
+from e3va.backbones.base import Backbone, require_untuned
+from e3va.backbones.swin import SwinBackbone
+from e3va.backbones.timm_swin import as_trunk
+from e3va.backbones.trained_state import load_trainable_state_dict, trainable_state_dict
 from e3va.design import Design
+from e3va.frozen import compile_branches, halve_first_stage, lower_blocks, spare_hidden_values
 from e3va.highway import FusedHighwayStage, HighwayStage, StackedHighwayStage
+from e3va.private_parts import recompile_limit
 from e3va.storage import describe, read_adapters, write_adapters
-from e3va.trunk import compile_branches, halve_first_stage, lower_blocks, spare_hidden_values
-from models.backbone import Backbone, require_untuned
-from models.naming import choose
-from models.swin import SwinBackbone
-from models.timm_swin import as_trunk
-from models.trained_state import load_trainable_state_dict, trainable_state_dict
 
 Form = Literal["reference", "fused", "recompute"]
 """How the same function is computed: plain modules as in the paper; one autograd function per stage; that, and each
@@ -50,7 +51,9 @@ class E3VA(Backbone):
         trunk = as_trunk(backbone)
         require_untuned(trunk)  # a timm model can have been wrapped before
         self.rank, self.design = rank, design or Design()
-        self.form = choose("form", form, FORMS)
+        if form not in FORMS:
+            raise ValueError(f"unknown form {form!r}: choose from {', '.join(FORMS)}")
+        self.form = form
         if form == "fused" and not self.design.can_be_fused:
             raise ValueError(f"the fused form has parallel low-rank adapters: take another form for {self.design}")
         with trunk.device:
@@ -71,6 +74,7 @@ class E3VA(Backbone):
         self.merging = nn.ModuleList(own).requires_grad_(True)
         self.tuned = trunk.tuned = True
         self._block_dtype: torch.dtype | None = None  # where it differs from that of everything else
+        self._compiled_graphs = 0
 
     def lower_trunk(self, dtype: torch.dtype = torch.bfloat16) -> Self:
         """Store and compute the frozen blocks in half precision. The highway, and what trains, keep theirs.
@@ -86,7 +90,7 @@ class E3VA(Backbone):
 
     def compile_trunk(self, backend: str = "inductor") -> Self:
         """Let `torch.compile` make kernels for the frozen branches. Same values up to rounding, same state."""
-        compile_branches(self.backbone, backend)
+        self._compiled_graphs = compile_branches(self.backbone, backend)
         return self
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
@@ -126,8 +130,9 @@ class E3VA(Backbone):
         with torch.no_grad():
             dtype = trunk.dtype
             trunk = trunk.to(self._block_dtype or dtype)
-            for block in self.backbone.stages[index].blocks:
-                trunk = block(trunk, tap=lambda before, after: taps.append(after if tap_after else before))
+            with recompile_limit(self._compiled_graphs) if self._compiled_graphs else nullcontext():
+                for block in self.backbone.stages[index].blocks:
+                    trunk = block(trunk, tap=lambda before, after: taps.append(after if tap_after else before))
             trunk = trunk.to(dtype) if self._block_dtype else trunk
         highway = self.highway[index](highway, taps)
         output = self._output(index, trunk, highway) if self.backbone.has_output(index) else None

@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor
 
-from models.swin import SWIN_SIZES, SwinBlock
-from models.trunk import Trunk, TrunkBlock
+from e3va.backbones.base import Trunk, TrunkBlock
+from e3va.backbones.sizes import SWIN_SIZES
+from e3va.backbones.swin import SwinBlock
 
 FORMAT = {"format": "e3va-adapters", "version": "1"}
 

@@ -6,10 +6,10 @@ import torch
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor
 
-from models.swin import SwinBackbone
-from models.targets import DetectionTargets
+from bench.detectors.targets import DetectionTargets
+from e3va.backbones.swin import SwinBackbone
 
-PLUGIN = "bench.pytest_plugin"
+PLUGIN = "drystep.pytest_plugin.plugin"
 INSTALLED = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
 pytest_plugins = ["pytester", *([] if INSTALLED else [PLUGIN])]
 

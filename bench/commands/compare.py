@@ -1,17 +1,16 @@
 """`python -m bench compare`: two result files side by side."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import compare as comparison
-from bench import compare_text, display
-from bench.commands.outcome import FAILED, OK
-from bench.compare_metrics import Tolerance
-from bench.options import parse_tolerances
-from bench.percent import parse_percent
-from bench.results import StoredResults, read_results
+from drystep.commands.exit_status import FAILED, OK
+from drystep.commands.terminal import say, stdout
+from drystep.units import parse_percent
+
+if TYPE_CHECKING:
+    from bench.results.store import StoredResults
 
 
 def compare(
@@ -32,6 +31,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, one per figure.")] = False,
 ) -> int:
     """Compare two result files: exit status 0 nothing worse, 1 something worse by more than its tolerance."""
+    from bench.commands import compare_text
+    from bench.results import compare as comparison
+    from bench.results.compare_metrics import Tolerance
+
     if as_markdown and as_json:
         raise ValueError("choose one of --markdown and --json")
     by_metric = parse_tolerances(tolerances)
@@ -44,21 +47,34 @@ def compare(
         print(*compare_text.markdown(found, only_changed), sep="\n")
     else:
         for note in found.notes:
-            display.stdout.print(note, markup=False, soft_wrap=True)
+            stdout.print(note, markup=False, soft_wrap=True)
         shown = [change for change in found.changes if change.outcome != "same" or not only_changed]
         if shown:
-            display.stdout.print(compare_text.table(shown))
-        display.stdout.print(compare_text.summary(found.changes))
+            stdout.print(compare_text.table(shown))
+        stdout.print(compare_text.summary(found.changes))
     unreadable = any(file.problems for file in files)
     return FAILED if found.worse or unreadable else OK
 
 
-def _read(path: Path) -> StoredResults:
+def _read(path: Path) -> "StoredResults":
     """Read a results file and name its bad lines. Raises `ValueError` for a file without any result."""
+    from bench.results.store import read_results
+
     stored = read_results(path)
     if not stored.results:
         why = f"; {stored.problems[0]}" if stored.problems else ""
         raise ValueError(f"{path} holds no results: name a file that `run --out` wrote{why}")
     for problem in stored.problems:
-        display.say(problem)
+        say(problem)
     return stored
+
+
+def parse_tolerances(texts: list[str]) -> dict[str, float]:
+    """Turn `allocated=1%` and `step=25%` into percent by metric. Raises `ValueError` for anything else."""
+    percents = {}
+    for text in texts:
+        name, equals, percent = text.partition("=")
+        if not (name and equals):
+            raise ValueError(f"tolerance {text!r} is not METRIC=PERCENT, such as allocated=1% or step=25%")
+        percents[name] = parse_percent(percent)
+    return percents

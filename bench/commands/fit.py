@@ -1,75 +1,51 @@
-"""`python -m bench fit`: what a card can train."""
+"""`python -m bench fit`: which methods a card can train, how much room is left, how far it can go."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+import json
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
-from bench import fit_command
-from bench.commands.outcome import OK
-from bench.gpus import select_gpus
-from bench.options import (
-    ALL,
-    Bf16Trunk,
-    Checkpointing,
-    FitJson,
-    FusedAttention,
-    GpuFiles,
-    Gpus,
-    MethodNames,
-    OracleTexts,
-    OwnStep,
-    Precision,
-    Profile,
-    combinations,
-    method_names,
-    parse_oracles,
-    parse_size,
-)
-from bench.own_fit import DEFAULT_BATCH
+from bench.cases.case import Case
+from bench.commands.case_options import takes_cases
+from drystep.commands.exit_status import OK
+from drystep.commands.step_options import GpuFiles
+from drystep.commands.terminal import stderr, stdout
+from drystep.gpus.classes import select_gpus
+from drystep.units import GIB
 
 
+@takes_cases(repeatable=("method",), engine="simulate")
 def fit(
-    gpus: Gpus = [],
-    module: OwnStep = None,
-    task: Annotated[str, typer.Option("--task", help="voc, ade20k or coco.")] = "coco",
-    backbone: Annotated[str | None, typer.Option(help="Default: the paper's for the task.")] = None,
-    methods: MethodNames = [ALL],
-    batch_size: Annotated[
-        int | None, typer.Option(help="The verdict is for it. Default: 2, or your step's own.")
-    ] = None,
-    image_size: Annotated[str | None, typer.Option(help="HxW; default: the task's.")] = None,
-    precision: Precision = "fp32",
-    profile: Profile = "torch-2.11",
-    fused_attention: FusedAttention = False,
-    checkpointing: Checkpointing = False,
-    bf16_trunk: Bf16Trunk = False,
-    batches: Annotated[int, typer.Option(help="More than 1: for the worst of a run of that many batches.")] = 1,
-    oracles: OracleTexts = [],
+    cases: list[Case],
+    gpu: Annotated[str | None, typer.Option("--gpu", help="The GPU class to judge.")] = None,
     gpu_files: GpuFiles = [],
-    as_json: FitJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per method.")] = False,
 ) -> int:
-    """For a GPU: which methods fit, or a step of your own; how much room is left, the largest batch. All simulated."""
-    if module is not None:
-        cards = select_gpus(gpus, gpu_files)
-        fit_command.own_step(module, cards, batch_size, profile, precision, parse_oracles(oracles), as_json)
+    """Say for a GPU which methods fit, how much room is left, the largest batch and image. Everything is simulated."""
+    if gpu is None:
+        raise ValueError(f"name one card with --gpu: {', '.join(card.name for card in select_gpus((), gpu_files))}")
+    (card,) = select_gpus([gpu], gpu_files)
+
+    from bench.commands.results_table import headroom_table
+    from bench.engines.headroom import search
+
+    rows = []
+    with stderr.status("") as waiting:
+        for case in cases:
+            waiting.update(case.title)
+            rows.append(search(case, card))
+    if as_json:
+        for row in rows:
+            print(json.dumps(asdict(row)))
         return OK
-    if len(gpus) != 1:
-        raise ValueError("name one card with --gpu, or a step of your own with --module FILE.py:NAME")
-    (card,) = select_gpus(gpus, gpu_files)
-    choices: dict[str, Sequence[Any]] = {
-        "task": [task],
-        "backbone": [backbone] if backbone else [],
-        "batch_size": [DEFAULT_BATCH if batch_size is None else batch_size],
-        "image_size": [parse_size(image_size)] if image_size else [],
-        "batches": [batches],
-        "engine": ["simulate"],
-        "precision": [precision],
-        "profile": [profile],
-        "fused_attention": [fused_attention],
-        "checkpointing": [checkpointing],
-        "bf16_trunk": [bf16_trunk],
-        "method": method_names(methods),
-    }
-    fit_command.methods(list(combinations(choices)), card, as_json)
+    first = cases[0]
+    height, width = first.image_size
+    stdout.print(
+        f"{card.label}, {card.usable_bytes / GIB:.2f} GiB usable; {first.task}, {first.backbone}, "
+        f"{first.batch_size} x {height} x {width}, {first.precision}; simulated"
+        + (f" over runs of {first.batches} batches" if first.batches > 1 else ""),
+        markup=False,
+    )
+    stdout.print(headroom_table(rows))
     return OK

@@ -1,29 +1,24 @@
 """`python -m bench list`: the names that the other commands know."""
 
-from bench.case import ENGINES
-from bench.commands.outcome import OK
-from bench.gpus import read_gpus
-from bench.methods import METHODS
-from bench.options import GpuFiles
-from bench.simulation.semantics import PRECISIONS, PROFILES
-from bench.workloads import WORKLOADS
-from models.swin import SWIN_SIZES
+from bench.cases.case import ENGINES
+from bench.cases.methods import METHODS
+from bench.cases.tasks import WORKLOADS
+from drystep.commands.exit_status import OK
+from drystep.commands.step_options import GpuFiles
+from drystep.cuda.rules import PRECISIONS, PROFILES
+from drystep.gpus.classes import select_gpus
+from e3va.backbones.sizes import SWIN_SIZES
 
 
 def list_names(
     gpu_files: GpuFiles = [],
 ) -> int:
     """List methods, tasks, backbones, GPU classes, engines, profiles and precisions."""
-    gpus = {
-        gpu.name: gpu.label
-        for path in (None, *gpu_files)
-        for gpu in (read_gpus(path) if path else read_gpus()).values()
-    }
     sections = {
         "methods": {method.name: method.label for method in METHODS.values()},
         "tasks": {workload.name: f"{workload.dataset}, {workload.detector}" for workload in WORKLOADS.values()},
         "backbones": dict.fromkeys(SWIN_SIZES, ""),
-        "gpus": gpus,
+        "gpus": {gpu.name: gpu.label for gpu in select_gpus((), gpu_files)},
         "engines": dict.fromkeys(ENGINES, ""),
         "profiles": dict.fromkeys(PROFILES, ""),
         "precisions": dict.fromkeys(PRECISIONS, ""),

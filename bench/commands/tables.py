@@ -3,28 +3,18 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench import display, paper_grids, runner
-from bench.ablation_grid import ablation_grid
-from bench.commands import measuring
-from bench.commands.measuring import Grid
-from bench.commands.outcome import status_of
-from bench.gpus import select_gpus
-from bench.highway_grid import highway_grid
-from bench.options import Launcher, RayAddress, Rerun, Steps
-from bench.results import Result
-from bench.rivals_grid import rivals_grid
-from bench.run_grid import run_grid
-from bench.settings import DEFAULT_STEPS, Settings
-from bench.staleness import code_staleness, summarise
-from bench.validation.command import check_all, check_all_steps, write_checks, write_step_checks
-from bench.validation.ground_truth import SAMPLE, read_runs
-from bench.validation.step_labels import STEPS, read_steps
-from reports.document import FILE_NAME, build_tables, write_report
-from reports.records import frame_of
+from bench.commands.run_options import Launcher, RayAddress, Rerun, Steps
+from bench.engines.settings import DEFAULT_STEPS, Settings
+from drystep.commands.terminal import say
+from drystep.commands.validate import NEUSIGHT_STEPS, XMEM_SAMPLE
+from drystep.gpus.classes import select_gpus
+
+if TYPE_CHECKING:
+    from bench.results.result import Result
 
 DEFAULT_FOLDER = Path("bench-results")
 RESULTS_NAME, CHECKS_NAME, STEP_CHECKS_NAME = "results.jsonl", "validation.jsonl", "validation-steps.jsonl"
@@ -38,25 +28,31 @@ def tables(
     launcher: Launcher = "local",
     ray_address: RayAddress = "",
 ) -> int:
-    """Run the grids of the paper's Tables 1-6, of E3VA's forms, rivals and runs; write the report."""
+    """Measure the cases of the paper's Tables 1-6, and of E3VA's forms, rivals and runs; write the report."""
+    settings = Settings(steps, launcher=launcher, ray_address=ray_address)
+
+    from bench.cases import further_grids, paper_grids
+    from bench.commands.exit_status import status_of
+    from bench.commands.measuring import Grid
+    from bench.launchers import run as runner
+
     beyond = [
-        *run_grid(),
+        *further_grids.runs_grid(),
         *paper_grids.under_paper_settings(),
         *paper_grids.as_built(),
         *paper_grids.larger_batches(),
-        *highway_grid(),
-        *rivals_grid(),
-        *ablation_grid(),
+        *further_grids.forms_grid(),
+        *further_grids.rivals_grid(),
+        *further_grids.ablation_grid(),
     ]
     beyond = [] if numbers else beyond
     numbers = numbers or list(paper_grids.TABLES)
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
-    grid = Grid(cases, select_gpus(), Settings(steps, launcher=launcher, ray_address=ray_address), out / RESULTS_NAME)
+    grid = Grid(cases, select_gpus(), settings, out / RESULTS_NAME)
     resumed = grid.resume(rerun)
     results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
-        write_checks(out / CHECKS_NAME, check_all(read_runs(SAMPLE))[0])
-        write_step_checks(out / STEP_CHECKS_NAME, check_all_steps(read_steps(STEPS)))
+        _write_checks(out)
     _report(results, out, numbers)
     return status_of(results, resumed.problems)
 
@@ -65,16 +61,35 @@ def report(
     results_files: Annotated[list[Path], typer.Argument(help=f"Default: {DEFAULT_FOLDER / RESULTS_NAME}")] = [],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = DEFAULT_FOLDER,
 ) -> int:
-    """Rebuild the report from stored results; measures nothing."""
+    """Write the report anew from stored results; nothing is measured."""
+    from bench.cases import paper_grids
+    from bench.commands import measuring
+    from bench.commands.exit_status import status_of
+    from bench.results.staleness import code_staleness, summarise
+
     stored = [measuring.read(path) for path in results_files or [DEFAULT_FOLDER / RESULTS_NAME]]
     results = [result for file in stored for result in file.results]
     for line in summarise(map(code_staleness, results)):
-        display.say(f"{line}; `run` or `tables` would measure them again")
+        say(f"{line}; `run` or `tables` would measure them again")
     _report(results, out, list(paper_grids.TABLES))
     return status_of(results, [problem for file in stored for problem in file.problems])
 
 
-def _report(results: Sequence[Result], folder: Path, numbers: Sequence[int]) -> None:
+def _write_checks(folder: Path) -> None:
+    """Check the simulation against ground truth, for the report's section about trust."""
+    from bench.engines.published_checks import check_published
+    from drystep.commands.validation_run import check_all, check_all_steps, write_checks, write_step_checks
+    from drystep.validation.ground_truth import read_runs
+    from drystep.validation.step_labels import read_steps
+
+    write_checks(folder / CHECKS_NAME, [*check_all(read_runs(XMEM_SAMPLE))[0], *check_published()])
+    write_step_checks(folder / STEP_CHECKS_NAME, check_all_steps(read_steps(NEUSIGHT_STEPS)))
+
+
+def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -> None:
+    from reports.document import FILE_NAME, build_tables, write_report
+    from reports.records import frame_of
+
     records = [json.loads(result.to_json()) for result in results]
     write_report(records, folder, numbers, *(_lines(folder / name) for name in (CHECKS_NAME, STEP_CHECKS_NAME)))
     for table in build_tables(frame_of(records), numbers):

@@ -1,23 +1,21 @@
 """The cpu engine: the same step, really executed. Its times are real; its memory is what a GPU would have allocated."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.case import Case
+from bench.cases.case import Case
 from bench.engines.foresight import announcement, refusal
 from bench.engines.references import References
+from bench.engines.settings import Say, Settings
 from bench.engines.timings import Timings, relative_to
-from bench.environment import describe_cpu, describe_environment
-from bench.gpus import Gpu
-from bench.isolation.failure import ChildError, Failure
-from bench.isolation.parent import Child
-from bench.results import Result, failed_result
-from bench.settings import Settings
+from bench.results.provenance import CHECKOUT, describe_cpu, describe_environment
+from bench.results.result import Result, failed_result
+from drystep.gpus.classes import Gpu
+from drystep.measure.failure import ChildError, Failure
+from drystep.measure.parent import Child
 
 SESSION = "bench.engines.cpu_session:CpuSession"
-
-Say = Callable[[str], None]
 
 
 def measure_all(
@@ -70,4 +68,4 @@ def _time(child: Child, references: References, reference: Case | None, steps: i
 
 def _open(case: Case, settings: Settings, gpus: Sequence[Gpu] = ()) -> Child:
     arguments = {"case": case.as_dict(), "gpus": [asdict(gpu) for gpu in gpus]}
-    return Child(SESSION, arguments, settings.time_limit_s)
+    return Child(SESSION, arguments, settings.time_limit_s, folders=[CHECKOUT])

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
-from bench.case import Case
-from bench.engines.noting import run_noting
+from bench.cases.case import Case
+from bench.cases.training_step import TrainingStep, prepare
 from bench.engines.simulate import fit_fields, memory_fields, trace_case
-from bench.environment import describe_cpu, describe_environment
-from bench.gpus import Gpu
-from bench.simulation.simulation import WARM_UP_STEPS, judge
-from bench.training_step import StepPhase, TrainingStep, prepare
+from bench.results.provenance import describe_cpu, describe_environment
+from drystep.gpus.classes import Gpu
+from drystep.measure.phases import StepPhase, run_noting
+from drystep.simulation import judge
+from drystep.trace.recorder import WARM_UP_STEPS
 
 CPU = torch.device("cpu")
 

@@ -1,24 +1,22 @@
 """The cuda engine: a case on a real GPU, and under allocator limits that stand for smaller ones."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.case import Case
-from bench.engines.cards import Card, cards
-from bench.engines.kernels import UNPINNED
-from bench.engines.spread import spread_over
+from bench.cases.case import Case
+from bench.engines.settings import Say, Settings
 from bench.engines.timings import Timings
-from bench.environment import describe_environment
-from bench.gpus import Gpu
-from bench.isolation.failure import ChildError
-from bench.isolation.parent import Child
-from bench.results import Result, failed_result
-from bench.settings import Settings
+from bench.results.provenance import CHECKOUT, describe_environment
+from bench.results.result import Result, failed_result
+from drystep.gpus.classes import Gpu
+from drystep.measure.cards import Card, cards
+from drystep.measure.failure import ChildError
+from drystep.measure.kernels import UNPINNED
+from drystep.measure.parent import Child
 
 SESSION = "bench.engines.cuda_session:CudaSession"
 
-Say = Callable[[str], None]
 Fit = dict[str, Any]
 
 
@@ -33,12 +31,6 @@ def require_idle(settings: Settings, say: Say) -> None:
             )
         if users:
             say(f"GPU {card.index} ({card.name}) is in use: {users}; times and what fits will suffer")
-
-
-def measure_all(cases: Sequence[Case], gpus: Sequence[Gpu], settings: Settings, say: Say) -> Iterator[Result]:
-    """Measure cases, one at a time on each card; results come as they are done."""
-    require_idle(settings, say)
-    return spread_over(cards(), cases, lambda card, case: measure(case, card, gpus, settings))
 
 
 def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> Result:
@@ -123,4 +115,4 @@ def _fit(verdict: str, gpu: Gpu, reserved_bytes: int | None, retries: int | None
 
 def _open(case: Case, card: Card, settings: Settings, capacity_bytes: int | None = None) -> Child:
     arguments = {"case": case.as_dict(), "capacity_bytes": capacity_bytes}
-    return Child(SESSION, arguments, settings.time_limit_s, {**UNPINNED, **card.environment})
+    return Child(SESSION, arguments, settings.time_limit_s, {**UNPINNED, **card.environment}, [CHECKOUT])

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from bench.case import Case
-from bench.engines import nvml
-from bench.engines.cuda_counters import Events, StepCounter, memory_fields, time_calls, time_steps, worst_step
-from bench.engines.fields import worst_batch
-from bench.engines.kernels import describe_kernels, pin_kernels
-from bench.engines.timings import PhaseTimes
-from bench.environment import describe_environment
-from bench.simulation.simulation import WARM_UP_STEPS
-from bench.training_step import TrainingStep, prepare
+from bench.cases.case import Case
+from bench.cases.training_step import TrainingStep, prepare
+from bench.results.provenance import describe_environment
+from drystep.measure import nvml
+from drystep.measure.allocator_limit import limit_allocator
+from drystep.measure.counters import Events, StepCounter, memory_fields, time_calls, time_steps, worst_step
+from drystep.measure.kernels import describe_kernels, pin_kernels
+from drystep.measure.phases import PhaseTimes
+from drystep.trace.recorder import WARM_UP_STEPS
 
 CUDA = torch.device("cuda", 0)
 TIMING_WARM_UP_STEPS = 3
@@ -33,7 +33,8 @@ class CudaSession:
         self.counter = StepCounter(self._began)
         self.step: TrainingStep | None = None
         pin_kernels()
-        limit_allocator(capacity_bytes)
+        if capacity_bytes is not None:
+            limit_allocator(CUDA.index, capacity_bytes)
         self._began("build")
         self.prepared = prepare(self.case, CUDA)
 
@@ -49,7 +50,7 @@ class CudaSession:
         steady = [self.counter.count(step) for _ in range(self.case.batches)]
         memory = memory_fields(warm_up[0], steady)
         if self.case.batches > 1:
-            memory["worst_batch"] = worst_batch(self.prepared, worst_step(steady))
+            memory["worst_batch"] = self.prepared.batch_fields(worst_step(steady))
         seen = nvml.occupancy(device_uuid(), os.getpid())
         memory["nvml"] = {"process_bytes": seen.process_bytes, "device_bytes": seen.device_bytes}
         return {"params": self.prepared.params, "memory": memory, "environment": self._environment()}
@@ -89,33 +90,6 @@ class CudaSession:
         return {**environment, "cuda": torch.version.cuda, "kernels": describe_kernels(self.case.fused_attention)}
 
 
-def limit_allocator(capacity_bytes: int | None) -> None:
-    """Let PyTorch reserve so many bytes and no more. Raises `ValueError` if the card has less."""
-    total_bytes = torch.cuda.get_device_properties(CUDA).total_memory
-    if capacity_bytes is None:
-        return
-    if capacity_bytes > total_bytes:
-        raise ValueError(f"the limit of {capacity_bytes} bytes is more than the card's {total_bytes}")
-    # PyTorch multiplies and cuts: half a byte more keeps the limit from losing one.
-    torch.cuda.set_per_process_memory_fraction(min(1.0, (capacity_bytes + 0.5) / total_bytes), CUDA)
-
-
 def device_uuid() -> str:
     """The card as NVML names it."""
     return f"GPU-{torch.cuda.get_device_properties(CUDA).uuid}"
-
-
-class Cards:
-    """Looks at the cards that this process can see, so that the parent needs no CUDA context of its own."""
-
-    def __init__(self, note_phase: Callable[[str], None]) -> None:
-        note_phase("looking for cards")
-
-    def all(self) -> list[dict[str, Any]]:
-        """Name, memory and NVML's name of each."""
-        properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-        return [{"name": p.name, "total_bytes": p.total_memory, "uuid": f"GPU-{p.uuid}"} for p in properties]
-
-    def so_far(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}

@@ -8,10 +8,12 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.case import Case
-from bench.engines.simulate import META
-from bench.simulation.simulation import WARM_UP_STEPS, judge, trace_steps
-from bench.training_step import batch_shapes, prepare
+from bench.cases.case import Case
+from bench.cases.training_step import batch_shapes, prepare
+from drystep.simulator import META
+from drystep.simulation import judge
+from drystep.simulator import trace_steps
+from drystep.trace.recorder import WARM_UP_STEPS
 
 WORTH_SAYING_S = 120
 """A case that will take longer than this is announced."""

@@ -5,10 +5,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from bench.case import Case
-from bench.engines.timings import PhaseTimes
-from bench.isolation.parent import Child
-from bench.settings import Settings
+from bench.cases.case import Case
+from bench.engines.settings import Settings
+from drystep.measure.parent import Child
+from drystep.measure.phases import PhaseTimes
 
 REFERENCE_METHOD = "full"
 

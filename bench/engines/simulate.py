@@ -6,18 +6,20 @@ from typing import Any
 
 import torch
 
-from bench.case import Case
-from bench.engines.fields import worst_batch
-from bench.environment import describe_environment
-from bench.gpus import Gpu
-from bench.results import Result
-from bench.simulation.recorder import BuildStep
-from bench.simulation.simulation import WARM_UP_STEPS, Simulation, judge, trace_steps
-from bench.simulation.step_time import roofline
-from bench.simulation.trace import Trace
-from bench.training_step import PreparedCase, prepare
+from bench.cases.case import Case
+from bench.cases.training_step import PreparedCase, prepare
+from bench.results.provenance import describe_environment
+from bench.results.result import Result, failed_result
+from drystep.gpus.classes import Gpu
+from drystep.measure.failure import Failure, describe, kind_of
+from drystep.simulation import Simulation, judge
+from drystep.simulator import META, trace_steps
+from drystep.time.predict import roofline
+from drystep.trace.recorder import WARM_UP_STEPS, BuildStep
+from drystep.trace.trace import Trace
 
-META = torch.device("meta")
+DEVICE = "none (simulated)"
+"""What a result of this engine says that it was measured on."""
 
 
 def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
@@ -27,12 +29,21 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     return Result(
         case=case,
         status="ok",
-        environment=describe_environment("simulate", device="none (simulated)"),
+        environment=describe_environment("simulate", device=DEVICE),
         params=prepared.params,
         memory=memory_fields(prepared, simulation),
         fits=fit_fields(simulation),
         predicted_time=time_fields(simulation, gpus),
     )
+
+
+def measure_or_fail(case: Case, gpus: Sequence[Gpu]) -> Result:
+    """Simulate one case; whatever its model does wrong is a result with status "error", and costs no other case."""
+    try:
+        return measure(case, gpus)
+    except Exception as error:
+        failure = Failure(kind_of(error), describe(error), "simulation")
+        return failed_result(case, failure, describe_environment("simulate", device=DEVICE))
 
 
 def trace_case(case: Case, build_step: BuildStep, device: torch.device) -> Trace:
@@ -47,7 +58,7 @@ def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, A
     fields = {name: getattr(simulation, name) for name in names}
     if len(prepared.shapes) == 1:
         return fields
-    return {**fields, "worst_batch": worst_batch(prepared, simulation.peak_step - WARM_UP_STEPS)}
+    return {**fields, "worst_batch": prepared.batch_fields(simulation.peak_step - WARM_UP_STEPS)}
 
 
 def fit_fields(simulation: Simulation) -> dict[str, dict[str, Any]]:

@@ -1,30 +1,27 @@
-"""A simulation in a process of its own, for cases whose process in the pool may have died of them."""
+"""Simulations in a process of their own, one after the other."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from bench.case import Case
+from bench.cases.case import Case
 from bench.engines import simulate
-from bench.gpus import Gpu
-from bench.peaks import Peaks
+from drystep.gpus.classes import Gpu
+from drystep.gpus.peaks import Peaks
 
 
 class SimulateSession:
-    """One case on meta tensors."""
+    """Cases on meta tensors, judged for the same GPU classes."""
 
-    def __init__(
-        self, case: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]], note_phase: Callable[[str], None]
-    ) -> None:
-        torch.set_num_threads(1)
-        self.case = Case(**case)
+    def __init__(self, gpus: Sequence[Mapping[str, Any]], note_phase: Callable[[str], None]) -> None:
+        torch.set_num_threads(1)  # as many of these run as there are cores
         self.gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
         note_phase("simulation")
 
-    def measure(self) -> str:
-        """The result line."""
-        return simulate.measure(self.case, self.gpus).to_json()
+    def measure(self, case: Mapping[str, Any]) -> str:
+        """The result line of a case, also of one that fails."""
+        return simulate.measure_or_fail(Case(**case), self.gpus).to_json()
 
     def so_far(self) -> dict[str, Any]:
         """Nothing."""

@@ -1,15 +1,12 @@
 """Step times: samples of each phase and of inference, their spread, and the ratio to a reference timed in turns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 
-from bench.training_step import StepPhase
-
-PhaseTimes = Mapping[StepPhase, float]
-"""Milliseconds of each phase of one step."""
+from drystep.measure.phases import PhaseTimes, StepPhase
 
 
 @dataclass

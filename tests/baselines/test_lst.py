@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.lst import LadderSideTuning
-from models.swin import build_swin
+from e3va.backbones.swin import build_swin
 
 
 def _params(module: nn.Module) -> int:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.methods import METHODS
-from bench.workloads import WORKLOADS
-from models.swin import build_swin
+from bench.cases.methods import METHODS
+from bench.cases.tasks import WORKLOADS
+from e3va.backbones.swin import build_swin
 
 BATCH, ROUNDS = (2, 3, 320, 512), 12
 FORMS = ("fixed", "e3va-reference", "e3va")
@@ -23,7 +23,9 @@ class _Turns:
         self.models: dict[str, nn.Module] = {}
         for name in FORMS:
             torch.manual_seed(0)
-            self.models[name] = METHODS[name].apply(build_swin("swin_tiny", out_stages=out_stages, drop_path=0.2))
+            self.models[name] = (
+                METHODS[name].load().apply(build_swin("swin_tiny", out_stages=out_stages, drop_path=0.2))
+            )
         self.images = torch.randn(BATCH)
         with torch.no_grad():
             self.gradients = [torch.randn_like(feature) for feature in self.models["fixed"](self.images)]

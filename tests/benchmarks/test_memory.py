@@ -3,8 +3,8 @@
 import pytest
 
 from bench import Case
-from bench.paper_grids import grid
-from bench.training_step import prepare
+from bench.cases.paper_grids import grid
+from bench.cases.training_step import prepare
 
 
 def _parameters() -> list[object]:

@@ -14,13 +14,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import Case
+from bench.cases.methods import METHODS
+from bench.cases.paper_grids import grid
+from bench.cases.training_step import TrainingStep, prepare
 from bench.engines.simulate import META
-from bench.environment import describe_cpu, describe_environment
-from bench.gpus import select_gpus
-from bench.methods import METHODS
-from bench.paper_grids import grid
-from bench.simulation.simulation import judge, trace_steps
-from bench.training_step import TrainingStep, prepare
+from bench.results.provenance import describe_cpu, describe_environment
+from drystep.gpus.classes import select_gpus
+from drystep.simulation import judge
+from drystep.simulator import trace_steps
 
 CPU = torch.device("cpu")
 ROUNDS, WARM_UP = 5, 1

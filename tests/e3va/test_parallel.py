@@ -7,7 +7,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from e3va import E3VA, FORMS
-from models.swin import build_swin
+from e3va.backbones.swin import build_swin
 
 PROCESSES = 2
 

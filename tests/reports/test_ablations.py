@@ -46,7 +46,7 @@ def test_nothing_is_shown_without_something_to_compare(variants, records) -> Non
 
 
 def test_rows_are_methods_that_the_grid_measures() -> None:
-    from bench.ablation_grid import ablation_grid
+    from bench.cases.ablation_grid import ablation_grid
 
     shown = {variant.method for ablation in ABLATIONS for variant in ablation.variants}
     assert {case.method for case in ablation_grid()} == shown | {"full"}

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from bench import Case
+from bench.cases.methods import METHODS, PAPER_METHODS
+from bench.cases.training_step import prepare
 from bench.engines.simulate import trace_case
-from bench.gpus import select_gpus
-from bench.methods import METHODS, PAPER_METHODS
-from bench.simulation.simulation import Simulation, judge
-from bench.training_step import prepare
+from drystep.gpus.classes import select_gpus
+from drystep.simulation import Simulation, judge
 
 SIZES = {"voc": (96, 128), "ade20k": (64, 64), "coco": (64, 96)}
 

@@ -5,12 +5,12 @@ import psutil
 import pytest
 
 from bench import Case
+from bench.cases.training_step import batch_shapes
 from bench.engines import cpu, foresight
 from bench.engines.cpu_session import time_phases
+from bench.engines.settings import Settings
 from bench.engines.timings import Timings, relative_to
-from bench.gpus import select_gpus
-from bench.settings import Settings
-from bench.training_step import batch_shapes
+from drystep.gpus.classes import select_gpus
 
 SMALL = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "cpu"}
 

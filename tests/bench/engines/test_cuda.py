@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from bench import Case, Result
-from bench.engines import cuda, nvml
-from bench.engines.cards import Card, classes_for
-from bench.engines.cuda_counters import StepCounter, memory_fields, time_calls, time_steps, worst_step
+from bench.engines import cuda
 from bench.engines.cuda_session import CudaSession, limit_allocator
-from bench.gpus import Gpu, select_gpus
-from bench.isolation.failure import ChildError, Failure
-from bench.settings import Settings
-from tests.bench.engines.fake_cuda import FakeCuda
+from bench.engines.settings import Settings
+from drystep.gpus.classes import Gpu, select_gpus
+from drystep.measure import nvml
+from drystep.measure.cards import Card, classes_for
+from drystep.measure.counters import StepCounter, memory_fields, time_calls, time_steps, worst_step
+from drystep.measure.failure import ChildError, Failure
+from tests.drystep.measure.fake_cuda import FakeCuda
 
 MIB = 1 << 20
 CASE = Case(task="voc", method="full", backbone="swin_tiny", image_size=(64, 64), batch_size=1, engine="cuda")

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from bench import Case, measure
-from bench.gpus import select_gpus
-from bench.methods import METHODS
+from bench.cases.methods import METHODS
+from drystep.gpus.classes import select_gpus
 from reports.predicted_times import BACKBONES
 from reports.records import method_key, published
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from bench import Case, Result, measure
+from bench.cases.methods import PAPER_METHODS
+from bench.cases.training_step import batch_shapes, prepare
 from bench.engines.simulate import trace_case
-from bench.methods import PAPER_METHODS
-from bench.simulation.trace import Trace
-from bench.training_step import batch_shapes, prepare
+from drystep.trace.trace import Trace
 
 BACKPROPAGATE = ("norm_tuning", "bitfit", "lora", "adapter", "adaptformer", "lorand")
 HIGHWAYS = ("e3va", "e3va+", "e3va++")

@@ -1,0 +1,76 @@
+"""The cases behind the report's tables beyond the paper's: ablations, forms of the highway, rivals, runs of batches."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bench.cases.case import Case
+from bench.cases.methods import ABLATIONS, E3VA_RANKS, Form, as_published, in_form
+from bench.cases.paper_grids import TIMED_IMAGES
+
+ABLATED_TASKS = ("voc", "ade20k")
+"""Those of Table 1; the paper's ablations are on VOC, and its parameters are of a backbone with all output norms."""
+FORMS: tuple[Form, ...] = ("reference", "fused", "recompute")
+RIVALS = (
+    ("full", False),
+    ("full", True),
+    ("lora", False),
+    ("lora", True),
+    ("lst", False),
+    ("fixed", False),
+    ("e3va", False),
+    ("e3va-recompute", False),
+)
+"""Method, and whether the backbone's blocks are recomputed in backward (activation checkpointing)."""
+VARYING_TASKS = ("voc", "coco")
+"""Tasks whose batches vary in size."""
+RUN_METHODS = ("full", "lora", "e3va")
+"""A method that trains the backbone, one that backpropagates through it, and one that does neither."""
+RUN_BATCHES = 12
+TIMED_TASK = "voc"
+
+
+def ablation_grid() -> list[Case]:
+    """E3VA with one thing changed, beside its reference form: memory at the paper's size, times at Table 3's."""
+    methods = (as_published("e3va"), *ABLATIONS)
+    simulated = [Case(task=task, method=method, engine="simulate") for task in ABLATED_TASKS for method in methods]
+    return [*simulated, *_timed(("full", False), *((method, False) for method in methods))]
+
+
+def forms_grid() -> list[Case]:
+    """The highway computed in other ways, beside Fixed: memory of all sizes and options, times of one size."""
+    fixed = Case(task=TIMED_TASK, method="fixed", engine="simulate")
+    sizes = [replace(fixed, method=in_form(size, form)) for size in E3VA_RANKS for form in FORMS]
+    options = [
+        option
+        for case in (replace(fixed, method="e3va"), replace(fixed, method="e3va-recompute"))
+        for option in (replace(case, fused_attention=True), replace(case, bf16_trunk=True))
+    ]
+    timed = _timed(("full", False), ("fixed", False), *((in_form("e3va", form), False) for form in FORMS))
+    return [fixed, *sizes, *options, *timed]
+
+
+def rivals_grid() -> list[Case]:
+    """Other ways to spend less memory, beside E3VA: memory at the paper's size, times at Table 3's."""
+    simulated = [
+        Case(task=task, method=method, checkpointing=checkpointing, engine="simulate")
+        for task in VARYING_TASKS
+        for method, checkpointing in RIVALS
+    ]
+    return [*simulated, *_timed(*RIVALS)]
+
+
+def runs_grid() -> list[Case]:
+    """The worst case over a run of batches: one method of each kind, on one shape and on a run."""
+    shapes = [Case(task=task, method=method, engine="simulate") for task in VARYING_TASKS for method in RUN_METHODS]
+    return [replace(case, batches=batches) for case in shapes for batches in (1, RUN_BATCHES)]
+
+
+def _timed(*methods: tuple[str, bool]) -> Iterable[Case]:
+    """Methods, with or without checkpointing, on the CPU at Table 3's small size."""
+    return [
+        Case(
+            task=TIMED_TASK, method=method, checkpointing=checkpointing, backbone="swin_tiny",
+            image_size=TIMED_IMAGES[TIMED_TASK], engine="cpu",
+        )
+        for method, checkpointing in methods
+    ]  # fmt: skip

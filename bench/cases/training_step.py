@@ -1,0 +1,186 @@
+"""The one training step that every engine measures: model, method, optimizer and a fixed batch, or a run of batches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import cycle, repeat
+from typing import Any, cast
+
+import torch
+from timm.models.swin_transformer import WindowAttention
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+
+from bench.cases.batches import BatchShape, first_stretch, worst_stretch
+from bench.cases.case import Case
+from bench.cases.methods import METHODS
+from bench.cases.random_batch import random_batch
+from bench.cases.tasks import WORKLOADS, Workload
+from bench.detectors.targets import DetectionTargets
+from drystep.cuda.autocast import MIXED_PRECISIONS
+from drystep.measure.phases import StepPhase
+from drystep.torch_private import apply_to_tensors
+from drystep.trace.recorder import WARM_UP_STEPS
+from e3va.backbones.base import Backbone
+from e3va.backbones.swin import build_swin
+
+Targets = DetectionTargets | Tensor
+Batch = tuple[Tensor, Targets]
+
+
+def _ignore(phase: StepPhase) -> None:
+    pass
+
+
+@dataclass
+class TrainingStep:
+    """Callable: zero_grad, forward, backward, optimizer step.
+
+    Nothing of a step outlives it but gradients, state, and its batch, which lives until the next one is there.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    batches: Iterator[Batch]
+    """One for each step, on the device."""
+    scaler: GradScaler
+    """Disabled where the precision needs no loss scale."""
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Around the forward pass; on a GPU alone, for a simulation casts by rules of its own."""
+    batch: Batch | None = None
+    """The batch of the latest step."""
+
+    def __call__(self, ended: Callable[[StepPhase], None] = _ignore) -> None:
+        """Run one step; `ended` hears of the end of each phase."""
+        self.batch = next(self.batches)
+        self.optimizer.zero_grad()
+        with self.autocast():
+            loss = self.loss(*self.batch)
+        ended("forward")
+        self.scaler.scale(loss).backward()
+        ended("backward")
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        ended("optimizer")
+
+    def infer(self) -> None:
+        """What an inference costs that depends on the method: the backbone on the latest batch, without a graph."""
+        assert self.batch is not None, "run a step first"
+        self.model.eval()
+        with torch.no_grad(), self.autocast():
+            cast(Backbone, self.model.backbone)(self.batch[0])
+        self.model.train()
+
+    def loss(self, images: Tensor, targets: Targets) -> Tensor:
+        """Sum of the detector's losses on a batch."""
+        return torch.stack(list(self.model(images, targets).values())).sum()
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """Model and batches of a case in host memory. `build_step` places them on a device; only that touches a GPU."""
+
+    workload: Workload
+    model: nn.Module
+    backbone: Backbone
+    shapes: Sequence[BatchShape]
+    """Of the batches, in order; in a run the first `WARM_UP_STEPS` do not count."""
+    batches: Sequence[Batch]
+    precision: str
+
+    def build_step(self, device: torch.device) -> TrainingStep:
+        """Move the model, create the optimizer, copy the batch. The model is moved, so call this once.
+
+        A single batch stays on the device; those of a run are copied one by one, as a loader does, and come again.
+        """
+        model = apply_to_tensors(self.model, lambda tensor: _place(tensor, device))
+        optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
+        mixed = MIXED_PRECISIONS.get(self.precision)
+        scaler = GradScaler(device.type, enabled=mixed is not None and mixed.scales_loss)
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+        if mixed is not None and device.type == "cuda":
+            autocast = partial(torch.autocast, device.type, mixed.dtype)
+        if len(self.batches) == 1:
+            return TrainingStep(model, optimizer, repeat(_place_batch(*self.batches[0], device)), scaler, autocast)
+        moving = (_place_batch(*batch, device) for batch in cycle(self.batches))
+        return TrainingStep(model, optimizer, moving, scaler, autocast)
+
+    def batch_fields(self, index: int) -> dict[str, Any]:
+        """Number, size and objects of one of the batches of a run that count, as a result line has them."""
+        shape = self.shapes[WARM_UP_STEPS + index]
+        return {"index": index, "image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}
+
+    @property
+    def params(self) -> dict[str, int]:
+        """The `params` of a result line."""
+        return {
+            "trainable_backbone": sum(p.numel() for p in self.backbone.parameters() if p.requires_grad),
+            "trainable_total": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            "total": sum(p.numel() for p in self.model.parameters()),
+        }
+
+
+def prepare(case: Case, device: torch.device) -> PreparedCase:
+    """Build model and batches of a case for `device`; they depend on the case's seed alone.
+
+    For meta the host's copy is on meta too: nothing is ever filled.
+    """
+    host = device if device.type == "meta" else torch.device("cpu")
+    workload = WORKLOADS[case.task]
+    torch.manual_seed(case.seed)
+    with host:
+        swin = build_swin(
+            case.backbone,
+            window=case.window,
+            out_stages=workload.out_stages,
+            drop_path=workload.drop_path,
+            fused_attention=case.fused_attention,
+            checkpointing=case.checkpointing,
+            device=host,
+        )
+        backbone = METHODS[case.method].load().apply(swin)
+        if case.bf16_trunk:
+            cast(Any, backbone).lower_trunk(torch.bfloat16)  # `lowers_trunk` says that it has one
+        rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
+        model = workload.build(backbone, **rois)
+    shapes = batch_shapes(case)
+    batches = [random_batch(workload, case.batch_size, shape.image_size, shape.gt_boxes, host) for shape in shapes]
+    return PreparedCase(workload, model, backbone, shapes, batches, case.precision)
+
+
+def batch_shapes(case: Case) -> Sequence[BatchShape]:
+    """The stated shape, or those of a run, warm-up first."""
+    if case.batches == 1:
+        return (BatchShape(case.image_size, case.gt_boxes),)
+    stretch = worst_stretch if case.stretch == "worst" else first_stretch
+    return stretch(case.task, case.image_size, case.batch_size, WARM_UP_STEPS + case.batches, case.seed)
+
+
+def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over what trains, without weight decay on layer norms and position biases (the authors' settings)."""
+    spared = [p for module in model.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()]
+    spared += [m.relative_position_bias_table for m in model.modules() if isinstance(m, WindowAttention)]
+    spared_ids = {id(parameter) for parameter in spared}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) not in spared_ids], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) in spared_ids], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
+
+
+def _place(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy on the device, also where the host's copy is there already."""
+    return tensor.to(device, copy=True)
+
+
+def _place_batch(images: Tensor, targets: Targets, device: torch.device) -> Batch:
+    return _place(images, device), _place_targets(targets, device)
+
+
+def _place_targets(targets: Targets, device: torch.device) -> Targets:
+    if isinstance(targets, Tensor):
+        return _place(targets, device)
+    masks = None if targets.masks is None else _place(targets.masks, device)
+    return replace(targets, boxes=_place(targets.boxes, device), labels=_place(targets.labels, device), masks=masks)

@@ -1,0 +1,22 @@
+"""`python -m bench validate`: the rows of `drystep validate`, and published peaks of the suite's own models."""
+
+from drystep.commands.validate import XMEM_SAMPLE, AsJson, ChecksFile, StepTimes, WithMemTracker, XmemTable
+
+
+def validate(
+    xmem: XmemTable = XMEM_SAMPLE,
+    with_memtracker: WithMemTracker = False,
+    out: ChecksFile = None,
+    step_time: StepTimes = None,
+    as_json: AsJson = False,
+) -> int:
+    """Simulate what others measured and published, and print predicted and measured figures with their errors.
+
+    Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
+    """
+    from bench.engines.published_checks import check_published, detection_cases
+    from drystep.commands.validation_run import validate_runs, validate_steps
+
+    if step_time is not None:
+        return validate_steps(step_time, out, as_json)
+    return validate_runs(xmem, with_memtracker, out, as_json, check_published(), detection_cases())

@@ -1,0 +1,73 @@
+"""How much fits a card: the largest batch and the largest image, found by simulating."""
+
+import functools
+import math
+from dataclasses import dataclass, replace
+
+from bench.cases.case import Case
+from bench.cases.tasks import WORKLOADS
+from bench.engines import simulate
+from drystep.gpus.classes import Gpu
+from drystep.largest import LARGEST_BATCH, Attempt, largest
+from drystep.memory.replay import Verdict
+
+IMAGE_STEP = 32
+"""Sides of searched images are multiples of it, as detectors pad theirs."""
+LARGEST_SHORT_SIDE = 8192
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """What one method can do on one card."""
+
+    case: Case
+    verdict: Verdict
+    """Of the case as asked."""
+    headroom_bytes: int | None
+    """Usable bytes left beside the reserved peak; None when the case does not fit."""
+    largest_batch: int
+    """Images at the case's size; 0 when not even one fits."""
+    largest_image: tuple[int, int] | None
+    """Height and width at the case's batch and the task's aspect ratio; None when not even the smallest fits."""
+
+
+def search(case: Case, gpu: Gpu) -> Headroom:
+    """Verdict, headroom, largest batch and largest image of a case on a card."""
+
+    @functools.cache
+    def attempt(case: Case) -> Attempt:
+        result = simulate.measure(case, [gpu])
+        fit, memory = result.fits[gpu.name], result.memory or {}
+        return Attempt(fit["verdict"], memory["peak_reserved_bytes"], gpu.usable_bytes - fit["peak_reserved_bytes"])
+
+    asked = attempt(case)
+    batch = largest(
+        lambda size: attempt(replace(case, batch_size=size)),
+        case.batch_size,
+        LARGEST_BATCH,
+        gpu.usable_bytes,
+        load=float,
+    )
+    start = min(case.image_size) // IMAGE_STEP
+    steps = largest(
+        lambda count: attempt(replace(case, image_size=image_of(case.task, count))),
+        max(1, start),
+        LARGEST_SHORT_SIDE // IMAGE_STEP,
+        gpu.usable_bytes,
+        load=lambda count: float(math.prod(image_of(case.task, count))),
+    )
+    return Headroom(
+        case=case,
+        verdict=asked.verdict,
+        headroom_bytes=asked.left_bytes if asked.fits else None,
+        largest_batch=batch,
+        largest_image=image_of(case.task, steps) if steps else None,
+    )
+
+
+def image_of(task: str, steps: int) -> tuple[int, int]:
+    """Height and width whose short side is `steps` x 32 pixels, at the task's aspect ratio rounded to 32."""
+    height, width = WORKLOADS[task].image_size
+    short = steps * IMAGE_STEP
+    long = round(short * max(height, width) / min(height, width) / IMAGE_STEP) * IMAGE_STEP
+    return (short, long) if height <= width else (long, short)

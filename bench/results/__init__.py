@@ -1,0 +1,1 @@
+"""What was measured: lines of JSON, stored and compared."""

@@ -1,0 +1,58 @@
+"""Where a result comes from: versions, device, and the state of this code."""
+
+import functools
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.results.code_version import code_hash
+
+PACKAGES = ("torch", "torchvision", "timm")
+"""Their versions can change a figure."""
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""The checkout that the suite runs from. Its children import the suite from here."""
+
+
+def describe_environment(engine: str, device: str, driver: str | None = None) -> dict[str, Any]:
+    """The `environment` of a result line; None for what cannot be known here."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "device": device,
+        "driver": driver,
+        "code_hash": code_hash(engine),
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(_git("status", "--porcelain")),
+    }
+
+
+def describe_cpu() -> str:
+    """Model and the number of threads that PyTorch uses."""
+    return f"{_cpu_model()}, {torch.get_num_threads()} threads"
+
+
+@functools.cache
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@functools.cache
+def _git(*arguments: str) -> str | None:
+    try:
+        finished = subprocess.run(
+            ["git", "-C", os.fspath(CHECKOUT), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return finished.stdout.strip() if finished.returncode == 0 else None

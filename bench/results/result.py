@@ -1,0 +1,74 @@
+"""A result: what one engine found out about one case, as one line of JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bench.cases.case import Case
+from bench.cases.methods import METHODS
+from drystep.measure.failure import Failure
+
+SCHEMA = 1
+LINE_ORDER = (
+    "case", "method", "status", "message", "failure", "params", "memory", "time", "fits", "predicted_time",
+    "environment", "created_at",
+)  # fmt: skip
+Status = Literal["ok", "oom", "error"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one engine found out about one case. Integers are bytes; None where the engine cannot know."""
+
+    case: Case
+    status: Status
+    """An out-of-memory is a result, not an error."""
+    environment: Mapping[str, Any]
+    message: str = ""
+    failure: Mapping[str, Any] | None = None
+    """Of what is not "ok": its kind (`drystep.measure.failure`), the phase it was in, and the end of what it wrote."""
+    params: Mapping[str, int] | None = None
+    memory: Mapping[str, Any] | None = None
+    time: Mapping[str, Any] | None = None
+    fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per GPU class: verdict, usable_bytes, peak_reserved_bytes, alloc_retries."""
+    predicted_time: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per GPU class: simulated milliseconds of a step and its phases, or what is missing; `time` is measured."""
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def to_json(self) -> str:
+        """One line, without a newline."""
+        values = {**asdict(self), "case": self.case.as_dict(), "method": METHODS[self.case.method].as_fields()}
+        return json.dumps({"schema": SCHEMA, **{name: values[name] for name in LINE_ORDER}})
+
+    @classmethod
+    def from_json(cls, line: str) -> "Result":
+        """Read a line back. Raises `ValueError` that says what is wrong with it."""
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error}") from error
+        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
+            raise ValueError(f"not a result of schema {SCHEMA}")
+        values.pop("method", None)  # what the registry knows of the case's method
+        try:
+            return cls(**{**values, "case": Case(**values["case"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a result: {error}") from error
+
+
+def failed_result(case: Case, failure: Failure, environment: Mapping[str, Any]) -> Result:
+    """The result of a case whose process failed; an out-of-memory of a GPU keeps its phase and the peak so far.
+
+    Where this machine's own memory ran out that says nothing about a GPU: an error.
+    """
+    return Result(
+        case=case,
+        status="oom" if failure.kind == "out_of_memory" and case.engine == "cuda" else "error",
+        environment=environment,
+        message=failure.message,
+        failure={"kind": failure.kind, "phase": failure.phase, "detail": failure.detail},
+        **{name: failure.so_far[name] for name in ("params", "memory") if name in failure.so_far},
+    )

@@ -1,0 +1,46 @@
+"""drystep: a training step run dry. Its GPU memory to the byte, and its time, without a GPU.
+
+Names are imported when they are first used: the pytest plugin lives in this package, and no other project's test run
+should wait for PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drystep.errors import SimulationError
+    from drystep.gpus.classes import Gpu
+    from drystep.operators import Work, Workspace, register_operator
+    from drystep.simulation import Simulation
+    from drystep.simulator import simulate
+    from drystep.values.oracles import Oracles
+
+__version__ = "0.2.0"
+__all__ = [
+    "Gpu", "Oracles", "Simulation", "SimulationError", "Work", "Workspace", "__version__", "register_operator",
+    "simulate",
+]  # fmt: skip
+
+_MODULES = {
+    "Gpu": "drystep.gpus.classes",
+    "Oracles": "drystep.values.oracles",
+    "Simulation": "drystep.simulation",
+    "SimulationError": "drystep.errors",
+    "Work": "drystep.operators",
+    "Workspace": "drystep.operators",
+    "register_operator": "drystep.operators",
+    "simulate": "drystep.simulator",
+}
+"""Name -> the module that defines it."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

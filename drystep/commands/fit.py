@@ -1,0 +1,133 @@
+"""`drystep fit FILE.py:NAME`: does a training step fit, how much room is left, how large a batch would fit?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from drystep.commands.exit_status import DOES_NOT_FIT, FAILED, OK
+from drystep.commands.step_options import (
+    DEFAULT_TIME_LIMIT_S,
+    GpuFiles,
+    Gpus,
+    OracleTexts,
+    TimeLimit,
+    parse_oracles,
+)
+from drystep.commands.terminal import mib_cell, plain_table, say, stderr, stdout
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES
+from drystep.errors import choose
+from drystep.gpus.classes import select_gpus
+from drystep.units import ABSENT, GIB
+
+SESSION = "drystep.fit:FitSession"
+Row = Mapping[str, Any]
+
+
+def fit(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="FILE.py:NAME", help="Function that takes a device and returns one training step."),
+    ],
+    gpus: Gpus = [],
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Passed on to a function that takes batch_size. Default: its own default, or 2."),
+    ] = None,
+    precision: Annotated[str, typer.Option(help=f"One of {', '.join(PRECISIONS)}.")] = DEFAULT_PRECISION,
+    profile: Annotated[
+        str, typer.Option(help=f"Rules by which PyTorch allocates, one of {', '.join(PROFILES)}.")
+    ] = DEFAULT_PROFILE,
+    oracles: OracleTexts = [],
+    gpu_files: GpuFiles = [],
+    time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per GPU class.")] = False,
+) -> int:
+    """Judge a training step for GPU classes, and find the largest batch that fits. Everything is simulated.
+
+    The file runs in a process of its own. Exit status: 0 the step fits every card that --gpu names, 3 it does not fit
+    one of them, 1 the step failed, 2 the command was wrong.
+    """
+    cards = select_gpus(gpus, gpu_files)
+    choose("precision", precision, PRECISIONS)
+    choose("profile", profile, PROFILES)
+    stated = parse_oracles(oracles)
+    file = _file_of(target)
+    arguments = {
+        "target": target,
+        "gpus": [asdict(card) for card in cards],
+        "batch_size": batch_size,
+        "profile": profile,
+        "precision": precision,
+        "oracles": asdict(stated),
+    }
+    with stderr.status(target):
+        answer = _ask(arguments, file.resolve().parent, time_limit)
+    if "wrong" in answer:
+        raise ValueError(answer["wrong"])
+    if "failed" in answer:
+        say(f"error: {answer['failed']}")
+        return FAILED
+    rows: list[Row] = answer["rows"]
+    for warning in rows[0]["warnings"]:
+        say(f"warning: {warning}")
+    if as_json:
+        for row in rows:
+            print(json.dumps({"module": target, "profile": profile, "precision": precision, **row}))
+    else:
+        _show(rows, f"{target}, {profile}, {precision}; simulated", {card.name: card.label for card in cards})
+    return DOES_NOT_FIT if gpus and any(row["verdict"] == "oom" for row in rows) else OK
+
+
+def _file_of(target: str) -> Path:
+    """The file that a target names. Raises `ValueError` for another form, or where there is no such file."""
+    file, colon, name = target.rpartition(":")
+    if not (file and colon and name):
+        raise ValueError(f"{target!r} is not FILE.py:NAME, such as train.py:build_step")
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"cannot read {file}: no such file")
+    if path.suffix != ".py":
+        raise ValueError(f"{file} is not a Python file: its name must end in .py")
+    return path
+
+
+def _ask(arguments: Mapping[str, Any], folder: Path, time_limit_s: float) -> dict[str, Any]:
+    """Judge the step in a child that imports from the file's folder first, as Python does for a program it runs."""
+    from drystep.measure.failure import ChildError
+    from drystep.measure.parent import Child
+
+    try:
+        with Child(SESSION, arguments, time_limit_s, folders=[folder]) as child:
+            return child.call("fit")
+    except ChildError as error:
+        return {"failed": str(error)}
+
+
+def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
+    stdout.print(title, markup=False)
+    columns = ["GPU", "verdict", "headroom GiB", "allocated MiB", "reserved MiB", "alloc retries", "largest batch"]
+    table = plain_table(columns)
+    for row in rows:
+        left, largest = row["headroom_bytes"], row["largest_batch"]
+        table.add_row(
+            labels[row["gpu"]],
+            row["verdict"].replace("_", " "),
+            ABSENT if left is None else f"{left / GIB:.2f}",
+            mib_cell(row["uncapped"]["peak_allocated_bytes"]),
+            mib_cell(row["uncapped"]["peak_reserved_bytes"]),
+            str(row["alloc_retries"]),
+            ABSENT if largest is None else str(largest),
+        )
+    stdout.print(table)
+    stdout.print(_at_peak(rows[0]["uncapped"]), soft_wrap=True, markup=False)
+
+
+def _at_peak(uncapped: Row) -> str:
+    """What is alive at the peak, the largest first."""
+    parts = sorted(uncapped["at_peak"].items(), key=lambda part: -part[1])
+    alive = ", ".join(f"{name.replace('_', ' ')} {mib_cell(size_bytes)}" for name, size_bytes in parts if size_bytes)
+    return f"At the peak, in the {uncapped['peak_phase']} pass (MiB): {alive}".replace("optimizer pass", "optimizer")

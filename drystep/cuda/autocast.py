@@ -1,0 +1,219 @@
+"""Automatic mixed precision as on CUDA, on devices for which PyTorch has none: `torch.autocast`, and Apex O1.
+
+Only forward passes cast; backward follows the casts that forward recorded. What is recomputed in backward (activation
+checkpointing) is a forward pass too.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from drystep.cuda.cast_lists import APEX, PYTORCH, CastLists
+from drystep.cuda.dispatch import Rule, Rules, interposed
+from drystep.operators import registered_with_cast
+from drystep.torch_private import current_graph_task_id, is_view, replacing_run_backward, run_backward, tree_map
+
+
+@dataclass(frozen=True)
+class Precision:
+    """One way to train in mixed precision."""
+
+    dtype: torch.dtype
+    """Half precision that the listed operators compute in."""
+    lists: CastLists
+    caches: Literal["trained", "parameters"]
+    """Which weights keep their half copy: leaves that train (`cached_cast` in `aten/src/ATen/autocast_mode.cpp`), or
+    all parameters, frozen ones too (`should_cache` in `apex/amp/utils.py`)."""
+    keeps_cache_in_backward: bool
+    """Apex clears its cache when the scaled loss's context ends, after backward; `torch.autocast` at its own end."""
+    scales_loss: bool
+    """Whether gradients would underflow without a loss scale."""
+    patches_gelu: bool = False
+    """Apex replaces the attribute `torch.nn.functional.gelu`, to compute in float32; who holds the function itself
+    keeps the one of PyTorch, which follows its input."""
+
+
+MIXED_PRECISIONS: dict[str, Precision] = {
+    "amp-fp16": Precision(torch.float16, PYTORCH, "trained", keeps_cache_in_backward=False, scales_loss=True),
+    "amp-bf16": Precision(torch.bfloat16, PYTORCH, "trained", keeps_cache_in_backward=False, scales_loss=False),
+    "apex-o1": Precision(
+        torch.float16, APEX, "parameters", keeps_cache_in_backward=True, scales_loss=True, patches_gelu=True
+    ),
+}
+
+
+class Autocast:
+    """Casts of one precision for tensors of one kind of device.
+
+    `kernels` are rules of their own, which take an operator's place after its casts.
+    """
+
+    def __init__(self, precision: Precision, device_type: str, kernels: Rules) -> None:
+        self._precision = precision
+        self._kernels = kernels
+        self._device_type = device_type
+        self._cache = WeakTensorKeyDictionary()
+        self._optimizing = False
+
+    @contextmanager
+    def casting(self) -> Iterator[None]:
+        """Cast in every forward pass until the context ends; the weights' copies die where a forward pass ends."""
+
+        def backward(*args: Any, **kwargs: Any) -> Any:
+            if not self._precision.keeps_cache_in_backward:
+                self._cache.clear()
+            try:
+                return run_backward(*args, **kwargs)
+            finally:
+                self._cache.clear()
+
+        gelu = self._widened(F.gelu) if self._precision.patches_gelu else F.gelu
+        handles = (
+            register_optimizer_step_pre_hook(self._optimizer_starts),
+            register_optimizer_step_post_hook(self._optimizer_ends),
+        )
+        try:
+            with (
+                replacing_run_backward(backward),
+                mock.patch.object(F, "gelu", gelu),
+                interposed(self._rules()),
+            ):
+                yield
+        finally:
+            self._cache.clear()
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Cast nothing until the context ends."""
+        with interposed({operator: self._kernels.get(operator, operator) for operator in self._rules()}):
+            yield
+
+    def _rules(self) -> dict[Any, Rule]:
+        lists = self._precision.lists
+        casts = (
+            ((*lists.lower, *registered_with_cast("half")), self._lowered),
+            ((*lists.fp32, *registered_with_cast("float32")), self._widened),
+            (lists.fp32_dtype, self._asked_for_fp32),
+            ((*lists.widest, *registered_with_cast("widest")), self._promoted),
+        )
+        return {op: cast(self._kernels.get(op, op)) for operators, cast in casts for op in operators}
+
+    def _optimizer_starts(self, *_: object) -> None:
+        self._optimizing = True
+
+    def _optimizer_ends(self, *_: object) -> None:
+        self._optimizing = False
+
+    def _in_forward(self) -> bool:
+        return not self._optimizing and (current_graph_task_id() == -1 or torch.is_grad_enabled())
+
+    def _lowered(self, kernel: Rule) -> Rule:
+        return self._cast_arguments(kernel, self._to_half)
+
+    def _widened(self, kernel: Rule) -> Rule:
+        return self._cast_arguments(kernel, self._to_fp32)
+
+    def _cast_arguments(self, kernel: Rule, cast: Callable[[Any], Any]) -> Rule:
+        def rule(*args: Any, **kwargs: Any) -> Any:
+            if self._in_forward():
+                args, kwargs = tree_map(cast, args), tree_map(cast, kwargs)
+            return kernel(*args, **kwargs)
+
+        return rule
+
+    def _asked_for_fp32(self, kernel: Rule) -> Rule:
+        def rule(*args: Any, **kwargs: Any) -> Any:
+            if self._in_forward() and self._is_eligible(args[0]):
+                args, kwargs = _with_dtype(args, kwargs)
+            return kernel(*args, **kwargs)
+
+        return rule
+
+    def _promoted(self, kernel: Rule) -> Rule:
+        def rule(*args: Any, **kwargs: Any) -> Any:
+            tensors = [value for value in (*args, *kwargs.values()) if self._is_eligible(value)]
+            if self._in_forward() and any(tensor.dtype == torch.float32 for tensor in tensors):
+                args, kwargs = tree_map(self._to_fp32, args), tree_map(self._to_fp32, kwargs)
+            return kernel(*args, **kwargs)
+
+        return rule
+
+    def _is_eligible(self, value: Any) -> bool:
+        return (
+            isinstance(value, Tensor)
+            and value.is_floating_point()
+            and value.dtype != torch.float64
+            and value.device.type == self._device_type
+        )
+
+    def _to_fp32(self, value: Any) -> Any:
+        return value.to(torch.float32) if self._is_eligible(value) else value
+
+    def _to_half(self, value: Any) -> Any:
+        if not self._is_eligible(value) or value.dtype == self._precision.dtype:
+            return value
+        if not self._is_cached(value):
+            return value.to(self._precision.dtype)
+        copy = self._cache.get(value)
+        # A copy made without a graph has none to give (evaluation, checkpointing).
+        if copy is None or (torch.is_grad_enabled() and copy.requires_grad != value.requires_grad):
+            copy = self._cache[value] = value.to(self._precision.dtype)
+        return copy
+
+    def _is_cached(self, tensor: Tensor) -> bool:
+        if tensor.dtype != torch.float32:
+            return False
+        if self._precision.caches == "parameters":
+            return isinstance(tensor, nn.Parameter)
+        return tensor.requires_grad and tensor.is_leaf and not is_view(tensor)
+
+
+def _with_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments that ask for float32 unless they ask for something: `dtype` is the third of softmax, else by name."""
+    if len(args) > 2 and isinstance(args[2], torch.dtype):
+        return args, kwargs
+    if len(args) > 2 and args[2] is None:
+        args = args[:2]
+    return args, {**kwargs, "dtype": kwargs.get("dtype") or torch.float32}
+
+
+@contextmanager
+def autocast_regions(simulated_type: str, kernels: Rules) -> Iterator[None]:
+    """Let `torch.autocast` regions of the step itself cast as they do on a GPU, on `simulated_type` and for "cuda".
+
+    Without CUDA it would refuse the meta device, and switch itself off for "cuda" with no more than a warning.
+    """
+    build, enter, leave = torch.autocast.__init__, torch.autocast.__enter__, torch.autocast.__exit__
+
+    def init(
+        self: Any, device_type: str, dtype: torch.dtype | None = None, enabled: bool = True, **kwargs: Any
+    ) -> None:
+        self.simulated = device_type in (simulated_type, "cuda")
+        if not self.simulated:
+            build(self, device_type, dtype, enabled, **kwargs)
+            return
+        name = "amp-bf16" if dtype == torch.bfloat16 else "amp-fp16"
+        self.casts, self.enabled = Autocast(MIXED_PRECISIONS[name], simulated_type, kernels), enabled
+
+    def simulated_enter(self: Any) -> Any:
+        if not self.simulated:
+            return enter(self)
+        self.region = self.casts.casting() if self.enabled else self.casts.pausing()
+        self.region.__enter__()
+        return self
+
+    def simulated_exit(self: Any, *error: Any) -> Any:
+        return self.region.__exit__(*error) if self.simulated else leave(self, *error)
+
+    with mock.patch.multiple(torch.autocast, __init__=init, __enter__=simulated_enter, __exit__=simulated_exit):
+        yield

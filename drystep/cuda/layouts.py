@@ -1,0 +1,53 @@
+"""Results as CUDA's kernels return them, where those of meta have another layout or storage.
+
+Convolutions on meta return contiguous tensors whatever they get, and reduced losses leave no room behind.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drystep.torch_private import suggest_memory_format
+
+aten = torch.ops.aten
+REDUCTION = {aten.mse_loss.default: 2, aten.smooth_l1_loss.default: 2, aten.binary_cross_entropy.default: 3}
+"""Which argument says whether a loss is reduced; its default is that it is."""
+NOT_REDUCED = 0
+
+
+def convolution_layout(input: Tensor, weight: Tensor) -> torch.memory_format:
+    """Channels last where either is (`cudnn_conv_suggest_memory_format` in `aten/src/ATen/native/ConvUtils.h`)."""
+    contiguous = torch.contiguous_format
+    if torch.float64 in (input.dtype, weight.dtype):
+        return contiguous
+    layout = suggest_memory_format(input)
+    return suggest_memory_format(weight) if layout == contiguous else layout
+
+
+def as_on_cuda(func: Any, args: tuple[Any, ...], result: Any) -> Any:
+    """Return the result of an operator on meta in the layout that CUDA's kernel gives it."""
+    if func is aten.convolution.default:
+        return _laid_out(result, convolution_layout(args[0], args[1]))
+    if func is aten.convolution_backward.default:
+        layout = convolution_layout(args[1], args[2])
+        grad_input, grad_weight, grad_bias = result
+        return _laid_out(grad_input, layout), _laid_out(grad_weight, layout), grad_bias
+    if func in REDUCTION and args[REDUCTION[func] :][:1] != (NOT_REDUCED,):
+        return _shrunk(args[0], args[1], result)
+    return result
+
+
+def _shrunk(input: Tensor, target: Tensor, result: Tensor) -> Tensor:
+    """A number in the storage of all losses, which is made first (`mse_loss` in `aten/src/ATen/native/BinaryOps.cpp`).
+
+    The number keeps them in memory for as long as it lives.
+    """
+    shape = torch.broadcast_shapes(input.shape, target.shape)
+    return torch.empty(shape, dtype=result.dtype, device=result.device).resize_(())
+
+
+def _laid_out(tensor: Tensor | None, layout: torch.memory_format) -> Tensor | None:
+    if tensor is None or layout == torch.contiguous_format:
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device, memory_format=layout)

@@ -1,0 +1,108 @@
+"""PyTorch's rules of 2020 to 2022, which papers of these years measured under, as far as they move memory."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from drystep.cuda.dispatch import Rules
+from drystep.cuda.fused_kernels import aten, widens
+
+FIRST_BUCKET_BYTES = 1 << 20
+BUCKET_BYTES = 25 << 20
+"""Sizes of DistributedDataParallel's buckets (`bucket_cap_mb` and `dist._DEFAULT_FIRST_BUCKET_BYTES`)."""
+
+
+class _KeepInput(torch.autograd.Function):
+    """Softmax or log-softmax that keeps its input for backward besides its output.
+
+    `tools/autograd/derivatives.yaml` of PyTorch 1.x passed `self` to `_softmax_backward_data`; today's passes its
+    dtype alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, forward: Any, backward: Any, dim: int, half_to_float: bool) -> Tensor:
+        output = forward(input, dim, half_to_float)
+        ctx.save_for_backward(input, output)
+        ctx.backward_operator, ctx.dim = backward, dim
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
+        input, output = ctx.saved_tensors
+        return ctx.backward_operator(grads[0], output, ctx.dim, input.dtype), None, None, None, None
+
+
+def softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Softmax with the derivative of PyTorch 1.x."""
+    return _keep_input(aten._softmax.default, aten._softmax_backward_data.default, input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Log-softmax with the derivative of PyTorch 1.x."""
+    return _keep_input(aten._log_softmax.default, aten._log_softmax_backward_data.default, input, dim, dtype)
+
+
+def _keep_input(forward: Any, backward: Any, input: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
+    half_to_float = widens(input, dtype)
+    if dtype is not None and not half_to_float:
+        input = input.to(dtype)
+    return _KeepInput.apply(input, forward, backward, dim, half_to_float)
+
+
+SOFTMAX_KEEPS_INPUT: Rules = {aten.softmax.int: softmax, aten.log_softmax.int: log_softmax}
+
+
+@contextmanager
+def zeroed_gradients() -> Iterator[None]:
+    """`zero_grad()` writes zeros unless told otherwise: the default before PyTorch 2.0."""
+    zero_grad = Optimizer.zero_grad
+
+    def legacy_zero_grad(self: Optimizer, set_to_none: bool = False) -> None:
+        zero_grad(self, set_to_none)
+
+    with mock.patch.object(Optimizer, "zero_grad", legacy_zero_grad):
+        yield
+
+
+@contextmanager
+def gradient_buckets() -> Iterator[None]:
+    """Every optimizer that is built comes with DistributedDataParallel's buckets for its gradients.
+
+    A replica holds a second copy of all its gradients, cut into buckets in the order in which they become ready, last
+    parameters first (`Reducer::initialize_buckets` in `torch/csrc/distributed/c10d/reducer.cpp`). One process reduces
+    nothing, so the buckets are never read here.
+    """
+    build = Optimizer.__init__
+
+    def build_with_buckets(self: Any, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        trained = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+        self.gradient_buckets = [
+            torch.empty(elements, dtype=like.dtype, device=like.device) for elements, like in bucket_sizes(trained)
+        ]
+
+    with mock.patch.object(Optimizer, "__init__", build_with_buckets):
+        yield
+
+
+def bucket_sizes(parameters: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
+    """Elements of each bucket, with a parameter that shares its dtype and device.
+
+    A bucket closes with the parameter that fills it (`compute_bucket_assignment_by_size` in reducer.cpp).
+    """
+    buckets: list[tuple[int, Tensor]] = []
+    elements, size_bytes, limit_bytes = 0, 0, FIRST_BUCKET_BYTES
+    for parameter in reversed(parameters):
+        elements += parameter.numel()
+        size_bytes += parameter.numel() * parameter.element_size()
+        if size_bytes >= limit_bytes:
+            buckets.append((elements, parameter))
+            elements, size_bytes, limit_bytes = 0, 0, BUCKET_BYTES
+    if elements:
+        buckets.append((elements, parameters[0]))
+    return buckets

@@ -1,0 +1,77 @@
+"""Operators on meta tensors, those that ask for values answered by oracles; failures name the operator."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drystep.cuda.layouts import as_on_cuda
+from drystep.cuda.meta_cache import MetaCache
+from drystep.errors import SimulationError
+from drystep.values.answers import ANSWERS
+from drystep.values.oracle_lookup import OracleLookup
+from drystep.values.oracles import Oracles
+
+aten = torch.ops.aten
+TAKES_BOTH = {
+    aten._to_copy.default, aten.copy_.default, aten._foreach_copy_.default, aten._pack_padded_sequence.default,
+    aten._ctc_loss.default, aten._ctc_loss.Tensor, aten.index.Tensor, aten._unsafe_index.Tensor,
+    aten.index_put.default, aten.index_put_.default, aten._unsafe_index_put.default, aten._index_put_impl_.default,
+}  # fmt: skip
+"""Operators that take tensors on the CPU beside those of a GPU."""
+
+
+class MetaOperators:
+    """Runs operators with meta tensors among their arguments, and says what they would have needed."""
+
+    def __init__(self, oracles: Oracles | None = None) -> None:
+        self.oracles = OracleLookup(oracles or Oracles())
+        self._call = MetaCache()
+
+    def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Same as `func(*args, **kwargs)`, as far as memory goes. Raises `SimulationError` where it cannot know."""
+        answer = ANSWERS.get(func)
+        if answer is not None and any(isinstance(argument, Tensor) and argument.is_meta for argument in args[:2]):
+            result = answer(self.oracles, func, *args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        if func.namespace == "aten" and func not in TAKES_BOTH and _mixes_devices(args):
+            raise SimulationError(
+                f"{func} gets tensors on the CPU beside those on the device: "
+                "move them to the device that build_step is given"
+            )
+        try:
+            result = self._call(func, args, kwargs)
+        except (RuntimeError, NotImplementedError) as error:
+            raise SimulationError(_explain(func, error)) from error
+        _check_device(func, result)
+        return as_on_cuda(func, args, result)
+
+
+def _mixes_devices(args: tuple[Any, ...]) -> bool:
+    """Whether there are CPU tensors among meta ones; single numbers may stay on the CPU."""
+    meta = host = False
+    for argument in args:
+        for tensor in argument if isinstance(argument, list | tuple) else (argument,):
+            if isinstance(tensor, Tensor):
+                meta = meta or tensor.is_meta
+                host = host or (tensor.is_cpu and tensor.dim() > 0)
+    return meta and host
+
+
+def _check_device(func: Any, result: Any) -> None:
+    for tensor in result if isinstance(result, tuple | list) else (result,):
+        if isinstance(tensor, Tensor) and not (tensor.is_meta or tensor.is_cpu):
+            raise SimulationError(
+                f"{func} makes a tensor on {tensor.device}: use the device that build_step is given instead"
+            )
+
+
+def _explain(func: Any, error: Exception) -> str:
+    said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if isinstance(error, NotImplementedError) or "meta" in said.lower():
+        return (
+            f"{func} has no kernel for the meta device, on which steps are simulated: register one with "
+            f"torch.library.register_fake, or do without it ({said})"
+        )
+    return f"{func} failed: {said}"

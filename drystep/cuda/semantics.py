@@ -1,0 +1,81 @@
+"""PyTorch's rules that a trace without a GPU would otherwise get wrong: how CUDA allocates, by version and precision.
+
+A profile names one set of rules (`drystep/cuda/rules.py`). Inside `semantics(profile, precision, device)` tensors of
+`device` (meta, or the CPU's) follow them; the same code then leaves the same allocations on meta, on the CPU and on a
+GPU.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from drystep.cuda import legacy
+from drystep.cuda.attention import FUSED_ATTENTION
+from drystep.cuda.autocast import MIXED_PRECISIONS, Autocast, autocast_regions
+from drystep.cuda.dispatch import interposed
+from drystep.cuda.fused_kernels import FUSED
+from drystep.cuda.rules import PRECISIONS, PROFILES
+from drystep.errors import choose
+from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, replacing_scaler
+
+
+@contextmanager
+def _keeping_parameters(device: torch.device) -> Iterator[None]:
+    """Let `module.to(device)` put new data into the same parameters.
+
+    On its way to meta it would make new ones instead (`Module._apply` in `torch/nn/modules/module.py`), and so separate
+    tied weights, and leave an optimizer that was made before with the old ones.
+    """
+    before = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(before or device.type == "meta")
+    try:
+        yield
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(before)
+
+
+@contextmanager
+def _steps_without_overflow() -> Iterator[None]:
+    """Let `GradScaler` step without asking the device whether a gradient overflowed: none did."""
+
+    def step(self: Any, optimizer: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
+        return optimizer.step(*args, **kwargs)
+
+    def keep_scale(self: Any, new_scale: Any = None) -> None:
+        if self.is_enabled():
+            forget_unscaled(self)
+
+    with replacing_scaler(step, keep_scale):
+        yield
+
+
+@contextmanager
+def semantics(profile: str, precision: str, device: torch.device) -> Iterator[None]:
+    """Apply the rules of a profile and a precision to tensors of `device`.
+
+    They are in force in the whole process, so that another thread waits until the context ends. Raises `ValueError`
+    for unknown names.
+    """
+    rules = PROFILES[choose("profile", profile, PROFILES)]
+    choose("precision", precision, PRECISIONS)
+    kernels: dict[Any, Any] = dict(FUSED)
+    if rules.softmax_keeps_input:
+        kernels |= legacy.SOFTMAX_KEEPS_INPUT
+    if device.type != "cpu":
+        kernels |= FUSED_ATTENTION
+    with PATCHING, ExitStack() as stack:
+        stack.enter_context(_keeping_parameters(device))
+        stack.enter_context(foreach_devices(["cuda", device.type] if rules.foreach_optimizers else []))
+        if rules.zeroed_gradients:
+            stack.enter_context(legacy.zeroed_gradients())
+        if rules.gradient_buckets:
+            stack.enter_context(legacy.gradient_buckets())
+        stack.enter_context(interposed(kernels))
+        stack.enter_context(autocast_regions(device.type, kernels))
+        if precision in MIXED_PRECISIONS:
+            stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels).casting())
+        if device.type != "cuda":
+            stack.enter_context(_steps_without_overflow())
+        yield

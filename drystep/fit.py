@@ -1,0 +1,132 @@
+"""A training step judged for each card: does it fit, what is left, how large a batch fits."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE
+from drystep.errors import SimulationError
+from drystep.gpus.classes import Gpu
+from drystep.gpus.peaks import Peaks
+from drystep.largest import LARGEST_BATCH, Attempt, largest
+from drystep.simulation import Simulation
+from drystep.simulator import simulate
+from drystep.values.oracles import Oracles
+from drystep.zoo.python_file import load_function
+
+DEFAULT_BATCH = 2
+
+
+@dataclass(frozen=True)
+class CardFit:
+    """What one card does with a step."""
+
+    gpu: Gpu
+    simulation: Simulation
+    """At the batch as asked; the same for all cards."""
+    batch_size: int | None
+    """As asked, or the step's own default; None when it takes none."""
+    largest_batch: int | None
+    """Images, or whatever the step counts; 0 when not even one fits, None when it takes no `batch_size`."""
+
+    @property
+    def headroom_bytes(self) -> int | None:
+        """Usable bytes left beside the reserved peak; None when the step does not fit."""
+        fit = self.simulation.fits[self.gpu.name]
+        return None if fit.verdict == "oom" else fit.usable_bytes - fit.peak_reserved_bytes
+
+    def to_fields(self) -> dict[str, Any]:
+        """Make the JSON line of this card."""
+        simulation = self.simulation
+        return {
+            "gpu": self.gpu.name,
+            "batch_size": self.batch_size,
+            **asdict(simulation.fits[self.gpu.name]),
+            "headroom_bytes": self.headroom_bytes,
+            "largest_batch": self.largest_batch,
+            "uncapped": {
+                "peak_allocated_bytes": simulation.peak_allocated_bytes,
+                "peak_reserved_bytes": simulation.peak_reserved_bytes,
+                "peak_phase": simulation.peak_phase,
+                "at_peak": simulation.at_peak,
+            },
+            "warnings": list(simulation.warnings),
+        }
+
+
+def fit_step(
+    build_step: Callable[..., Any],
+    gpus: Sequence[Gpu],
+    batch_size: int | None = None,
+    profile: str = DEFAULT_PROFILE,
+    precision: str = DEFAULT_PRECISION,
+    oracles: Oracles | None = None,
+) -> list[CardFit]:
+    """Judge `build_step(device)` for each card, and find the largest batch if it also takes a `batch_size`.
+
+    Raises `ValueError` for unknown names and impossible sizes, and `SimulationError` for a step that cannot run.
+    """
+    takes_batch = "batch_size" in inspect.signature(build_step).parameters
+    if batch_size is not None and not takes_batch:
+        raise ValueError(
+            f"{build_step.__name__} takes no batch_size: leave --batch-size out, or give the function that keyword"
+        )
+    size_asked = _default_batch(build_step) if takes_batch and batch_size is None else batch_size
+    if size_asked is not None and size_asked < 1:
+        raise ValueError(f"batch size must be a whole number of at least 1, not {size_asked}")
+
+    @functools.cache
+    def simulation(size: int | None) -> Simulation:
+        build = build_step if size is None else functools.partial(build_step, batch_size=size)
+        try:
+            return simulate(build, profile, precision, gpus=gpus, oracles=oracles)
+        except SimulationError as error:
+            if size == size_asked:
+                raise
+            raise SimulationError(f"with batch_size={size}: {error}") from error
+
+    def attempt(gpu: Gpu, size: int) -> Attempt:
+        outcome = simulation(size)
+        fit = outcome.fits[gpu.name]
+        return Attempt(fit.verdict, outcome.peak_reserved_bytes, fit.usable_bytes - fit.peak_reserved_bytes)
+
+    def largest_batch(gpu: Gpu) -> int | None:
+        if size_asked is None:
+            return None
+        return largest(functools.partial(attempt, gpu), size_asked, LARGEST_BATCH, gpu.usable_bytes, load=float)
+
+    asked = simulation(size_asked)
+    return [CardFit(gpu, asked, size_asked, largest_batch(gpu)) for gpu in gpus]
+
+
+class FitSession:
+    """Judges the step of a file in a child process, so that whatever the file does stays there."""
+
+    def __init__(
+        self, note_phase: Callable[[str], None], target: str, gpus: Sequence[Mapping[str, Any]], **asked: Any
+    ) -> None:
+        note_phase("simulation")
+        self._target = target
+        self._gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
+        self._asked = {**asked, "oracles": Oracles(**asked["oracles"])}
+
+    def fit(self) -> dict[str, Any]:
+        """Rows as JSON has them; or what was "wrong" with the command, or how the step "failed"."""
+        try:
+            rows = fit_step(load_function(self._target), self._gpus, **self._asked)
+        except SimulationError as error:
+            return {"failed": str(error)}
+        except ValueError as error:
+            return {"wrong": str(error)}
+        return {"rows": [row.to_fields() for row in rows]}
+
+    def so_far(self) -> dict[str, Any]:
+        """Nothing is known before the end."""
+        return {}
+
+
+def _default_batch(build_step: Callable[..., Any]) -> int:
+    default = inspect.signature(build_step).parameters["batch_size"].default
+    return default if isinstance(default, int) else DEFAULT_BATCH

@@ -1,0 +1,62 @@
+"""What a card can do at most: floating-point operations per precision, and bytes from memory."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+LIKELY = {"_tflops": (0.01, 10_000.0, "10^12 operations a second"), "_gbs": (1.0, 100_000.0, "10^9 bytes a second")}
+"""Suffix of a field -> least and most that any card has, and the unit. What lies outside is in another unit."""
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of one class of cards; None where they are not known, or where the card has no such unit."""
+
+    fp32_tflops: float | None = None
+    """Single precision, dense."""
+    tf32_tflops: float | None = None
+    """Single precision on tensor cores, which PyTorch takes for convolutions by default."""
+    fp16_tflops: float | None = None
+    """Half precision with sums in single precision, on the units that matrix products run on."""
+    bf16_tflops: float | None = None
+    bandwidth_gbs: float | None = None
+    """To and from the card's memory."""
+    operators: str = ""
+    """Card whose measured operators (`drystep/ground_truth/README.md`) say how much of the peaks is achieved."""
+    scaled: bool = True
+    """Whether that is another card, or one of the same family."""
+    peaks_source: str = ""
+    """Where the peaks come from."""
+
+    def need(self, name: str, card: str) -> float:
+        """One of the peaks. Raises `ValueError` that names the field if it is not known."""
+        value = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{card} has no {name}: a step time needs it{NO_UNIT.get(name, '')}")
+        return float(value)
+
+
+NO_UNIT = {"bf16_tflops": " (cards before Ampere have no bfloat16 units: take another precision)"}
+PEAK_FIELDS = tuple(field.name for field in fields(Peaks))
+
+
+def read_peaks(where: str, table: Mapping[str, Any]) -> Peaks:
+    """The fields of a card's TOML table that are peaks. Raises `ValueError` naming a bad one."""
+    values = {name: table[name] for name in PEAK_FIELDS if name in table}
+    for name, value in values.items():
+        suffix = next((suffix for suffix in LIKELY if name.endswith(suffix)), None)
+        if suffix is not None:
+            _check(f"{where} {name}", value, *LIKELY[suffix])
+        elif name == "scaled" and not isinstance(value, bool):
+            raise ValueError(f"{where} {name} must be true or false, not {value!r}")
+        elif name in ("operators", "peaks_source") and not isinstance(value, str):
+            raise ValueError(f"{where} {name} must be text, not {value!r}")
+    return Peaks(**values)
+
+
+def _check(name: str, value: Any, least: float, most: float, unit: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} must be a positive number of {unit}, not {value!r}")
+    if not least <= value <= most:
+        raise ValueError(f"{name} is in {unit}: {value!r} cannot be, cards have {least:g} to {most:g}")

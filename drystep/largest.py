@@ -1,0 +1,54 @@
+"""The largest batch, or image, that still fits a card, found by simulating few of them."""
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drystep.memory.replay import Verdict
+
+LARGEST_BATCH = 1024
+PATIENCE = 8
+"""Attempts after which the search bisects."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One simulated count."""
+
+    verdict: Verdict
+    reserved_bytes: int
+    """Reserved on a card without limit."""
+    left_bytes: int
+    """Usable bytes beside what is reserved on this card."""
+
+    @property
+    def fits(self) -> bool:
+        """With or without retries."""
+        return self.verdict != "oom"
+
+
+def largest(
+    attempt: Callable[[int], Attempt], start: int, limit: int, usable_bytes: int, load: Callable[[int], float]
+) -> int:
+    """The largest count in 1..limit that fits, or 0.
+
+    `attempt` simulates a count and `load` says what its memory grows with (images, or pixels). Memory being close to a
+    straight line over the load, each attempt is where the line through the last two meets the card's usable bytes.
+    """
+    low, high = 0, limit + 1  # `low` fits and `high` does not
+    points: list[tuple[float, int]] = [(0.0, 0)]
+    count = min(start, limit)
+    for attempts in itertools.count(1):
+        tried = attempt(count)
+        low, high = (count, high) if tried.fits else (low, count)
+        if high - low == 1:
+            return low
+        points.append((load(count), tried.reserved_bytes))
+        (load1, bytes1), (load2, bytes2) = points[-2:]
+        aim = load1 + (usable_bytes - bytes1) * (load2 - load1) / (bytes2 - bytes1) if bytes1 != bytes2 else 0.0
+        between = range(low + 1, high)
+        count = max(low + 1, bisect_right(between, aim, key=load) + low)
+        if attempts > PATIENCE:  # no line at all
+            count = (low + high) // 2
+    raise AssertionError("the interval shrinks with every attempt")

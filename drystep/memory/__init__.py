@@ -1,0 +1,1 @@
+"""What a recorded step costs on a card: the caching allocator, replayed."""

@@ -1,0 +1,161 @@
+"""A replay as `torch.cuda.memory._dump_snapshot` would have written it, for https://pytorch.org/memory_viz.
+
+One stream of device 0. Frames name the operator, then the modules around it from the inside out; kinds of memory are
+the visualizer's categories. Times are event numbers: a simulation has no clock.
+"""
+
+import functools
+import pickle
+from pathlib import Path
+from typing import Any
+
+from drystep.memory.allocator import AllocatorStats, Block, PoolName
+from drystep.memory.replay import Observer, replay
+from drystep.trace.trace import Trace
+
+BASE_ADDRESS = 0x7F0000000000
+"""Where the first segment lies: the visualizer takes an address of 0 for none."""
+PICKLE_PROTOCOL = 4
+"""The newest that the visualizer reads."""
+UNKNOWN = "unknown"
+"""A category that the visualizer wants to be there."""
+SETTINGS = {
+    "PYTORCH_CUDA_ALLOC_CONF": "",
+    "max_split_size": -1,
+    "garbage_collection_threshold": 0.0,
+    "expandable_segments": False,
+    "roundup_power2_divisions": {},
+}
+"""`allocator_settings`: PyTorch's defaults, which the allocator follows."""
+
+Frames = list[dict[str, Any]]
+Entry = dict[str, Any]
+
+
+def snapshot(trace: Trace, capacity_bytes: int | None = None) -> dict[str, Any]:
+    """Replay a trace, from the build to the end of the last step or to the failure."""
+    photographer = _Photographer(trace, capacity_bytes)
+    replay(trace, capacity_bytes, observer=photographer)
+    return {
+        "segments": photographer.segments(),
+        "device_traces": [photographer.entries],
+        "allocator_settings": SETTINGS,
+        "external_annotations": [],
+    }
+
+
+def write_snapshot(trace: Trace, path: Path, capacity_bytes: int | None = None) -> None:
+    """Write the snapshot of a replay, to be dropped onto the visualizer's page."""
+    with path.open("wb") as file:
+        pickle.dump(snapshot(trace, capacity_bytes), file, protocol=PICKLE_PROTOCOL)
+
+
+class _Photographer(Observer):
+    """Collects the entries of the device trace, and the segments and blocks that are there."""
+
+    def __init__(self, trace: Trace, capacity_bytes: int | None) -> None:
+        self.entries: list[Entry] = []
+        self._trace = trace
+        self._capacity_bytes = capacity_bytes
+        self._segments: dict[int, tuple[int, PoolName]] = {}  # address -> size, pool
+        self._blocks: dict[int, tuple[int, int]] = {}  # address -> size, allocation
+        self._event = 0
+        self._frames = functools.cache(self._frames_of)  # one list for all events of an operator: small files
+
+    def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
+        self._segments[address] = (size_bytes, pool)
+        self._add("segment_alloc", address, size_bytes, [], category=UNKNOWN)
+
+    def segment_freed(self, address: int, size_bytes: int) -> None:
+        del self._segments[address]
+        self._add("segment_free", address, size_bytes, [])
+
+    def block_allocated(self, event: int, block: Block, stats: AllocatorStats) -> None:
+        index, _, operator = self._trace.events[event]
+        self._blocks[block.address] = (block.size_bytes, index)
+        allocation = self._trace.allocations[index]
+        frames = self._frames(operator)
+        self._add("alloc", block.address, allocation.requested_bytes, frames, category=allocation.category)
+        self._event = event + 1
+
+    def block_freed(self, event: int, address: int, stats: AllocatorStats) -> None:
+        index, _, operator = self._trace.events[event]
+        del self._blocks[address]
+        for action in ("free_requested", "free_completed"):  # one stream: nothing to wait for
+            self._add(action, address, self._trace.allocations[index].requested_bytes, self._frames(operator))
+        self._event = event + 1
+
+    def out_of_memory(self, event: int, stats: AllocatorStats) -> None:
+        index, _, operator = self._trace.events[event]
+        entry = self._entry("oom", self._trace.allocations[index].requested_bytes, self._frames(operator))
+        entry["device_free"] = (self._capacity_bytes or 0) - stats.reserved_bytes
+        self.entries.append(entry)
+
+    def segments(self) -> list[dict[str, Any]]:
+        """The segments as they are now, with their blocks."""
+        return [self._segment(address) for address in sorted(self._segments)]
+
+    def _segment(self, address: int) -> dict[str, Any]:
+        size, pool = self._segments[address]
+        blocks = self._blocks_between(address, address + size)
+        active = [block for block in blocks if block["state"] == "active_allocated"]
+        allocated_bytes = sum(block["size"] for block in active)
+        return {
+            "device": 0,
+            "address": BASE_ADDRESS + address,
+            "total_size": size,
+            "allocated_size": allocated_bytes,
+            "active_size": allocated_bytes,
+            "requested_size": sum(block["requested_size"] for block in active),
+            "stream": 0,
+            "segment_type": pool,
+            "segment_pool_id": (0, 0),
+            "is_expandable": False,
+            "frames": [],
+            "blocks": blocks,
+        }
+
+    def _blocks_between(self, start: int, end: int) -> list[dict[str, Any]]:
+        """Allocated blocks of a segment in address order, and the free ones between them."""
+        blocks, at = [], start
+        for address in self._addresses_between(start, end):
+            if address > at:
+                blocks.append(_block(at, address - at, 0, "inactive", []))
+            size, index = self._blocks[address]
+            allocation = self._trace.allocations[index]
+            frames = self._frames(allocation.operator)
+            blocks.append(_block(address, size, allocation.requested_bytes, "active_allocated", frames))
+            at = address + size
+        if at < end:
+            blocks.append(_block(at, end - at, 0, "inactive", []))
+        return blocks
+
+    def _addresses_between(self, start: int, end: int) -> list[int]:
+        return sorted(address for address in self._blocks if start <= address < end)
+
+    def _add(self, action: str, address: int, size_bytes: int, frames: Frames, **more: str) -> None:
+        entry = self._entry(action, size_bytes, frames)
+        entry["addr"] = BASE_ADDRESS + address
+        entry.update(more)
+        self.entries.append(entry)
+
+    def _entry(self, action: str, size_bytes: int, frames: Frames) -> Entry:
+        return {"action": action, "size": size_bytes, "stream": 0, "frames": frames, "time_us": self._event}
+
+    def _frames_of(self, operator: int) -> Frames:
+        """The operator, then its module and the modules around that."""
+        called = self._trace.operators[operator]
+        parts = called.module.split(".") if called.module else []
+        around = [(".".join(parts[:depth]), parts[depth - 1]) for depth in range(len(parts), 0, -1)]
+        innermost = {"filename": called.phase, "line": operator, "name": called.name}
+        return [innermost, *({"filename": path, "line": 0, "name": name} for path, name in around)]
+
+
+def _block(address: int, size_bytes: int, requested_bytes: int, state: str, frames: Frames) -> dict[str, Any]:
+    return {
+        "address": BASE_ADDRESS + address,
+        "size": size_bytes,
+        "requested_size": requested_bytes,
+        "state": state,
+        "frames": frames,
+    }

@@ -1,0 +1,96 @@
+"""Memory of a training step without a GPU: trace it on meta tensors, replay the trace through the allocator."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from drystep.cuda.meta_operators import MetaOperators
+from drystep.cuda.rewrites import REWRITES
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PROFILES
+from drystep.cuda.semantics import semantics
+from drystep.cuda.torchvision_operators import register_torchvision
+from drystep.cuda.workspaces import Workspaces
+from drystep.errors import SimulationError, choose
+from drystep.gpus.classes import Gpu, select_gpus
+from drystep.simulation import Simulation, judge
+from drystep.time.work import work_of
+from drystep.torch_private import warn_if_untested
+from drystep.trace.failures import guarded
+from drystep.trace.leaks import leak_warning, leftovers
+from drystep.trace.recorder import WARM_UP_STEPS, BuildStep, OperatorRules, record
+from drystep.trace.trace import Trace
+from drystep.values.oracles import Oracles
+
+META = torch.device("meta")
+
+
+def simulate(
+    build_step: BuildStep,
+    profile: str = DEFAULT_PROFILE,
+    precision: str = DEFAULT_PRECISION,
+    iterations: int = WARM_UP_STEPS + 1,
+    gpus: Sequence[str | Gpu] | None = None,
+    capacity_bytes: int | None = None,
+    steady_steps: int = 1,
+    oracles: Oracles | None = None,
+) -> Simulation:
+    """Simulate the memory of anybody's training step on a GPU.
+
+    `build_step(device)` builds model, optimizer and data on that device (it is the meta device) and returns a callable
+    that is one training step: `zero_grad`, forward, `loss.backward()`, `optimizer.step()`, in the user's own order.
+    The last `steady_steps` of the iterations count: take more than one if the step takes another batch each time.
+    `gpus` are the classes to judge, by name or of one's own; all of `gpus.toml` by default. `oracles` state what
+    depends on values. Raises `ValueError` for unknown names, and its `SimulationError` for a step that cannot be
+    simulated, with the user's line and what to do about it.
+    """
+    classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
+    build_step, operators = guarded(build_step), MetaOperators(oracles)
+    trace = trace_steps(build_step, META, profile, precision, iterations, steady_steps, operators)
+    if not trace.allocations:
+        raise SimulationError(
+            "the step has nothing on the device: build the model and data on, or move them to, "
+            "the device that build_step is given"
+        )
+    warnings = _oddities(trace, operators)
+    if leftovers(trace):  # lines take time, and only such a step needs them
+        again = trace_steps(
+            build_step, META, profile, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
+        )
+        warnings += [leak_warning(again) or leak_warning(trace) or ""]
+    return replace(judge(trace, classes, capacity_bytes), warnings=tuple(warnings))
+
+
+def trace_steps(
+    build_step: BuildStep,
+    device: torch.device,
+    profile: str = DEFAULT_PROFILE,
+    precision: str = DEFAULT_PRECISION,
+    iterations: int = WARM_UP_STEPS + 1,
+    steady_steps: int = 1,
+    operators: MetaOperators | None = None,
+    note_lines: bool = False,
+) -> Trace:
+    """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them.
+
+    The last `steady_steps` of them count. `operators` run those of a step on meta; with `note_lines` the trace has the
+    user's line of each. Simulations of other threads wait until this one ends. Raises `ValueError` for unknown names,
+    and unless there are as many iterations as steps that count.
+    """
+    if not 1 <= steady_steps <= max(1, iterations):
+        raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
+    warn_if_untested()
+    register_torchvision()
+    workspaces = Workspaces(PROFILES[choose("profile", profile, PROFILES)].shares_cublas)
+    rules = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
+    if device.type == "meta":
+        rules = replace(rules, call=operators or MetaOperators())
+    with semantics(profile, precision, device):
+        return record(build_step, device, iterations, rules, steady_steps, note_lines)
+
+
+def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:
+    odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in operators.oracles.unused]
+    if not any(allocation.category == "parameters" for allocation in trace.allocations):
+        odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
+    return odd

@@ -1,0 +1,1 @@
+"""How long a recorded step takes on a card."""

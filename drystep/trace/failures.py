@@ -1,0 +1,61 @@
+"""What is wrong with a step, in one line that names the user's line."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from drystep.errors import SimulationError
+from drystep.trace.recorder import BuildStep, Step
+from drystep.trace.source_lines import line_of_error
+
+NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
+SILENTLY_OFF = r"(?s).*CUDA is not available"
+"""PyTorch's warning that autocast and gradient scaling do nothing: a step would be simulated in another precision."""
+
+
+def guarded(build_step: BuildStep) -> BuildStep:
+    """The same, but whatever it or its step raises becomes a `SimulationError` that names the line."""
+    if not callable(build_step):
+        raise SimulationError(f"build_step must be a function of a device, not {type(build_step).__name__}")
+
+    def build(device: torch.device) -> Step:
+        with _naming_failures("build_step"):
+            step = build_step(device)
+        if not callable(step):
+            raise SimulationError(
+                "build_step must return a function without arguments that is one training step, "
+                f"not {type(step).__name__}"
+            )
+
+        def guarded_step() -> None:
+            with _naming_failures("the step"):
+                step()
+
+        return guarded_step
+
+    return build
+
+
+@contextmanager
+def _naming_failures(what: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", SILENTLY_OFF)
+            yield
+    except Exception as error:
+        line = line_of_error(error)
+        raise SimulationError(f"{line or what}: {_said(what, error)}") from error
+
+
+def _said(what: str, error: Exception) -> str:
+    if isinstance(error, SimulationError):
+        return str(error)
+    message = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, Warning) and NEEDS_GPU.search(message):
+        return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
+    if NEEDS_GPU.search(str(error)):
+        return f"this needs a GPU, and a simulation has none: use the device that build_step is given ({message})"
+    return f"{what} raised {type(error).__name__}" + (f": {message}" if message else "")

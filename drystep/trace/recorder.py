@@ -1,0 +1,268 @@
+"""Records what a training step allocates and frees, on any device.
+
+Works for real and for meta tensors alike, because it looks at nothing but storages: a storage is allocated when an
+operator first returns it and freed when it dies.
+"""
+
+import functools
+import gc
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from drystep.operators import Work, Workspace
+from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, storage_key
+from drystep.trace.module_paths import OUTSIDE, ModulePaths
+from drystep.trace.source_lines import line_of_stack
+from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
+
+Step = Callable[[], object]
+"""One training step."""
+BuildStep = Callable[[torch.device], Step]
+"""Builds model, optimizer and data on a device, and returns the step that trains on them."""
+WARM_UP_STEPS = 2
+"""Steps until the optimizer's state and the allocator's cache are there."""
+
+Arguments = tuple[Any, ...]
+Call = Callable[[Any, Arguments, dict[str, Any]], Any]
+Rewrite = Callable[[Any, Arguments], tuple[Any, Arguments]]
+"""Operator and arguments -> operator and arguments as they are on CUDA by the time a kernel runs."""
+Requests = Callable[[Any, Arguments, bool], Iterator[Workspace]]
+"""(operator, arguments, whether autograd's thread runs it) -> what is asked for after the results are allocated."""
+WorkOf = Callable[[Any, Arguments, dict[str, Any], Any], Work | None]
+"""(operator, arguments, keyword arguments, result) -> its work on a GPU; None if it launches no kernel."""
+
+
+def _call(func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
+
+
+def _no_workspaces(func: Any, args: Arguments, in_backward: bool) -> Iterator[Workspace]:
+    return iter(())
+
+
+def _no_work(func: Any, args: Arguments, kwargs: dict[str, Any], result: Any) -> Work | None:
+    return None
+
+
+@dataclass(frozen=True)
+class OperatorRules:
+    """How the operators of a step run, and what they take, where the device itself does not show it.
+
+    By default as the device runs them, without workspaces and without counting their work.
+    """
+
+    call: Call = _call
+    """Runs an operator."""
+    rewrites: Mapping[Any, Rewrite] = field(default_factory=dict)
+    """Operator overload -> what runs in its place. What a rewrite allocates is recorded too."""
+    workspaces: Requests = _no_workspaces
+    """What an operator asks for besides its results."""
+    work_of: WorkOf = _no_work
+    """What an operator computes and moves."""
+
+
+PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
+"""Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512 bytes
+for a moment; the CPU hides them from the dispatcher. They are not counted, so that recordings of all devices agree."""
+
+
+class Recorder(DispatchMode):
+    """Records storages of one device while it is the innermost dispatch mode.
+
+    With `note_lines` the trace has the user's line of each operator, which takes time.
+    """
+
+    def __init__(self, device: torch.device, rules: OperatorRules = OperatorRules(), note_lines: bool = False) -> None:
+        super().__init__()
+        self.trace = Trace()
+        self._rules = rules
+        self._note_lines = note_lines
+        self._device_type = device.type
+        self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
+        self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self.paths = ModulePaths()
+        self._operator = functools.cache(Operator)  # a step repeats the same few hundred, and making one takes time
+        self._optimizing = False
+        self._building = True
+        self._model_called = False
+        self._weighing = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        rewrite = self._rules.rewrites.get(func)
+        if rewrite is not None:
+            with self:
+                func, args = rewrite(func, args)
+        phase = self._phase()
+        module = self.paths.differentiated() if phase == "backward" else self.paths.running
+        self.trace.operators.append(self._operator(func.__name__, phase, module))
+        if self._note_lines:
+            self.trace.source_lines.append(line_of_stack())
+        result = self._rules.call(func, args, kwargs or {})
+        on_host = func in PYTHON_VALUES
+        on_device = False
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
+                on_device = True
+                self._see(tensor, on_host)
+        if on_device:
+            for workspace in self._rules.workspaces(func, args, phase == "backward"):
+                self._request(workspace)
+        if self._weighing and (on_device or result is None):
+            work = self._rules.work_of(func, args, kwargs or {}, result)
+            if work is not None:
+                self.trace.work.append((len(self.trace.operators) - 1, work))
+        return result
+
+    def begin_iteration(self, counts: bool = False) -> None:
+        """Call before each training step; one that `counts` has its work recorded, too."""
+        self._weighing = counts
+        gc.collect(0)  # reference cycles of the last step die here, not whenever Python counts to its threshold
+        self._building = False
+        self._model_called = False
+        self.paths.restart()
+        self.trace.iteration_starts.append(len(self.trace.events))
+        self.trace.first_operators.append(len(self.trace.operators))
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Learn what storages are for, from the modules and optimizers that run."""
+        handles = (
+            nn.modules.module.register_module_forward_pre_hook(self._before_module),
+            register_optimizer_step_pre_hook(self._before_optimizer),
+            register_optimizer_step_post_hook(self._after_optimizer),
+        )
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            self._live.clear()  # what dies after the last step is not part of it
+            if collecting:
+                gc.enable()
+            for handle in handles:
+                handle.remove()
+
+    def _phase(self) -> Phase:
+        if self._building:
+            return "build"
+        if self._optimizing:
+            return "optimizer"
+        return "forward" if current_graph_task_id() == -1 else "backward"
+
+    def _see(self, tensor: Tensor, on_host: bool) -> None:
+        storage = tensor.untyped_storage()
+        key = key_of(storage)
+        if key in self._live or storage.nbytes() == 0:
+            return
+        index = None if on_host else self._allocate(storage.nbytes(), tensor)
+
+        def died(_: object) -> None:
+            del self._live[key]
+            if index is not None:
+                self.trace.events.append((index, False, len(self.trace.operators) - 1))
+
+        self._live[key] = (index, weakref.ref(storage, died))
+
+    def _allocate(self, requested_bytes: int, tensor: Tensor) -> int:
+        trace = self.trace
+        index, operator = len(trace.allocations), len(trace.operators) - 1
+        category = self._category(trace.operators[operator].phase)
+        trace.allocations.append(
+            Allocation(requested_bytes, operator, category, False, OUTSIDE, tensor.shape, tensor.dtype)
+        )
+        trace.events.append((index, True, operator))
+        return index
+
+    def _request(self, workspace: Workspace) -> None:
+        trace = self.trace
+        index, operator = len(trace.allocations), len(trace.operators) - 1
+        trace.allocations.append(Allocation(workspace.size_bytes, operator, "workspace", workspace.soft))
+        trace.events.append((index, True, operator))
+        if not workspace.kept:
+            trace.events.append((index, False, operator))
+
+    def _category(self, phase: Phase) -> Category:
+        """First guess, from when a storage was born; modules and optimizers correct it when they show what is their."""
+        if phase == "forward":
+            return "activations" if self._model_called else "inputs"
+        return "inputs" if phase == "build" else "other"
+
+    def _label(self, tensor: Tensor | None, category: Category, module: str = OUTSIDE) -> None:
+        allocation = self._allocation_of(tensor)
+        if allocation is not None:
+            allocation.category = category
+            allocation.module = allocation.module or module  # a shared parameter is its first module's
+
+    def _allocation_of(self, tensor: object) -> Allocation | None:
+        if not isinstance(tensor, Tensor):
+            return None
+        index, _ = self._live.get(storage_key(tensor), (None, None))
+        return None if index is None else self.trace.allocations[index]
+
+    def _owner(self, parameter: Tensor) -> str:
+        """Path of the module that a parameter belongs to."""
+        allocation = self._allocation_of(parameter)
+        return OUTSIDE if allocation is None else allocation.module
+
+    def _before_module(self, module: nn.Module, _: object) -> None:
+        self._model_called = True
+        if module in self._modules:
+            return
+        self._modules.update(module.modules())
+        for part in module.modules():
+            for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+                self._label(tensor, "parameters", self.paths.path_of(part))
+
+    def _before_optimizer(self, optimizer: Optimizer, *_: object) -> None:
+        self._optimizing = True
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._label(parameter, "parameters")
+                self._label(parameter.grad, "gradients", self._owner(parameter))
+        for bucket in getattr(optimizer, "gradient_buckets", ()):
+            self._label(bucket, "gradients")
+
+    def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
+        self._optimizing = False
+        for parameter, state in optimizer.state.items():
+            owner = self._owner(parameter)
+            for value in state.values():
+                self._label(value, "optimizer_state", owner)
+
+
+def record(
+    build_step: BuildStep,
+    device: torch.device,
+    iterations: int,
+    rules: OperatorRules = OperatorRules(),  # frozen
+    steady_steps: int = 1,
+    note_lines: bool = False,
+) -> Trace:
+    """Record `build_step(device)` and then some calls of the step that it returns, of which the last ones count.
+
+    The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
+    Raises `ValueError` for fewer iterations than one.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, not {iterations}")
+    recorder = Recorder(device, rules, note_lines)
+    with recorder.paths.watching(), recorder.watching(), recorder:  # paths first: labels want them
+        step = build_step(device)
+        for iteration in range(iterations):
+            recorder.begin_iteration(counts=iteration >= iterations - steady_steps)
+            step()
+    recorder.trace.steady_steps = steady_steps
+    return recorder.trace

@@ -1,0 +1,1 @@
+"""What a step reads on the host, where tensors have no values."""

@@ -1,0 +1,46 @@
+"""Training steps from a Python file: `FILE.py:NAME`."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from drystep.errors import choose
+from drystep.trace.source_lines import line_of_error
+
+MODULE_NAME = "step_file"
+"""Name under which the file is imported: it need not be one that Python could import by name."""
+
+
+def load_function(target: str) -> Callable[..., Any]:
+    """The function that `FILE.py:NAME` names.
+
+    Modules beside the file are found if its folder is on the path, as in the process that `drystep fit` starts. Raises
+    `ValueError` for a file that cannot be imported, and a name that is no function in it.
+    """
+    file, _, name = target.rpartition(":")
+    module = _import(Path(file))
+    functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    if not hasattr(module, name):
+        choose(f"function in {file}", name, functions)
+    function = getattr(module, name)
+    if not callable(function):
+        raise ValueError(f"{target} is not a function but {type(function).__name__}")
+    return function
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE_NAME] = module  # dataclasses and pickle look a class's module up by name
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        line = line_of_error(error)
+        said = next(iter(str(error).strip().splitlines()), "")
+        raise ValueError(f"cannot import {path}: {type(error).__name__}: {said} at {line or path}") from error
+    return module

@@ -1,0 +1,1 @@
+"""The shared Swin, and views of other Swins."""

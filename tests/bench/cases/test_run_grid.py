@@ -1,0 +1,17 @@
+from dataclasses import replace
+
+from bench.cases.further_grids import runs_grid
+from bench.cases.paper_grids import grid
+
+
+def test_every_run_has_its_single_shape() -> None:
+    cases = runs_grid()
+    runs = [case for case in cases if case.batches > 1]
+    assert {(run.task, run.method, run.batches) for run in runs} == {
+        (task, method, 12) for task in ("voc", "coco") for method in ("full", "lora", "e3va")
+    }
+    assert {replace(run, batches=1) for run in runs} == {case for case in cases if case.batches == 1}
+
+
+def test_the_single_shapes_are_those_of_the_papers_tables() -> None:
+    assert {case for case in runs_grid() if case.batches == 1} <= set(grid([1, 2]))

@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.detectors.cascade_mask_rcnn import CascadeMaskRCNN
+from bench.detectors.targets import NO_OBJECT, DetectionTargets
+from e3va.backbones.swin import build_swin
+
+HEIGHT, WIDTH = 64, 96
+
+
+@pytest.fixture
+def detector(tiny_swin) -> CascadeMaskRCNN:
+    return CascadeMaskRCNN(tiny_swin(), num_classes=5, rois_per_image=16)
+
+
+@pytest.mark.parametrize(("backbone", "rest"), [("swin_base", 58_231_986), ("swin_large", 58_477_746)])
+def test_parameters_are_those_of_mmdet(backbone: str, rest: int) -> None:
+    with torch.device("meta"):
+        model = CascadeMaskRCNN(build_swin(backbone, device="meta"), num_classes=80)
+    counts = {name: sum(p.numel() for p in module.parameters()) for name, module in model.named_children()}
+    assert counts["rpn"] == 593_935
+    assert counts["box_heads"] == 46_855_347
+    assert counts["mask_heads"] == 7_929_840
+    assert sum(counts.values()) - counts["backbone"] == rest
+    if backbone == "swin_base":
+        assert sum(counts.values()) == 144_977_002
+
+
+def test_losses_of_all_stages(detector, targets) -> None:
+    losses = detector(torch.randn(2, 3, HEIGHT, WIDTH), targets(2, 3, HEIGHT, WIDTH, 5))
+    stages = {f"stage{stage}_{name}" for stage in range(3) for name in ("class", "box", "mask")}
+    assert losses.keys() == {"rpn_objectness", "rpn_box"} | stages
+    assert all(loss.isfinite() and loss.ndim == 0 for loss in losses.values())
+
+
+def test_every_parameter_gets_a_gradient(detector, targets) -> None:
+    losses = detector(torch.randn(2, 3, HEIGHT, WIDTH), targets(2, 3, HEIGHT, WIDTH, 5))
+    sum(losses.values()).backward()
+    assert [name for name, p in detector.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+def test_ground_truth_is_among_the_sampled(detector, targets) -> None:
+    """With hopeless proposals, the only positives are the boxes that were added, and they match themselves."""
+    truth = targets(2, 3, HEIGHT, WIDTH, 5)
+    proposals = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 50, 4)
+    valid = torch.ones(2, 50, dtype=torch.bool)
+    rois = detector._sample(proposals, valid, torch.zeros_like(valid), truth, iou=0.5)
+    assert rois.boxes.shape == (32, 4)
+    assert rois.positive.sum() == rois.is_gt.sum() == 6
+    own = truth.boxes[rois.image[rois.positive], rois.gt_index[rois.positive]]
+    torch.testing.assert_close(rois.boxes[rois.positive], own)
+    assert (rois.labels[rois.positive] == truth.labels[rois.image, rois.gt_index][rois.positive]).all()
+    assert (rois.labels[~rois.positive] == 5).all()
+    assert rois.positive_slots.tolist() == [0, 1, 2, 3, 16, 17, 18, 19]
+    assert set(rois.positive.nonzero().flatten().tolist()) <= set(rois.positive_slots.tolist())
+
+
+def test_an_image_without_objects_gives_finite_losses(detector) -> None:
+    truth = DetectionTargets(
+        torch.zeros(1, 2, 4), torch.full((1, 2), NO_OBJECT), torch.zeros(1, 2, HEIGHT, WIDTH, dtype=torch.uint8)
+    )
+    losses = detector(torch.randn(1, 3, HEIGHT, WIDTH), truth)
+    assert all(loss.isfinite() for loss in losses.values())
+    assert losses["stage0_mask"] == losses["stage0_box"] == 0
+
+
+def test_masks_are_required(detector, targets) -> None:
+    truth = replace(targets(1, 2, HEIGHT, WIDTH, 5), masks=None)
+    with pytest.raises(ValueError, match=r"targets.masks must be \(B, G, H, W\)"):
+        detector(torch.randn(1, 3, HEIGHT, WIDTH), truth)
+
+
+def test_learns_a_fixed_batch(detector, targets) -> None:
+    images, truth = torch.randn(2, 3, HEIGHT, WIDTH), targets(2, 3, HEIGHT, WIDTH, 5)
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=3e-4)
+    losses = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = sum(detector(images, truth).values())
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]

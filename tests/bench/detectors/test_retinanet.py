@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from bench.cases.tasks import WORKLOADS
+from bench.detectors.retinanet import RetinaNet
+from bench.detectors.targets import NO_OBJECT, DetectionTargets
+from e3va.backbones.swin import build_swin
+
+
+@pytest.fixture
+def detector(tiny_swin) -> RetinaNet:
+    return RetinaNet(tiny_swin(WORKLOADS["voc"].out_stages), num_classes=20)
+
+
+def test_neck_and_head_have_the_parameters_of_mmdet() -> None:
+    with torch.device("meta"):
+        detector = RetinaNet(
+            build_swin("swin_large", out_stages=WORKLOADS["voc"].out_stages, device="meta"), num_classes=20
+        )
+    count = sum(p.numel() for name, p in detector.named_parameters() if not name.startswith("backbone."))
+    assert count == 11_806_936
+
+
+def test_starts_with_the_focal_prior(detector, targets) -> None:
+    """At p = 0.01 everywhere the loss is known but for the few positives."""
+    for parameter in (detector.head.class_logits.weight,):
+        torch.nn.init.zeros_(parameter)
+    truth = targets(2, 3, 64, 96, 20)
+    anchors = detector.anchors(detector.neck(detector.backbone(torch.zeros(2, 3, 64, 96))))
+    labels, _ = detector._assign(torch.cat(anchors), truth)
+    positives, considered = (labels >= 0).sum(), (labels >= -1).sum()
+    p = torch.tensor(0.01)
+    background_loss = 0.75 * p**2 * -(1 - p).log()
+    object_loss = 0.25 * (1 - p) ** 2 * -p.log()
+    expected = (positives * object_loss + (considered * 20 - positives) * background_loss) / positives
+    torch.testing.assert_close(detector(torch.zeros(2, 3, 64, 96), truth)["class"], expected, rtol=1e-4, atol=0)
+
+
+def test_box_loss_vanishes_for_perfect_predictions(detector, targets) -> None:
+    truth = targets(1, 2, 64, 96, 20)
+    anchors = detector.anchors(detector.neck(detector.backbone(torch.zeros(1, 3, 64, 96))))
+    sizes = [len(level) for level in anchors]
+    _, deltas = detector._assign(torch.cat(anchors), truth)
+    perfect = iter(deltas.split(sizes, 1))
+    forward = detector.head.forward
+    detector.head.forward = lambda feature: (forward(feature)[0], next(perfect))
+    assert detector(torch.zeros(1, 3, 64, 96), truth)["box"] == 0
+
+
+def test_an_image_without_objects_gives_a_finite_loss(detector) -> None:
+    truth = DetectionTargets(torch.zeros(2, 3, 4), torch.full((2, 3), NO_OBJECT))
+    losses = detector(torch.randn(2, 3, 64, 64), truth)
+    assert losses["box"] == 0
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in detector.parameters() if p.grad is not None)
+
+
+def test_learns_a_fixed_batch(detector, targets) -> None:
+    images, truth = torch.randn(2, 3, 64, 64), targets(2, 3, 64, 64, 20)
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = sum(detector(images, truth).values())
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]

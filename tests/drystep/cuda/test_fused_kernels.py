@@ -1,0 +1,62 @@
+import torch
+import torch.nn.functional as F
+
+from drystep.cuda.semantics import semantics
+from drystep.trace.recorder import record
+from drystep.trace.trace import Trace
+
+META = torch.device("meta")
+
+
+def sizes_of(trace: Trace, operator: str) -> list[int]:
+    return [a.requested_bytes for a in trace.allocations if trace.operators[a.operator].name == operator]
+
+
+def attention_trace(bias_shape: tuple[int, ...] | None, dtype: torch.dtype = torch.float32) -> Trace:
+    """One step of attention over 49 tokens, as in a Swin window: 2 windows, 3 heads, 32 channels."""
+
+    def build(device: torch.device):
+        query = torch.empty(2, 3, 49, 32, device=device, requires_grad=True)
+        bias = None if bias_shape is None else torch.empty(bias_shape, device=device, requires_grad=True, dtype=dtype)
+        return lambda: F.scaled_dot_product_attention(query, query, query, bias).sum().backward()
+
+    with semantics("torch-2.11", "fp32", META):
+        return record(build, META, iterations=1)
+
+
+def test_attention_keeps_no_map() -> None:
+    sizes = sizes_of(attention_trace(None), "_scaled_dot_product_efficient_attention.default")
+    output_bytes, logsumexp_bytes = 2 * 3 * 49 * 32 * 4, 2 * 3 * 64 * 4  # 49 rows padded to a multiple of 32
+    assert sizes[:2] == [output_bytes, logsumexp_bytes]
+    assert max(sizes) < 2 * 3 * 49 * 49 * 4 * 2
+
+
+def test_a_bias_is_copied_into_aligned_rows() -> None:
+    assert 1 * 3 * 49 * 64 * 4 in sizes_of(attention_trace((1, 3, 49, 49)), "constant_pad_nd.default")
+    assert not sizes_of(attention_trace(None), "constant_pad_nd.default")
+
+
+def test_a_mask_of_booleans_becomes_a_bias() -> None:
+    query = torch.empty(2, 3, 16, 8, device="meta")
+    with semantics("torch-2.11", "fp32", META):
+        mask = torch.empty(16, 16, dtype=torch.bool, device="meta")
+        assert F.scaled_dot_product_attention(query, query, query, mask).shape == query.shape
+
+
+def test_the_cpu_keeps_its_own_attention() -> None:
+    query = torch.randn(2, 3, 16, 8)
+    expected = F.scaled_dot_product_attention(query, query, query)
+    with semantics("torch-2.11", "fp32", torch.device("cpu")):
+        torch.testing.assert_close(F.scaled_dot_product_attention(query, query, query), expected)
+
+
+def test_without_a_batch_attention_stays_explicit() -> None:
+    def build(device: torch.device):
+        query = torch.empty(3, 16, 8, device=device)  # (heads, L, d): no kernel of CUDA's takes three dimensions
+        return lambda: F.scaled_dot_product_attention(query, query, query)
+
+    with semantics("torch-2.11", "fp32", META):
+        trace = record(build, META, iterations=1)
+    names = {operator.name for operator in trace.operators}
+    assert "bmm.default" in names
+    assert not any("efficient" in name for name in names)

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from drystep.gpus.classes import read_gpus, select_gpus
+
+MIB = 1 << 20
+
+
+def test_our_classes_are_what_the_cards_show() -> None:
+    visible = {name: gpu.visible_mib for name, gpu in read_gpus().items()}
+    assert visible == {"gtx-1080ti-11gb": 11178, "p100-16gb": 16280, "rtx-3090-24gb": 24125, "v100-32gb": 32510}
+    assert all(gpu.source and gpu.usable_bytes == (gpu.visible_mib - gpu.context_mib) * MIB for gpu in select_gpus())
+
+
+def test_a_class_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[rtx-4060-8gb]\nvisible_mib = 7933\ncontext_mib = 300\n")
+    (gpu,) = select_gpus(["rtx-4060-8gb"], [path])
+    assert gpu.usable_bytes == 7633 * MIB
+    assert gpu.label == "rtx-4060-8gb"
+    assert len(select_gpus([], [path])) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[card]\ncontext_mib = 3\n", r"\[card\] has no capacity: give visible_mib"),
+        ("[card]\nvisible_mib = -5\n", r"\[card\] visible_mib must be a whole number of MiB, not -5"),
+        ('[card]\nvisible_mib = "8 GB"\n', r"\[card\] visible_mib must be a whole number of MiB, not '8 GB'"),
+        ("[card]\nvisible_mib = true\n", "visible_mib must be a whole number"),
+        ("[card]\nvisible_mib = 400\n", r"leaves nothing for tensors: visible_mib must exceed context_mib \(512\)"),
+        ("[card]\nvisible_mib = 4000\ncores = 3\n", r"\[card\] has unknown fields cores: use label, visible_mib"),
+        ("[card]\nvisible_mib = 4000\nlabel = 3\n", "label must be text, not 3"),
+        ("visible_mib = 4000\n", "must be a table with visible_mib"),
+        ("", "names no GPU: write one table per card"),
+        ("[card\n", "is not TOML"),
+    ],
+)
+def test_bad_files_name_the_field(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_gpus(path)
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(ValueError, match="cannot read GPU classes from nowhere.toml: No such file"):
+        read_gpus(Path("nowhere.toml"))
+
+
+def test_unknown_names_list_the_known() -> None:
+    with pytest.raises(ValueError, match="unknown GPU 'h100': choose from gtx-1080ti-11gb, p100-16gb, rtx-3090-24gb"):
+        select_gpus(["h100"])

@@ -1,0 +1,101 @@
+"""Faults injected into real child processes: each is told as what it was."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from bench import Case
+from bench.engines.settings import Settings
+from bench.launchers.run import run
+from drystep.measure.failure import ChildError, describe_exit
+from drystep.measure.parent import Child
+
+FAULTY = "tests.drystep.measure.faulty:Faulty"
+LIMIT_S = 120
+
+
+def test_a_session_answers_and_what_it_prints_stays_away() -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child:
+        assert child.call("echo", value=[1, "two", None]) == [1, "two", None]
+        assert child.call("pid") == child.process.pid != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "message", "phase"),
+    [
+        ("segfault", "signal", "the process was killed by SIGSEGV (backward phase)", "backward"),
+        ("kill", "signal", "the process was killed by SIGKILL (the system does so", "opening"),
+        ("leave", "exit", "the process exited with status 3 in the middle of its work (opening)", "opening"),
+        ("exit_politely", "exception", "SystemExit: 3 (opening)", "opening"),
+        ("raise_error", "exception", "KeyError: 'no such thing' (opening)", "opening"),
+        ("raise_unpicklable", "exception", "UnpicklableError: (its message cannot be shown) (opening)", "opening"),
+        ("return_unserialisable", "exception", "TypeError: Object of type object is not JSON", "opening"),
+        ("cuda_out_of_memory", "out_of_memory", "Tried to allocate 2.00 GiB. (optimizer phase)", "optimizer"),
+        ("host_out_of_memory", "out_of_memory", "can't allocate memory", "opening"),
+        ("cuda_error", "cuda_error", "RuntimeError: CUDA error: an illegal memory access", "opening"),
+    ],
+)
+def test_faults_are_told_as_what_they_were(fault: str, kind: str, message: str, phase: str) -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child:
+        with pytest.raises(ChildError) as told:
+            child.call(fault)
+        failure = told.value.failure
+        assert (failure.kind, failure.phase) == (kind, phase)
+        assert message in failure.message
+        assert "\n" not in failure.message
+        if kind not in ("signal", "exit"):
+            assert failure.so_far == {"memory": {"peak_allocated_bytes": 7}}
+            assert "Traceback" in failure.detail
+        with pytest.raises(ChildError) as again:  # a broken process is never asked again
+            child.call("pid")
+        assert again.value.failure == failure
+    assert not psutil.pid_exists(child.process.pid)
+
+
+def test_a_fault_in_native_code_names_the_line_of_python() -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child, pytest.raises(ChildError) as told:
+        child.call("segfault")
+    assert "Segmentation fault" in told.value.failure.detail and "faulty.py" in told.value.failure.detail
+
+
+def test_what_hangs_is_stopped_at_its_limit() -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child:
+        child.call("pid")
+        child.left_s = 0.5
+        start = time.monotonic()
+        with pytest.raises(ChildError, match="stopped at its time limit") as told:
+            child.call("hang")
+        assert time.monotonic() - start < 5
+    assert (told.value.failure.kind, told.value.failure.phase) == ("timeout", "forward")
+    assert not psutil.pid_exists(child.process.pid)
+
+
+def test_a_child_does_not_outlive_its_parent() -> None:
+    code = (
+        f"from drystep.measure.parent import Child\nchild = Child({FAULTY!r}, {{}}, 60)\n"
+        "print(child.call('pid'), flush=True)\nchild.call('hang')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        orphan = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    orphan.wait(timeout=10)
+    assert not orphan.is_running()
+
+
+def test_a_grid_goes_on_whatever_its_cases_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.engines.cpu.SESSION", "tests.drystep.measure.faulty:CpuFaulty")
+    small = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "cpu"}
+    cases = [Case(method="fixed", seed=seed, **small) for seed in (1, 2, 3, 4, 5, 6, 0)]
+    results = list(run(cases, [], Settings(steps=2, time_limit_s=15)))
+    assert [result.case for result in results] == cases
+    kinds = [result.failure and result.failure["kind"] for result in results]
+    assert kinds == ["signal", "timeout", "exception", "exception", "out_of_memory", "signal", None]
+    assert results[-1].time["step_ms"]["samples"] == [4.0, 4.0]
+
+
+def test_exit_statuses_without_a_name() -> None:
+    assert describe_exit(-200) == ("signal", "the process was killed by signal 200")

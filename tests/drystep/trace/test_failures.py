@@ -1,0 +1,129 @@
+"""What is wrong with a step is one line that names the user's."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from drystep import Oracles, SimulationError, simulate
+
+
+class _Host(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        assert gradient.sum().item()  # in backward
+        return gradient
+
+
+def _message(body: Callable[[nn.Module, Tensor], object], **options: object) -> str:
+    def build(device: torch.device):
+        model, data = nn.Linear(4, 4).to(device), torch.empty(3, 4, device=device)
+        return lambda: body(model, data)
+
+    with pytest.raises(SimulationError) as caught:
+        simulate(build, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert isinstance(caught.value, ValueError)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        (lambda m, x: m(x).sum().item(), "m(x).sum().item()", "aten._local_scalar_dense.default reads a value"),
+        (lambda m, x: 1 if m(x).sum() > 0 else 0, "1 if m(x).sum() > 0", "state it with oracles=Oracles(item=...)"),
+        (lambda m, x: m(x)[x > 0], "m(x)[x > 0]", "aten.nonzero.default returns as many rows as the values say"),
+        (lambda m, x: torchvision.ops.nms(x, x[:, 0], 0.5), "torchvision.ops.nms", "torchvision.nms.default returns"),
+        (lambda m, x: _Host.apply(m(x)).sum().backward(), "gradient.sum().item()", "aten._local_scalar_dense.default"),
+        (lambda m, x: m(x.cuda()), "m(x.cuda())", "use the device that build_step is given"),
+        (lambda m, x: m(torch.ones(3, 4, device="cuda")), 'device="cuda"', "this needs a GPU"),
+        (lambda m, x: torch.cuda.synchronize(), "torch.cuda.synchronize()", "this needs a GPU"),
+        (lambda m, x: m(torch.ones(3, 4)), "m(torch.ones(3, 4))", "aten.addmm.default gets tensors on the CPU"),
+        (lambda m, x: nn.functional.embedding(torch.ones(3, dtype=int), m.weight), "embedding", "tensors on the CPU"),
+        (lambda m, x: m(x[:, :2]), "m(x[:, :2])", "aten.addmm.default failed"),
+        (lambda m, x: m(x).nosuch(), "m(x).nosuch()", "the step raised AttributeError: 'Tensor' object has no"),
+        (lambda m, x: {}["key"], '{}["key"]', "the step raised KeyError: 'key'"),
+        (lambda m, x: torch.histogram(x, 4), "torch.histogram(x, 4)", "has no kernel for the meta device"),
+    ],
+)
+def test_a_step_that_cannot_be_simulated(body, code: str, said: str) -> None:
+    if torch.cuda.is_available() and "GPU" in said:
+        pytest.skip("nothing is wrong with it where there is a GPU")
+    message = _message(body)
+    assert message.startswith(("tests/bench/simulation/test_errors.py:", __file__))
+    assert code in message
+    assert said in message
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_tensors_on_another_device() -> None:
+    message = _message(lambda m, x: torch.ones(3, device="cuda"))
+    assert "makes a tensor on cuda:0: use the device that build_step is given" in message
+
+
+def test_precision_that_would_silently_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, PyTorch only warns that autocast and gradient scaling do nothing."""
+    if torch.cuda.is_available():
+        pytest.skip("on a GPU they work")
+    message = _message(lambda m, x: torch.amp.GradScaler("cuda"))
+    assert 'torch.amp.GradScaler("cuda")' in message
+    assert "does nothing without a GPU: state the precision" in message
+
+
+def test_the_library_between_is_named() -> None:
+    def build(device: torch.device):
+        model = torchvision.ops.MLP(4, [4]).to(device)
+        boxes = torch.empty(3, 4, device=device)
+        return lambda: torchvision.ops.batched_nms(model(boxes), boxes[:, 0], boxes[:, 1], 0.5)
+
+    with pytest.raises(SimulationError, match=r"test_errors.py:\d+ .*in torchvision/ops/boxes.py:\d+ nms"):
+        simulate(build)
+
+
+def test_build_steps_that_are_none() -> None:
+    with pytest.raises(SimulationError, match="build_step must return a function without arguments .* not NoneType"):
+        simulate(lambda device: None)
+    with pytest.raises(SimulationError, match="build_step must be a function of a device, not int"):
+        simulate(3)
+
+
+def test_build_step_that_raises() -> None:
+    def build(device: torch.device):
+        raise RuntimeError("no data here")
+
+    with pytest.raises(SimulationError, match=r"test_errors.py:\d+ .*: build_step raised RuntimeError: no data here"):
+        simulate(build)
+
+
+def test_a_step_that_is_not_on_the_device() -> None:
+    def build(device: torch.device):
+        model = nn.Linear(4, 4)
+        return lambda: model(torch.ones(3, 4)).sum().backward()
+
+    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+        simulate(build)
+
+
+def test_oddities_are_warnings() -> None:
+    def build(device: torch.device):
+        return lambda: torch.empty(3, device=device).sum()
+
+    warnings = simulate(build, oracles=Oracles(by_name={"nmss": 1})).warnings
+    assert warnings[0] == "oracle 'nmss' was never asked: nothing of that name needed it"
+    assert warnings[1].startswith("no parameters on the device")
+
+
+def test_a_forward_pass_alone_is_fine() -> None:
+    def build(device: torch.device):
+        model = nn.Linear(4, 4).to(device)
+        return lambda: model(torch.empty(3, 4, device=device))
+
+    assert simulate(build).warnings == ()
