@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.cells import Column, number, signed
+from reports.forms import REFERENCE
+from reports.ratios import percent_above
 from reports.records import PUBLISHED, select
 from reports.tables import Table, settings_text, spread_text, timing_text
 
 BACKBONE, TIMED_BACKBONE = "swin_large", "swin_tiny"
-BASE = "e3va-reference"
+BASE, UNCHANGED = "e3va", ""
+"""The method that the variants are of, and the name of the variant in which nothing is changed."""
 PAPER = {
     "table5_ablation_structure_voc": {
         "params M, paper": ("parameters_m", 2),
@@ -31,7 +34,8 @@ class Variant:
     """A row: a design of E3VA."""
 
     label: str
-    method: str
+    variant: str
+    """What a result says that it changes."""
     published: str = ""
     """Its name in the paper's table."""
 
@@ -52,9 +56,9 @@ ABLATIONS = (
         "Table 5. Adapters and structure of E3VA",
         "Standard adapters have 32 hidden channels; stacked ones read, in each block, what the one before put out.",
         (
-            Variant("dual low-rank, parallel (E3VA)", BASE, "E3VA low-rank"),
-            Variant("standard adapter", "e3va-standard", "E3VA standard adapter (mid 32)"),
-            Variant("stacked", "e3va-stacked", "E3VA stacked"),
+            Variant("dual low-rank, parallel (E3VA)", UNCHANGED, "E3VA low-rank"),
+            Variant("standard adapter", "standard", "E3VA standard adapter (mid 32)"),
+            Variant("stacked", "stacked", "E3VA stacked"),
         ),
         "table5_ablation_structure_voc",
     ),
@@ -64,9 +68,9 @@ ABLATIONS = (
         "output norms before the pyramid train, or stay as they are. The paper's figures for frozen norms did not "
         "survive in the text that we worked from.",
         (
-            Variant("inherited reduction, trained norms (E3VA)", BASE, "Inherited reduction"),
-            Variant("trained reduction", "e3va-trained-merging", "Trainable reduction"),
-            Variant("frozen norms", "e3va-frozen-norms"),
+            Variant("inherited reduction, trained norms (E3VA)", UNCHANGED, "Inherited reduction"),
+            Variant("trained reduction", "trained-merging", "Trainable reduction"),
+            Variant("frozen norms", "frozen-norms"),
         ),
         "table6_ablation_downsampling_fpn",
     ),
@@ -76,28 +80,28 @@ ABLATIONS = (
         "an adapter adds its input, what the output norms read, where a branch is tapped, and how the last factor "
         "starts. `e3va.Design` says why the defaults are what they are.",
         (
-            Variant("as by default (E3VA)", BASE),
-            Variant("e_0 = 0 instead of l_0", "e3va-zero-start"),
-            Variant("no inner residual", "e3va-no-residual"),
-            Variant("norm(e) instead of norm(l + e)", "e3va-highway-output"),
-            Variant("tap after DropPath", "e3va-late-tap"),
-            Variant("no factor starts at zero", "e3va-kaiming"),
+            Variant("as by default (E3VA)", UNCHANGED),
+            Variant("e_0 = 0 instead of l_0", "zero-start"),
+            Variant("no inner residual", "no-residual"),
+            Variant("norm(e) instead of norm(l + e)", "highway-output"),
+            Variant("tap after DropPath", "late-tap"),
+            Variant("no factor starts at zero", "kaiming"),
         ),
     ),
 )
-METHODS = tuple(dict.fromkeys(variant.method for ablation in ABLATIONS for variant in ablation.variants))
 
 
 def ablation_tables(frame: pd.DataFrame) -> list[Table]:
     """Those of which a variant was measured beside E3VA itself."""
-    tables = [_table(frame, ablation) for ablation in ABLATIONS]
+    tables = [_table(frame, ablation) for ablation in ABLATIONS] if not frame.empty else []
     return [table for table in tables if table is not None]
 
 
 def _table(frame: pd.DataFrame, ablation: Ablation) -> Table | None:
-    wanted = frame[~frame["checkpointing"].astype(bool)]
+    plain_modules = (frame["base"] == BASE) & (frame["form"] == REFERENCE)
+    wanted = frame[plain_modules & ~frame["checkpointing"].astype(bool)]
     voc, ade = (_rows(wanted, ablation, task, BACKBONE, "simulate") for task in ("voc", "ade20k"))
-    if voc["task"].notna().sum() < 2 or pd.isna(voc.loc[BASE, "task"]):
+    if voc["task"].notna().sum() < 2 or pd.isna(voc.loc[UNCHANGED, "task"]):
         return None
     time = _rows(wanted, ablation, "voc", TIMED_BACKBONE, "cpu")
     columns: list[Column] = [
@@ -131,13 +135,13 @@ def _table(frame: pd.DataFrame, ablation: Ablation) -> Table | None:
 
 def _rows(frame: pd.DataFrame, ablation: Ablation, task: str, backbone: str, engine: str) -> pd.DataFrame:
     """One row per variant, in their order; empty cells for those that were not measured."""
-    methods = [variant.method for variant in ablation.variants]
-    rows = select(frame[frame["method"].isin(methods)], task=task, backbone=backbone, engine=engine, batch_size=2)
-    return rows.set_index("method", drop=False).reindex(methods)
+    variants = [variant.variant for variant in ablation.variants]
+    rows = select(frame[frame["variant"].isin(variants)], task=task, backbone=backbone, engine=engine, batch_size=2)
+    return rows.set_index("variant", drop=False).reindex(variants)
 
 
 def _vs_base(values: pd.Series) -> pd.Series:
-    return 100 * (values / values.loc[BASE] - 1)
+    return percent_above(values, values.loc[UNCHANGED])
 
 
 def _published(ablation: Ablation) -> list[Column]:

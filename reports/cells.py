@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 MISSING = "–"
-VERDICTS = {"fits": "yes", "fits_with_retries": "yes, retries", "oom": "OOM"}
+OOM = "OOM"
+VERDICTS = {"fits": "yes", "fits_with_retries": "yes, retries", "oom": OOM}
 
 Column = tuple[str, list[str]]
 """Heading and cells."""

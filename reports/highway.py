@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.cells import Column, number
+from reports.forms import REFERENCE
+from reports.ratios import percent_of
 from reports.records import select
 from reports.tables import TASKS, Table, settings_text, spread_text, timing_text
 
@@ -17,39 +19,40 @@ class Row:
     """A way to compute the highway and the trunk beside it."""
 
     label: str
-    method: str
+    base: str
+    form: str
     fused_attention: bool = False
     bf16_trunk: bool = False
 
     @property
-    def key(self) -> tuple[str, bool, bool]:
+    def key(self) -> tuple[str, str, bool, bool]:
         """What a result has of it."""
-        return self.method, self.fused_attention, self.bf16_trunk
+        return self.base, self.form, self.fused_attention, self.bf16_trunk
 
 
-FIXED, REFERENCE = Row("Fixed", "fixed"), Row("E3VA, reference", "e3va-reference")
+FIXED, BASE = Row("Fixed", "fixed", ""), Row("E3VA, reference", "e3va", REFERENCE)
 ROWS = (
     FIXED,
-    REFERENCE,
-    Row("E3VA", "e3va"),
-    Row("E3VA, fused attention", "e3va", fused_attention=True),
-    Row("E3VA, bfloat16 trunk", "e3va", bf16_trunk=True),
-    Row("E3VA, recompute", "e3va-recompute"),
-    Row("E3VA, recompute, fused attention", "e3va-recompute", fused_attention=True),
-    Row("E3VA, recompute, bfloat16 trunk", "e3va-recompute", bf16_trunk=True),
-    Row("E3VA+, reference", "e3va+-reference"),
-    Row("E3VA+", "e3va+"),
-    Row("E3VA+, recompute", "e3va+-recompute"),
-    Row("E3VA++, reference", "e3va++-reference"),
-    Row("E3VA++", "e3va++"),
-    Row("E3VA++, recompute", "e3va++-recompute"),
+    BASE,
+    Row("E3VA", "e3va", "fused"),
+    Row("E3VA, fused attention", "e3va", "fused", fused_attention=True),
+    Row("E3VA, bfloat16 trunk", "e3va", "fused", bf16_trunk=True),
+    Row("E3VA, recompute", "e3va", "recompute"),
+    Row("E3VA, recompute, fused attention", "e3va", "recompute", fused_attention=True),
+    Row("E3VA, recompute, bfloat16 trunk", "e3va", "recompute", bf16_trunk=True),
+    Row("E3VA+, reference", "e3va+", REFERENCE),
+    Row("E3VA+", "e3va+", "fused"),
+    Row("E3VA+, recompute", "e3va+", "recompute"),
+    Row("E3VA++, reference", "e3va++", REFERENCE),
+    Row("E3VA++", "e3va++", "fused"),
+    Row("E3VA++, recompute", "e3va++", "recompute"),
 )
 
 
 def highway_table(frame: pd.DataFrame) -> Table | None:
     """Memory and step time of each, and how much of it is above Fixed; nothing where Fixed or the reference lacks."""
     memory = _rows(frame, BACKBONE, "simulate")
-    if memory.empty or memory.loc[[FIXED.key, REFERENCE.key], "allocated_mib"].isna().any():
+    if memory.empty or memory.loc[[FIXED.key, BASE.key], "allocated_mib"].isna().any():
         return None
     allocated = memory["allocated_mib"]
     columns: list[Column] = [
@@ -84,9 +87,12 @@ def highway_table(frame: pd.DataFrame) -> Table | None:
 
 def _rows(frame: pd.DataFrame, backbone: str, engine: str) -> pd.DataFrame:
     """One row per form, in their order; empty where none was measured."""
-    wanted = frame[frame["method"].isin([row.method for row in ROWS]) & ~frame["checkpointing"].astype(bool)]
+    if frame.empty:
+        return frame
+    shown = frame["base"].isin([row.base for row in ROWS]) & (frame["variant"] == "")
+    wanted = frame[shown & ~frame["checkpointing"].astype(bool)]
     rows = select(wanted, free=OPTIONS, task=TASK, backbone=backbone, engine=engine, batch_size=2)
-    return rows if rows.empty else rows.set_index(["method", *OPTIONS]).reindex([row.key for row in ROWS])
+    return rows if rows.empty else rows.set_index(["base", "form", *OPTIONS]).reindex([row.key for row in ROWS])
 
 
 def _above_fixed(values: pd.Series) -> pd.Series:
@@ -95,4 +101,4 @@ def _above_fixed(values: pd.Series) -> pd.Series:
 
 def _share(values: pd.Series) -> pd.Series:
     above = _above_fixed(values)
-    return 100 * above / above.loc[REFERENCE.key]
+    return percent_of(above, above.loc[BASE.key])

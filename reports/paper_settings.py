@@ -6,8 +6,10 @@ from typing import Any
 import pandas as pd
 
 from reports.cells import number, signed, text
+from reports.forms import is_as_published
+from reports.ratios import FULL, percent_above, percent_above_full
 from reports.records import label_of, published, select
-from reports.tables import FULL, TASKS, Table
+from reports.tables import TASKS, Table
 
 LEGACY = "mm-2021"
 PRECISION = "apex-o1"
@@ -18,8 +20,6 @@ NCCL_MIB = 344
 964), linear in its channels (issue 986), of which a V100's six links have half as many as an A100's twelve."""
 OUTSIDE_MIB = CONTEXT_MIB + NCCL_MIB
 """What nvidia-smi shows beside the memory that PyTorch reserves."""
-REFERENCE = "-reference"
-"""Ends the name of a form that is built as the paper's."""
 WITHIN_POINTS = 8
 COLUMNS = {
     "voc": ("swin_large", "table1_voc_ade20k_swin_large", "memory_voc_mb"),
@@ -30,7 +30,7 @@ COLUMNS = {
 
 def paper_settings_tables(frame: pd.DataFrame) -> list[Table]:
     """One table per task for which there are results."""
-    tables = [_table(frame, task) for task in COLUMNS]
+    tables = [_table(frame, task) for task in COLUMNS] if not frame.empty else []
     return [table for table in tables if table is not None]
 
 
@@ -47,7 +47,9 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
     remarks = published("remarks_memory").set_index("key")[task].reindex(one.index)
     one_mib = one["reserved_mib"] + OUTSIDE_MIB
     run_mib = run["reserved_mib"].reindex(one.index) + OUTSIDE_MIB
-    points = _vs_full(run_mib) - _vs_full(paper_mb)
+    one_error, run_error = percent_above(one_mib, paper_mb), percent_above(run_mib, paper_mb)
+    points = percent_above_full(run_mib) - percent_above_full(paper_mb)
+    to_full = points.drop(FULL, errors="ignore").abs()
     settings = one.iloc[0]
     return Table(
         f"{TASKS[task]} under the paper's probable settings",
@@ -57,18 +59,18 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
         f"shape*, and the *first {run.iloc[0]['batches']} batches* of a training, whose changing sizes fragment the "
         "memory. E3VA stands here as the authors built it, out of plain modules (its reference form). Nothing is "
         "fitted to a row. Root mean square of *diff*: "
-        f"{_rms(one_mib / paper_mb - 1):.1f} % on one shape, {_rms(run_mib / paper_mb - 1):.1f} % over the first "
-        f"batches; {int((points.drop(FULL).abs() <= WITHIN_POINTS).sum())} of {len(points) - 1} differences to Full "
+        f"{_rms(one_error):.1f} % on one shape, {_rms(run_error):.1f} % over the first "
+        f"batches; {int((to_full <= WITHIN_POINTS).sum())} of {len(to_full)} differences to Full "
         f"lie within {WITHIN_POINTS} points.",
         [
             ("Method", [label_of(method) for method in one["method"]]),
             ("one shape MiB", number(one_mib)),
-            ("diff %", signed(100 * (one_mib / paper_mb - 1))),
+            ("diff %", signed(one_error)),
             ("first batches MiB", number(run_mib)),
-            ("diff %", signed(100 * (run_mib / paper_mb - 1))),
+            ("diff %", signed(run_error)),
             ("paper MB", number(paper_mb)),
-            ("vs Full %", signed(_vs_full(run_mib))),
-            ("paper", signed(_vs_full(paper_mb))),
+            ("vs Full %", signed(percent_above_full(run_mib))),
+            ("paper", signed(percent_above_full(paper_mb))),
             ("points", signed(points)),
             ("what the paper's own rows say", text(remarks)),
         ],
@@ -77,14 +79,8 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
 
 def _as_the_authors_built(frame: pd.DataFrame) -> pd.DataFrame:
     """E3VA out of plain modules, its reference form, in the paper's row; a cheaper form has no place there."""
-    reference = frame["method"].str.endswith(REFERENCE)
-    built_otherwise = frame["method"].isin(frame["method"][reference].str.removesuffix(REFERENCE))
-    return frame.assign(method=frame["method"].str.removesuffix(REFERENCE))[~built_otherwise]
-
-
-def _vs_full(values: pd.Series) -> pd.Series:
-    return 100 * (values / values.get(FULL, math.nan) - 1)
+    return frame[is_as_published(frame)].assign(method=lambda rows: rows["base"])
 
 
 def _rms(errors: pd.Series) -> float:
-    return 100 * math.sqrt((errors.dropna() ** 2).mean())
+    return math.sqrt((errors.dropna() ** 2).mean())

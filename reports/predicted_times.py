@@ -5,17 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports.cells import MISSING, Column, number, signed
-from reports.records import SETTINGS, Record, label_of, published, select
-from reports.tables import FULL, TASKS, Table
+from reports.cells import OOM, Column, number, signed
+from reports.forms import is_as_published
+from reports.ratios import percent_above, percent_of_full
+from reports.records import Record, label_of, method_key, published, select, settings_of
+from reports.tables import TASKS, Table
 
 BACKBONES = {"voc": "swin_large", "ade20k": "swin_large", "coco": "swin_base"}
 BATCH_SIZE = 2
 PAPERS_CARD = "v100-32gb"
-REFERENCE = "reference"
-"""Ends the key of a method that is as the paper describes it, where another of its name is faster."""
-OOM = "OOM"
-SAME = ["task", "method", *SETTINGS]
 
 
 def predicted_tables(frame: pd.DataFrame) -> list[Table]:
@@ -25,9 +23,9 @@ def predicted_tables(frame: pd.DataFrame) -> list[Table]:
 
 
 def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
-    paper = _paper(task, rows.index)
+    paper = _paper(task, rows)
     columns: list[Column] = [("Method", [label_of(method) for method in rows["method"]])]
-    shares = {card: _share(_times(rows, card)) for card in _cards(rows)}
+    shares = {card: percent_of_full(_times(rows, card)) for card in _cards(rows)}
     for card, share in shares.items():
         times = _times(rows, card)
         columns += [
@@ -39,7 +37,7 @@ def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
     columns += [("paper % of Full", number(paper, 1)), ("points", signed(compared - paper))]
     measured = _measured(frame, rows)
     if measured.notna().any():
-        columns += [("measured ms", number(measured, 1)), ("% of Full", number(_share(measured), 1))]
+        columns += [("measured ms", number(measured, 1)), ("% of Full", number(percent_of_full(measured), 1))]
     row = rows.iloc[0]
     scaled = [card for card in shares if any(_entry(times, card).get("scaled") for times in rows["predicted"])]
     caption = (
@@ -131,7 +129,7 @@ def measured_table(frame: pd.DataFrame) -> Table | None:
     if not pairs:
         return None
     rows = pd.DataFrame(pairs)
-    error = 100 * (rows["predicted_ms"] / rows["measured_ms"] - 1)
+    error = percent_above(rows["predicted_ms"], rows["measured_ms"])
     return Table(
         "Predicted and measured step times",
         f"**Measured** on a GPU beside **predicted** for its class. Mean absolute error {error.abs().mean():.1f} %.",
@@ -170,8 +168,14 @@ def _plain(name: str) -> str:
 
 def _same(frame: pd.DataFrame, row: pd.Series) -> pd.Series | None:
     """The simulation of a measured case."""
-    same = frame[(frame["engine"] == "simulate") & (frame[SAME] == row[SAME]).all(axis=1)]
+    same = frame[(frame["engine"] == "simulate") & _is_case_of(row, frame)]
     return None if same.empty else same.iloc[-1]
+
+
+def _is_case_of(row: pd.Series, frame: pd.DataFrame) -> pd.Series:
+    """Whether each row of a frame has the case of this one, whatever engine ran it."""
+    same = ["task", "method", *settings_of(frame)]
+    return (frame[same] == row[same]).all(axis=1)
 
 
 def _measured(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -179,19 +183,21 @@ def _measured(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
     gpu = frame[frame["engine"] == "cuda"]
     found = {}
     for key, row in rows.iterrows():
-        same = gpu[(gpu[SAME] == row[SAME]).all(axis=1)]
+        same = gpu[_is_case_of(row, gpu)]
         found[key] = float("nan") if same.empty else same.iloc[-1]["step_ms"]
     return pd.Series(found, dtype=float)
 
 
 def _predicted(frame: pd.DataFrame, task: str, batch_size: int) -> pd.DataFrame:
     """Simulated cases of the paper's backbone that have predictions, a row per method."""
-    timed = frame[frame["predicted"].map(bool).astype(bool)]
+    timed = frame[frame["predicted"].astype(bool)]
     backbone = BACKBONES[task]
     return select(timed, task=task, backbone=backbone, engine="simulate", batch_size=batch_size, precision="fp32")
 
 
 def _batches(frame: pd.DataFrame, task: str) -> list[tuple[int, pd.DataFrame]]:
+    if frame.empty:
+        return []
     found = [(int(size), _predicted(frame, task, size)) for size in sorted(frame["batch_size"].unique())]
     return [(size, rows) for size, rows in found if not rows.empty]
 
@@ -208,12 +214,7 @@ def _times(rows: pd.DataFrame, card: str) -> pd.Series:
     return pd.Series({key: _entry(row["predicted"], card).get("step_ms") for key, row in rows.iterrows()}, dtype=float)
 
 
-def _share(times: pd.Series) -> pd.Series:
-    return 100 * times / times.get(FULL, float("nan"))
-
-
-def _paper(task: str, keys: pd.Index) -> pd.Series:
+def _paper(task: str, rows: pd.DataFrame) -> pd.Series:
     """% of Full as published; a method's reference form takes its place where there is one."""
     values = published("table3_training_time").set_index("key")[f"{task}_pct_full"]
-    of_paper = {key: key.removesuffix(REFERENCE) for key in keys if key + REFERENCE not in keys}
-    return pd.Series([values.get(of_paper.get(key, MISSING)) for key in keys], index=keys, dtype=float)
+    return values.reindex(rows["base"].map(method_key)).set_axis(rows.index).where(is_as_published(rows))

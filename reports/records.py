@@ -1,44 +1,78 @@
 """Result lines as one table: a row per measured case."""
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-MIB = 1 << 20
+from reports.cells import MISSING
+from reports.units import MIB
+
 PUBLISHED = Path(__file__).with_name("published")
 Record = Mapping[str, Any]
 
-
-SETTINGS = [
-    "backbone", "window", "batch_size", "image_size", "precision", "optimizer", "profile", "gt_boxes", "rois_per_image",
-    "seed", "batches", "stretch", "fused_attention", "checkpointing", "bf16_trunk",
-]  # fmt: skip
-"""Fields of a case that are the same for all rows of a table."""
-DEFAULTS = {"batches": 1, "stretch": "worst", "fused_attention": False, "checkpointing": False, "bf16_trunk": False}
-"""Settings that older results do not have."""
-COLUMNS = [
-    "task", "method", "engine", *SETTINGS, "status", "params", "allocated_mib", "reserved_mib", "at_peak",
-    "worst_batch", "step_ms", "step_p10_ms", "step_p90_ms", "samples", "inference_ms", "relative_to_full",
-    "inference_relative_to_full", "fits", "predicted", "environment",
-]  # fmt: skip
+IDENTITY = ("task", "method", "base", "form", "variant", "engine")
+"""Columns that say what a row is about."""
+FIGURES = (
+    "status", "params", "allocated_mib", "reserved_mib", "at_peak", "worst_batch", "step_ms", "step_p10_ms",
+    "step_p90_ms", "samples", "inference_ms", "relative_to_full", "inference_relative_to_full", "fits", "predicted",
+    "environment",
+)  # fmt: skip
+"""Columns of what was found out."""
+KEY = "key"
+"""Column and index of what `select` returns: the method's key."""
 
 
 def frame_of(records: Sequence[Record]) -> pd.DataFrame:
-    """Rows of results with memory or time, or that ran out of memory; cases that failed have nothing to show."""
-    rows = [_row(record) for record in records if record["status"] != "error"]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    """Rows of results with memory or time, or that ran out of memory; cases that failed have nothing to show.
+
+    Beside `IDENTITY` and `FIGURES` there is a column for each setting that some case has (`settings_of`). A case that
+    lacks one takes the value that most others have.
+    """
+    shown = [record for record in records if record["status"] != "error"]
+    settings = [_settings(record) for record in shown]
+    names = dict.fromkeys(name for of_one in settings for name in of_one)
+    usual = {name: _usual([of_one[name] for of_one in settings if name in of_one]) for name in names}
+    rows = [
+        {**_identity(record), **usual, **of_one, **_figures(record)}
+        for record, of_one in zip(shown, settings, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=[*IDENTITY, *names, *FIGURES])
 
 
-def _row(record: Record) -> dict[str, Any]:
-    case, params, memory, time = (record.get(part) or {} for part in ("case", "params", "memory", "time"))
+def settings_of(frame: pd.DataFrame) -> list[str]:
+    """Columns of a frame that are settings: what cases say beside their task, method and engine."""
+    return [column for column in frame.columns if column not in {*IDENTITY, *FIGURES, KEY}]
+
+
+def _identity(record: Record) -> dict[str, str]:
+    case = record["case"]
+    of_method = {"base": case["method"], "form": "", "variant": "", **(record.get("method") or {})}
+    return {name: {**case, **of_method}[name] for name in IDENTITY}
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    return {name: _setting(value) for name, value in record["case"].items() if name not in IDENTITY}
+
+
+def _setting(value: Any) -> Any:
+    """A value that pandas can group and compare: it holds no null equal to another, and cannot group lists."""
+    if value is None:
+        return MISSING
+    return " x ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _usual(values: Sequence[Any]) -> Any:
+    return Counter(values).most_common(1)[0][0]
+
+
+def _figures(record: Record) -> dict[str, Any]:
+    params, memory, time = (record.get(part) or {} for part in ("params", "memory", "time"))
     step_ms, relative = time.get("step_ms", {}), time.get("relative_to", {})
     return {
-        **DEFAULTS,
-        **case,
-        "image_size": "{} x {}".format(*case["image_size"]),
         "status": record["status"],
         "params": params.get("trainable_backbone"),
         "allocated_mib": _mib(memory.get("peak_allocated_bytes")),
@@ -61,7 +95,7 @@ def _row(record: Record) -> dict[str, Any]:
 def published(table: str) -> pd.DataFrame:
     """One of the paper's tables, indexed by the method's key (and backbone or batch size where it has one)."""
     frame = pd.read_csv(PUBLISHED / f"{table}.csv")
-    frame["key"] = frame["method"].map(method_key)
+    frame[KEY] = frame["method"].map(method_key)
     return frame
 
 
@@ -87,18 +121,18 @@ def select(frame: pd.DataFrame, *, free: Sequence[str] = (), **wanted: object) -
     Rows that differ in any other setting cannot stand in one table: the settings that most methods share win. Those
     named `free` may differ, and then a method has a row for each of their values.
     """
-    for column, value in wanted.items():
-        frame = frame[frame[column] == value]
+    if not frame.empty:  # a frame without results has no columns of settings either
+        for column, value in wanted.items():
+            frame = frame[frame[column] == value]
     if frame.empty:
-        return frame.assign(key=[]).set_index("key", drop=False).rename_axis(None)
-    fixed = [setting for setting in SETTINGS if setting not in free]
+        return frame.assign(**{KEY: []}).set_index(KEY, drop=False).rename_axis(None)
+    fixed = [setting for setting in settings_of(frame) if setting not in free]
     frame = max((rows for _, rows in frame.groupby(fixed, sort=False)), key=lambda rows: rows["method"].nunique())
-    frame = frame.drop_duplicates(["method", *free], keep="last").assign(
-        key=lambda rows: rows["method"].map(method_key)
-    )
+    frame = frame.drop_duplicates(["method", *free], keep="last")
+    frame = frame.assign(**{KEY: frame["method"].map(method_key)})
     order = {key: position for position, key in enumerate(labels())}
-    ordered = frame.sort_values("key", key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
-    return ordered.set_index("key", drop=False).rename_axis(None)
+    ordered = frame.sort_values(KEY, key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
+    return ordered.set_index(KEY, drop=False).rename_axis(None)
 
 
 def label_of(method: str) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.cells import Column, number, signed
+from reports.ratios import FULL, percent_above, percent_of
 from reports.records import select
-from reports.tables import FULL, TASKS, Table, settings_text, spread_text, timing_text
+from reports.tables import TASKS, Table, settings_text, spread_text, timing_text
 
 CHECKPOINTED = "Chen et al. 2016"
 """Training deep nets with sublinear memory cost."""
@@ -35,6 +36,8 @@ RIVALS = (
 )
 MEMORY_TASKS = {"voc": "swin_large", "coco": "swin_base"}
 """Task -> the backbone of the paper's table."""
+PLAIN_FULL = (FULL, False)
+"""The row of full fine-tuning without checkpointing."""
 
 
 def rivals_table(frame: pd.DataFrame) -> Table | None:
@@ -54,12 +57,12 @@ def rivals_table(frame: pd.DataFrame) -> Table | None:
             (f"{TASKS[task]} params M", number(rows["params"] / 1e6, 2)),
             (f"{TASKS[task]} allocated MiB", number(rows["allocated_mib"])),
             (f"{TASKS[task]} reserved MiB", number(rows["reserved_mib"])),
-            ("vs Full %", signed(_vs_full(rows["reserved_mib"]))),
+            ("vs Full %", signed(percent_above(rows["reserved_mib"], rows["reserved_mib"].loc[PLAIN_FULL]))),
         ]
         first = rows.dropna(subset="task").iloc[0]
         captions.append(f"{TASKS[task]} {first['backbone']}, {settings_text(first)}")
     if time["step_ms"].notna().any():
-        share = 100 + _vs_full(time["step_ms"])
+        share = percent_of(time["step_ms"], time["step_ms"].loc[PLAIN_FULL])
         columns += [("VOC step ms (p10-p90)", spread_text(time)), ("% of Full", number(share, 1))]
         captions.append(timing_text({"voc": time.dropna(subset="task")}))
     return Table(
@@ -86,7 +89,3 @@ def _has_rival(rows: pd.DataFrame) -> bool:
     """Whether there is a row that the paper's tables lack."""
     known = rows.dropna(subset="task")
     return any(checkpointing or method == "lst" for method, checkpointing in known.index)
-
-
-def _vs_full(values: pd.Series) -> pd.Series:
-    return 100 * (values / values.loc[(FULL, False)] - 1)

@@ -5,23 +5,19 @@ from typing import Any
 import pandas as pd
 
 from reports.cells import MISSING, number, signed, verdict
-from reports.records import SETTINGS, label_of
+from reports.ratios import percent_above
+from reports.records import label_of, settings_of
 from reports.tables import TASKS, Table
 
-SAME = ["task", "method", "engine", *(setting for setting in SETTINGS if setting not in ("batches", "stretch"))]
-"""What a run and its single shape have in common."""
+OF_RUNS = ("batches", "stretch")
+"""Settings in which a run and its single shape differ."""
 
 
 def run_table(frame: pd.DataFrame) -> Table | None:
     """Each run beside the same case on one shape."""
-    memory = frame[frame["reserved_mib"].notna()]
-    runs = memory[(memory["batches"] > 1) & (memory["stretch"] == "worst")].drop_duplicates(
-        [*SAME, "batches"], keep="last"
-    )
-    if runs.empty:
+    rows = _beside_single_shapes(frame)
+    if rows.empty:
         return None
-    single = memory[memory["batches"] == 1].drop_duplicates(SAME, keep="last")
-    rows = runs.merge(single, how="left", on=SAME, suffixes=("", "_one"))
     cards = [
         (gpu, [_card(run, one, gpu) for run, one in zip(rows["fits"], rows["fits_one"], strict=True)])
         for gpu in rows.iloc[0]["fits"]
@@ -43,10 +39,22 @@ def run_table(frame: pd.DataFrame) -> Table | None:
             ("allocated MiB", number(rows["allocated_mib"])),
             ("reserved MiB", number(rows["reserved_mib"])),
             ("reserved / allocated", number(rows["reserved_mib"] / rows["allocated_mib"], 2)),
-            ("run vs one shape %", signed(100 * (rows["reserved_mib"] / rows["reserved_mib_one"] - 1))),
+            ("run vs one shape %", signed(percent_above(rows["reserved_mib"], rows["reserved_mib_one"]))),
             *cards,
         ],
     )
+
+
+def _beside_single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The latest result of each run; columns that end in "_one" are those of its single shape."""
+    memory = frame[frame["reserved_mib"].notna()]
+    if memory.empty:
+        return memory
+    same = ["task", "method", "engine", *(setting for setting in settings_of(frame) if setting not in OF_RUNS)]
+    runs = memory[(memory["batches"] > 1) & (memory["stretch"] == "worst")]
+    runs = runs.drop_duplicates([*same, "batches"], keep="last")
+    single = memory[memory["batches"] == 1].drop_duplicates(same, keep="last")
+    return runs.merge(single, how="left", on=same, suffixes=("", "_one"))
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

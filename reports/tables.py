@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.cells import MISSING, Column, number, signed, text, verdict
+from reports.ratios import percent_above, percent_above_full, percent_of_full
 from reports.records import label_of, published, select
 
-FULL = "full"
 TASKS = {"voc": "VOC", "ade20k": "ADE20K", "coco": "COCO"}
 BATCH_SIZES = (1, 2)
 
@@ -103,7 +103,7 @@ def table3(frame: pd.DataFrame) -> Table | None:
     for task, found in per_task.items():
         rows = found.reindex(methods.index)
         # In turns with Full where that was measured: on a noisy machine only such times compare.
-        share = (100 * rows["relative_to_full"]).fillna(100 + _vs_full(rows["step_ms"]))
+        share = (100 * rows["relative_to_full"]).fillna(percent_of_full(rows["step_ms"]))
         columns += [
             (f"{TASKS[task]} ms (p10-p90)", spread_text(rows)),
             ("% of Full", number(share, 1)),
@@ -171,13 +171,13 @@ def _parameters(params: pd.Series, paper: pd.DataFrame) -> list[Column]:
         ("params M", number(millions, 2)),
         ("paper", number(paper["trained_params_m"], 2)),
         ("diff", signed(millions - paper["trained_params_m"], 2)),
-        ("vs Full %", signed(_vs_full(millions), 2)),
+        ("vs Full %", signed(percent_above_full(millions), 2)),
         ("paper", signed(paper["params_delta_full_pct"], 2)),
     ]
 
 
 def _memory(task: str, mib: pd.Series, paper: pd.DataFrame | None = None, paper_mb: str = "") -> list[Column]:
-    relative = _vs_full(mib)
+    relative = percent_above_full(mib)
     ours: list[Column] = [(f"{task} MiB", number(mib)), ("vs Full %", signed(relative))]
     if paper is None:
         return ours
@@ -185,19 +185,11 @@ def _memory(task: str, mib: pd.Series, paper: pd.DataFrame | None = None, paper_
     return [
         ours[0],
         ("paper MB", number(published_mb)),
-        ("diff %", signed(100 * (mib / published_mb - 1))),
+        ("diff %", signed(percent_above(mib, published_mb))),
         ours[1],
         ("paper", signed(published_relative)),
         ("points", signed(relative - published_relative)),
     ]
-
-
-def _vs_full(values: pd.Series) -> pd.Series:
-    """Percent above full fine-tuning of the same backbone; nothing where that was not measured."""
-    keys = values.index.get_level_values(0)
-    backbones = values.index.get_level_values(-1) if values.index.nlevels > 1 else [""] * len(values)
-    full = {backbone: value for key, backbone, value in zip(keys, backbones, values, strict=True) if key == FULL}
-    return 100 * (values / [full.get(backbone, float("nan")) for backbone in backbones] - 1)
 
 
 def spread_text(rows: pd.DataFrame) -> list[str]:

@@ -4,17 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from reports.plots import DPI, PARTS
+from reports.figures import PARTS, save
+from reports.units import GIB
 
-GIB = 1 << 30
 PHASES = {
     "build": ("build", "#eeeeee"),
     "forward": ("forward", "#e8f1fa"),
@@ -48,8 +44,7 @@ def timeline_plot(timeline: Timeline, path: Path, title: str, capacities: Mappin
     above.set_title(title, fontsize=12)
     _module_bars(figure.add_subplot(grid[1, 0]), timeline)
     _operator_bars(figure.add_subplot(grid[1, 1]), timeline)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
-    plt.close(figure)
+    save(figure, path)
 
 
 def phase_spans(operators: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:

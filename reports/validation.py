@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.cells import MISSING, number, signed
-from reports.records import MIB, Record
+from reports.records import Record
 from reports.tables import Table
+from reports.units import MIB
 
 
 def validation_table(checks: Sequence[Record]) -> Table | None:

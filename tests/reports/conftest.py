@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from bench.cases.methods import METHODS as REGISTERED
+
 Record = dict[str, Any]
 MIB = 1 << 20
 GPUS = {"gtx-1080ti-11gb": 10_000, "p100-16gb": 15_600, "rtx-3090-24gb": 23_000, "v100-32gb": 31_000}
@@ -48,8 +50,10 @@ def record() -> Callable[..., Record]:
                 "task": task, "backbone": backbone, "window": 7, "method": method, "batch_size": 2, "image_size": size,
                 "precision": "fp32", "optimizer": "adamw", "engine": "cpu" if time else "simulate",
                 "profile": "torch-2.11", "gt_boxes": 0 if task == "ade20k" else 8,
-                "rois_per_image": 512 if task == "coco" else 0, "seed": 0, **case,
+                "rois_per_image": 512 if task == "coco" else 0, "seed": 0, "batches": 1, "stretch": "worst",
+                "fused_attention": False, "checkpointing": False, "bf16_trunk": False, **case,
             },
+            "method": method_fields(method),
             "status": status,
             "message": message,
             "params": {"trainable_backbone": params, "trainable_total": params, "total": params},
@@ -61,6 +65,12 @@ def record() -> Callable[..., Record]:
         }  # fmt: skip
 
     return build
+
+
+def method_fields(method: str) -> dict[str, str]:
+    """What a result line says of its method; one that nobody registered is no form or variant of another."""
+    known = REGISTERED.get(method)
+    return known.as_fields() if known else {"label": method, "base": method, "form": "", "variant": ""}
 
 
 def _fit(reserved_mib: int, usable_mib: int) -> dict[str, Any]:

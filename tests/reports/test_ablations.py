@@ -1,5 +1,7 @@
 import pytest
 
+from bench.cases.further_grids import ablation_grid
+from bench.cases.methods import METHODS
 from reports.ablations import ABLATIONS, ablation_tables
 from reports.records import frame_of
 
@@ -46,7 +48,7 @@ def test_nothing_is_shown_without_something_to_compare(variants, records) -> Non
 
 
 def test_rows_are_methods_that_the_grid_measures() -> None:
-    from bench.cases.ablation_grid import ablation_grid
-
-    shown = {variant.method for ablation in ABLATIONS for variant in ablation.variants}
-    assert {case.method for case in ablation_grid()} == shown | {"full"}
+    shown = {variant.variant for ablation in ABLATIONS for variant in ablation.variants}
+    measured = [METHODS[case.method] for case in ablation_grid() if case.method != "full"]
+    assert {method.variant for method in measured} == shown
+    assert {(method.base, method.form) for method in measured} == {("e3va", "reference")}

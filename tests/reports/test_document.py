@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.document import write_report
+from reports.document import build_tables, write_report
+from reports.records import frame_of
 
 GOLDEN = Path(__file__).with_name("golden_report.md")
 
@@ -20,6 +21,19 @@ def test_failed_cases_are_named_and_not_shown_as_figures(records, record, tmp_pa
     text = write_report([*records, failed], tmp_path).read_text()
     assert "## Cases that failed\n\n- voc swin_large lora: RuntimeError: the sky fell" in text
     assert "| LoRA " not in text
+
+
+def test_forms_variants_and_rivals_are_not_among_the_papers_methods(records, record) -> None:
+    plain = [table.to_markdown() for table in build_tables(frame_of(records), [2])]
+    others = ("e3va-reference", "e3va++-recompute", "e3va-stacked", "lst")
+    lines = [record("coco", "swin_base", method, reserved_mib=1_000) for method in others]
+    assert build_tables(frame_of([*records, *lines]), [2])[0].to_markdown() == plain[0]
+
+
+def test_a_name_alone_makes_no_form(records, record) -> None:
+    own = record("coco", "swin_base", "my-reference", reserved_mib=1_000)
+    (table,) = build_tables(frame_of([*records, own]), [2])
+    assert "my-reference" in table.cells["Method"].tolist()
 
 
 def test_nothing_measured_is_said_so(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from reports import plots
+from bench.cases.methods import METHODS
+from reports.bar_plots import time_by_operator
 from reports.predicted_times import class_of, measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import frame_of
 
@@ -45,7 +46,8 @@ def test_shares_and_the_papers(timed: list[Record]) -> None:
 
 
 def test_a_reference_form_takes_the_papers_row(timed: list[Record]) -> None:
-    timed.append(timed[3] | {"case": timed[3]["case"] | {"method": "e3va-reference"}})
+    method = "e3va-reference"
+    timed.append(timed[3] | {"case": timed[3]["case"] | {"method": method}, "method": METHODS[method].as_fields()})
     (table,) = predicted_tables(frame_of(timed))
     rows = {cells[0]: cells for cells in _cells(table)}
     assert rows["E3VA"][-2:] == ["–", "–"]
@@ -73,6 +75,12 @@ def test_measured_beside_predicted(timed: list[Record]) -> None:
     assert _cells(predicted)[0][-2:] == ["160.0", "100.0"]
 
 
+def test_a_measurement_under_other_settings_is_not_compared(timed: list[Record]) -> None:
+    gpu = timed[0] | {"case": timed[0]["case"] | {"engine": "cuda", "seed": 1}}
+    gpu |= {"environment": {"device": "Tesla V100-PCIE-32GB"}, "predicted_time": {}, "time": {"step_ms": {"median": 1}}}
+    assert measured_table(frame_of([*timed, gpu])) is None
+
+
 def test_devices_and_their_classes() -> None:
     classes = ["gtx-1080ti-11gb", "p100-16gb", "rtx-3090-24gb", "v100-32gb"]
     assert class_of("NVIDIA GeForce GTX 1080 Ti", classes) == "gtx-1080ti-11gb"
@@ -95,9 +103,9 @@ def test_trust_in_predicted_times() -> None:
 def test_nothing_predicted(records: list[Record], tmp_path: Path) -> None:
     frame = frame_of(records)
     assert predicted_tables(frame) == throughput_tables(frame) == []
-    assert not plots.time_by_operator(frame, tmp_path / "time.png")
+    assert not time_by_operator(frame, tmp_path / "time.png")
 
 
 def test_the_picture(timed: list[Record], tmp_path: Path) -> None:
-    assert plots.time_by_operator(frame_of(timed), tmp_path / "time.png")
+    assert time_by_operator(frame_of(timed), tmp_path / "time.png")
     assert (tmp_path / "time.png").stat().st_size > 10_000

@@ -33,6 +33,22 @@ def test_a_run_without_its_single_shape(run) -> None:
     assert row[10:] == [MISSING, "OOM", "yes", "yes", "yes"]
 
 
+def test_of_several_results_the_latest_counts(records, run, record) -> None:
+    later = record("coco", "swin_base", "e3va", reserved_mib=13_500, batches=12)
+    later["memory"]["worst_batch"] = WORST
+    single = record("coco", "swin_base", "e3va", reserved_mib=9_000)
+    (row,) = run_table(frame_of([*records, run, single, later])).cells.to_numpy().tolist()
+    assert (row[3], row[8], row[10]) == ("9 000", "13 500", "+50.0")
+
+
+def test_a_run_stands_beside_no_shape_of_other_settings(records, run) -> None:
+    for line in records:
+        line["case"]["anything_new"] = "as before"
+    run["case"]["anything_new"] = "otherwise"
+    (row,) = run_table(frame_of([*records, run])).cells.to_numpy().tolist()
+    assert row[2:5] == [MISSING] * 3
+
+
 def test_no_runs_no_table(records) -> None:
     assert run_table(frame_of(records)) is None
 
