@@ -1,9 +1,9 @@
-"""Train a timm Swin with E3VA in an ordinary PyTorch loop, and keep nothing but a few MB of adapters.
+"""Train a timm Swin with E3VA in an ordinary PyTorch loop, and store only the adapters, which take a few MB.
 
-    python examples/train_your_own.py                          # random weights, a minute on a CPU
+    python examples/train_your_own.py                          # random weights; takes a minute on a CPU
     python examples/train_your_own.py --pretrained --steps 500 # timm's weights, which it downloads
 
-The task is made up: find bright squares in noise. Put your own model, head and data in its place.
+The task is artificial: find bright squares in noise. Replace model, head and data with your own.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SIZE, SQUARE = 224, 64
 
 
 class Segmenter(nn.Module):
-    """A backbone with a small head of one's own: a 1x1 convolution per level, summed at the finest."""
+    """A backbone with a small head: a 1x1 convolution per level, whose results are added at the finest level."""
 
     def __init__(self, backbone: E3VA) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Segmenter(nn.Module):
 
 
 def squares(batch_size: int, size: int = SIZE) -> tuple[Tensor, Tensor]:
-    """Images of noise with a bright square each, (B, 3, H, W), and where it is, (B, H, W)."""
+    """Make images of noise with a bright square each, (B, 3, H, W), and masks of the squares, (B, H, W)."""
     images, masks = torch.randn(batch_size, 3, size, size), torch.zeros(batch_size, size, size)
     for image, mask in zip(images, masks, strict=True):
         top, left = torch.randint(size - SQUARE, (2,)).tolist()
@@ -46,7 +46,7 @@ def squares(batch_size: int, size: int = SIZE) -> tuple[Tensor, Tensor]:
 
 
 def train(model: nn.Module, steps: int, batch_size: int = 2, size: int = SIZE) -> list[float]:
-    """Ordinary steps of AdamW over what trains; the loss of each."""
+    """Train with AdamW all parameters that require gradients, and return the loss of each step."""
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
     losses = []
     model.train()
@@ -61,7 +61,7 @@ def train(model: nn.Module, steps: int, batch_size: int = 2, size: int = SIZE) -
 
 
 def main() -> None:
-    """Build, train, save."""
+    """Build the model, train it, and save its adapters."""
     options = argparse.ArgumentParser(description="Train a timm Swin with E3VA on a made-up task.")
     options.add_argument("--model", default="swin_tiny_patch4_window7_224", help="any timm Swin, version 1 or 2")
     options.add_argument("--pretrained", action="store_true", help="start from timm's weights")
