@@ -1,4 +1,4 @@
-"""Sessions: `nox -s bench` answers the paper's Tables 1-4; tests, lint, types and benchmarks keep the suite honest.
+"""Sessions: `nox -s bench` answers the paper's tables; tests, lint, types and benchmarks keep the project honest.
 
 PyTorch is 5 GB: all sessions that need it share the environment that the session of that name installs.
 """
@@ -10,7 +10,7 @@ import nox
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-GROUPS = nox.project.load_toml("pyproject.toml")
+PYPROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 SHARED = "environment"
 MEMORY_GATE = (
@@ -18,6 +18,14 @@ MEMORY_GATE = (
     "--memory-baseline=tests/benchmarks/memory.json",
     "--fail-on-increase=0.1%",
 )
+IN_PARALLEL = ("-n", "auto", "--dist", "worksteal")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""As many processes run as there are cores."""
+
+
+def _groups(*names: str) -> list[str]:
+    """Requirements of dependency groups of pyproject.toml."""
+    return list(nox.project.dependency_groups(PYPROJECT, *names))
 
 
 def _python(session: nox.Session) -> str:
@@ -28,14 +36,13 @@ def _python(session: nox.Session) -> str:
 
 @nox.session(name=SHARED, default=False)
 def environment(session: nox.Session) -> None:
-    """Install the suite with the exact versions of constraints.txt."""
-    groups = nox.project.dependency_groups(GROUPS, "tests", "types")
-    session.install(*CONSTRAINTS, "-e", ".", *groups)
+    """Install drystep, e3va and what the suite needs, with the exact versions of constraints.txt."""
+    session.install(*CONSTRAINTS, "-e", ".", *_groups("suite", "ray", "tests", "types"))
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
 def bench(session: nox.Session) -> None:
-    """Measure the grids of Tables 1-4, write the report to bench-results/ and print the tables."""
+    """Measure the grids of the paper's tables, write the report to bench-results/ and print the tables."""
     session.run(_python(session), "-m", "bench", "tables", *session.posargs, external=True)
 
 
@@ -43,15 +50,33 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests and the quick gate of memory; `nox -s tests -- -m "not slow"` leaves the long ones out."""
     pytest = (_python(session), "-m", "pytest")
-    session.run(*pytest, "--ignore=tests/benchmarks", *session.posargs, external=True)
+    chosen = session.posargs or ["-m", "not nightly"]
+    session.run(*pytest, "--ignore=tests/benchmarks", *IN_PARALLEL, *chosen, external=True, env=ONE_THREAD)
     if not session.posargs:
         session.run(*pytest, "tests/benchmarks", "-m", "not slow", *MEMORY_GATE, external=True)
+
+
+@nox.session(venv_backend="none", default=False, requires=[SHARED])
+def nightly(session: nox.Session) -> None:
+    """Run the tests that take too long for every change."""
+    pytest = (_python(session), "-m", "pytest", "--ignore=tests/benchmarks", "-m", "nightly")
+    session.run(*pytest, *IN_PARALLEL, *session.posargs, external=True, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
 def benchmarks(session: nox.Session) -> None:
     """Gate the memory of the paper's cases, and time the step of each method in turns with Full."""
     session.run(_python(session), "-m", "pytest", "tests/benchmarks", *MEMORY_GATE, *session.posargs, external=True)
+
+
+@nox.session(default=False)
+def newest(session: nox.Session) -> None:
+    """Run the tests of drystep, e3va and the suite's cases under the newest PyTorch of the registry."""
+    session.install("--upgrade", "torch", "torchvision", "timm", "-e", ".", *_groups("suite", "tests"))
+    folders = ("tests/drystep", "tests/e3va", "tests/bench/cases")
+    # That a version is untested is no news here.
+    untested = ("-W", "ignore::drystep.torch_private.UntestedTorchWarning")
+    session.run("pytest", *folders, *IN_PARALLEL, "-m", "not nightly", *untested, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none", requires=[SHARED])
@@ -63,6 +88,6 @@ def types(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and layout with ruff."""
-    session.install(*CONSTRAINTS, *nox.project.dependency_groups(GROUPS, "lint"))
+    session.install(*CONSTRAINTS, *_groups("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")

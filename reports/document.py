@@ -6,17 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from reports.ablations import ablation_tables
-from reports.bar_plots import breakdown, time_by_operator
 from reports.forms import is_itself, is_reference
 from reports.highway import highway_table
 from reports.paper_settings import LEGACY, paper_settings_tables
+from reports.plots.bars import breakdown, time_by_operator
+from reports.plots.scatter import memory_against_parameters
+from reports.plots.trainability import trainability
 from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import Record, frame_of, labels, method_key
 from reports.rivals import RIVALS, rivals_table
 from reports.runs import run_table
-from reports.scatter_plot import memory_against_parameters
 from reports.tables import TABLES, Table
-from reports.trainability_plot import trainability
 from reports.validation import validation_table
 
 FILE_NAME = "report.md"

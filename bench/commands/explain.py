@@ -92,7 +92,7 @@ def _write(
     folder: Path, data: Mapping[str, Any], simulation: "Simulation", title: str, cards: Mapping[str, Gpu]
 ) -> None:
     from drystep.memory.snapshot import write_snapshot
-    from reports.timeline_plot import timeline_plot
+    from reports.plots.timeline import timeline_plot
 
     (folder / "timeline.json").write_text(json.dumps(data) + "\n")
     capacities = {gpu.label: gpu.usable_bytes for gpu in cards.values()}

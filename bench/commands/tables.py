@@ -77,7 +77,7 @@ def report(
 
 def _write_checks(folder: Path) -> None:
     """Check the simulation against ground truth, for the report's section about trust."""
-    from bench.engines.published_checks import check_published
+    from bench.commands.published_checks import check_published
     from drystep.commands.validation_run import check_all, check_all_steps, write_checks, write_step_checks
     from drystep.validation.ground_truth import read_runs
     from drystep.validation.step_labels import read_steps

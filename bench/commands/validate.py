@@ -14,7 +14,7 @@ def validate(
 
     Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
     """
-    from bench.engines.published_checks import check_published, detection_cases
+    from bench.commands.published_checks import check_published, detection_cases
     from drystep.commands.validation_run import validate_runs, validate_steps
 
     if step_time is not None:

@@ -10,9 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cases.case import Case
 from bench.cases.training_step import batch_shapes, prepare
-from drystep.simulator import META
 from drystep.simulation import judge
-from drystep.simulator import trace_steps
+from drystep.simulator import META, trace_steps
 from drystep.trace.recorder import WARM_UP_STEPS
 
 WORTH_SAYING_S = 120

@@ -17,7 +17,7 @@ from bench.cases.case import Case
 from bench.engines.references import REFERENCE_METHOD
 from bench.engines.settings import Settings
 from bench.launchers import local
-from bench.results.provenance import CHECKOUT, describe_environment
+from bench.results.provenance import CHECKOUT, describe_commit, describe_environment
 from bench.results.result import Result, failed_result
 from drystep.gpus.classes import Gpu
 from drystep.measure.cards import cards
@@ -154,7 +154,9 @@ def _unheard(message: str) -> None:
 
 def _received(ray: ModuleType, task: Any, case: Case) -> Result:
     try:
-        return Result.from_json(ray.get(task))
+        result = Result.from_json(ray.get(task))
+        # A node's copy of this checkout has no git; it is this commit all the same.
+        return replace(result, environment={**result.environment, **describe_commit()})
     except ray.exceptions.RayError as error:
         kind, message = _told(ray, error)
         return failed_result(

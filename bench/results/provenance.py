@@ -20,16 +20,20 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def describe_environment(engine: str, device: str, driver: str | None = None) -> dict[str, Any]:
     """The `environment` of a result line; None for what cannot be known here."""
-    commit = _git("rev-parse", "HEAD")
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
         "device": device,
         "driver": driver,
         "code_hash": code_hash(engine),
-        "git_commit": commit,
-        "git_dirty": None if commit is None else bool(_git("status", "--porcelain")),
+        **describe_commit(),
     }
+
+
+def describe_commit() -> dict[str, Any]:
+    """Commit of this checkout, and whether it has uncommitted changes; None where git does not know."""
+    commit = _git("rev-parse", "HEAD")
+    return {"git_commit": commit, "git_dirty": None if commit is None else bool(_git("status", "--porcelain"))}
 
 
 def describe_cpu() -> str:

@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import nn
 
-import bench
 from drystep import simulate
 
 MIB = 1 << 20
@@ -91,7 +90,3 @@ def test_a_cap_below_the_peak_is_replayed() -> None:
 def test_wrong_arguments(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         simulate(lambda device: _mlp(8, 2, device), **arguments)
-
-
-def test_entry_points() -> None:
-    assert {"Case", "Result", "Simulation", "measure", "simulate"} <= set(bench.__all__)

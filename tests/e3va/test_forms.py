@@ -152,7 +152,7 @@ def test_copies_train_apart(tiny_swin, form: str) -> None:
 
 @pytest.mark.parametrize("rank", [0, 17])
 def test_a_rank_beyond_the_width_is_refused(tiny_swin, rank: int) -> None:
-    with pytest.raises(ValueError, match=f"rank {rank} is no low rank for 16 channels: choose from 1 to 16"):
+    with pytest.raises(ValueError, match=f"rank must be between 1 and 16 for 16 channels, got {rank}"):
         E3VA(tiny_swin(), rank)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.cases.methods import METHODS
-from reports.bar_plots import time_by_operator
+from reports.plots.bars import time_by_operator
 from reports.predicted_times import class_of, measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import frame_of
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
 from bench.cases.case import Case
 from bench.engines.settings import Settings
 from bench.launchers import ray_cluster
 from bench.launchers import run as runner
+from bench.results.provenance import CHECKOUT
 from bench.results.result import Result
 from bench.results.store import read_results
 from drystep.gpus.classes import select_gpus
@@ -29,7 +31,9 @@ WAIT_S = 60
 def two_workers(monkeypatch):
     """Ray as it is, of two cores whatever the machine has. What stands for a measurement travels by value."""
     start = ray.init
-    monkeypatch.setattr(ray, "init", lambda **options: start(num_cpus=2, **options))
+    monkeypatch.setattr(
+        ray, "init", lambda **options: start(**(options if "address" in options else {"num_cpus": 2, **options}))
+    )
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
@@ -109,12 +113,6 @@ def test_a_timed_case_has_a_node_for_itself_and_brings_its_reference() -> None:
     assert ray_cluster._resources(connected, replace(CASES[0], engine="cuda")) == {"num_cpus": 1, "num_gpus": 1}
 
 
-def test_a_node_with_other_code_refuses() -> None:
-    result = Result.from_json(ray_cluster._measure_there(CASES[0], [], GPUS, Settings(), "another hash"))
-    assert (result.status, result.failure["kind"]) == ("error", "refused")
-    assert "install the one that asks on every node" in result.message
-
-
 def test_what_cannot_be_used_is_said_before_anything_is_measured(monkeypatch) -> None:
     with pytest.raises(ValueError, match=r"no Ray cluster at 127.0.0.1:1: ConnectionRefusedError"):
         runner.run(CASES, GPUS, replace(RAY, ray_address="127.0.0.1:1"))
@@ -126,5 +124,40 @@ def test_what_cannot_be_used_is_said_before_anything_is_measured(monkeypatch) ->
         Settings(launcher="slurm")
     ray.shutdown()
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ValueError, match=r'pip install "e3va-bench\[ray\]"'):
+    with pytest.raises(ValueError, match="pip install -c constraints.txt ray"):
         runner.run(CASES, GPUS, RAY)
+
+
+@pytest.fixture
+def two_nodes(two_workers):
+    """A cluster of two nodes of one core on this machine."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_the_nodes_of_a_cluster_run_this_checkout(two_nodes, monkeypatch, tmp_path: Path) -> None:
+    """They get it from Ray, without environments and results, and import it from nowhere else."""
+
+    def meet(case: Case) -> str:
+        from bench.results.provenance import CHECKOUT
+
+        node = ray.get_runtime_context().get_node_id()
+        (tmp_path / node).touch()
+        start = time.monotonic()
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < start + WAIT_S:
+            time.sleep(0.01)
+        left_out = [name for name in (".git", ".nox", "bench-results", "docs") if (CHECKOUT / name).exists()]
+        found = {"node": node, "checkout": str(CHECKOUT), "left_out": left_out, "cwd": str(Path.cwd())}
+        return Result(case=case, status="ok", environment=found).to_json()
+
+    _stands_for(monkeypatch, meet)
+    settings = replace(RAY, ray_address=two_nodes.address)
+    found = [result.environment for result in runner.run(CASES[:2], GPUS, settings)]
+    assert len({environment["node"] for environment in found}) == 2
+    for environment in found:
+        assert environment["checkout"] != str(CHECKOUT)
+        assert environment["left_out"] == []
+        assert environment["cwd"] == environment["checkout"]

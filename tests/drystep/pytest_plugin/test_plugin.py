@@ -211,12 +211,12 @@ def test_what_the_baseline_lacks_or_knows_otherwise_is_said(project, pytester: p
         (["--memory-baseline", "m.json", "--memory-baseline-update"], "[]", "*m.json is not a memory baseline*"),
         (
             ["--memory-baseline", "m.json"],
-            '{"kind": "e3va-bench memory baseline", "schema": 9}',
+            '{"kind": "drystep memory baseline", "schema": 9}',
             "*m.json is a memory baseline of schema 9, not 1: record it anew",
         ),
         (
             ["--memory-baseline", "m.json"],
-            '{"kind": "e3va-bench memory baseline", "schema": 1, "tests": {"a": {}}}',
+            '{"kind": "drystep memory baseline", "schema": 1, "tests": {"a": {}}}',
             "*m.json is not a whole memory baseline: *",
         ),
         (["--memory-baseline", "."], None, "cannot read the memory baseline *: Is a directory"),
@@ -244,24 +244,8 @@ def test_a_baseline_that_cannot_be_written(project, pytester: pytest.Pytester) -
     result.stderr.fnmatch_lines(["*cannot write the memory baseline *m.json: *"])
 
 
-def test_a_project_with_models_of_its_own(project, pytester: pytest.Pytester) -> None:
-    """Its tests get theirs, before and after the plugin has measured."""
-    (pytester.path / "models").mkdir()
-    (pytester.path / "models" / "__init__.py").write_text("WHOSE = 'theirs'\n")
-    (pytester.path / "test_theirs.py").write_text(
-        MEASURED + "    from models import WHOSE\n    import models.net\n    assert WHOSE == 'theirs'\n"
-    )
-    (pytester.path / "models" / "net.py").write_text("")
-    command = [sys.executable, "-m", "pytest", "-q", *(() if INSTALLED else ("-p", PLUGIN))]
-    paths = f"import sys; sys.path.append({str(ROOT)!r})\n"
-    (pytester.path / "sitecustomize.py").write_text(paths)
-    environment = {"PYTHONPATH": str(pytester.path), "PATH": "", "CUDA_VISIBLE_DEVICES": ""}
-    finished = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, env=environment, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-
-
 def test_the_plugin_costs_others_nothing() -> None:
-    heavy = "torch", "numpy", "typer", "rich", "models"
+    heavy = "torch", "numpy", "typer", "rich", "bench", "baselines", "reports"
     code = f"import sys, drystep.pytest_plugin.plugin; print([name for name in {heavy} if name in sys.modules])"
     finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"

@@ -57,7 +57,7 @@ def test_a_step_that_cannot_be_simulated(body, code: str, said: str) -> None:
     if torch.cuda.is_available() and "GPU" in said:
         pytest.skip("nothing is wrong with it where there is a GPU")
     message = _message(body)
-    assert message.startswith(("tests/bench/simulation/test_errors.py:", __file__))
+    assert message.startswith(("tests/drystep/trace/test_failures.py:", __file__))
     assert code in message
     assert said in message
 
@@ -84,7 +84,7 @@ def test_the_library_between_is_named() -> None:
         boxes = torch.empty(3, 4, device=device)
         return lambda: torchvision.ops.batched_nms(model(boxes), boxes[:, 0], boxes[:, 1], 0.5)
 
-    with pytest.raises(SimulationError, match=r"test_errors.py:\d+ .*in torchvision/ops/boxes.py:\d+ nms"):
+    with pytest.raises(SimulationError, match=r"test_failures.py:\d+ .*in torchvision/ops/boxes.py:\d+ nms"):
         simulate(build)
 
 
@@ -99,7 +99,7 @@ def test_build_step_that_raises() -> None:
     def build(device: torch.device):
         raise RuntimeError("no data here")
 
-    with pytest.raises(SimulationError, match=r"test_errors.py:\d+ .*: build_step raised RuntimeError: no data here"):
+    with pytest.raises(SimulationError, match=r"test_failures.py:\d+ .*: build_step raised RuntimeError: no data here"):
         simulate(build)
 
 

@@ -41,7 +41,7 @@ def test_what_every_step_leaves_behind_is_named(keep: str, per_step_bytes: int) 
     (warning,) = simulate(lambda device: _build(device, keep)).warnings
     assert warning.startswith(f"the step never frees {per_step_bytes:,} bytes")
     line = "output = model(data)" if keep == "outputs" else "last = loss = output.sum()"
-    assert "test_growth.py:" in warning and f"`{line}`" in warning
+    assert "test_leaks.py:" in warning and f"`{line}`" in warning
 
 
 @pytest.mark.parametrize("keep", ["nothing", "numbers", "cycle"])

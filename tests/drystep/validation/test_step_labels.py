@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.cli import main
+from drystep.commands.cli import main
 from drystep.validation.step_check import ALL, StepCheck, summarise_steps, trace_timed
 from drystep.validation.step_labels import STEPS, read_steps
 

@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
 from reports.cells import MISSING, OOM
-from reports.figures import save
+from reports.plots.figures import save
 from reports.records import label_of, select
 from reports.units import GIB
 

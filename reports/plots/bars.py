@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from reports.figures import PARTS, panels, save
+from reports.plots.figures import PARTS, panels, save
 from reports.records import label_of
 from reports.units import GIB, MIB
 

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-from reports.figures import DPI, panels, save
-from reports.label_placement import Surroundings, place_labels
+from reports.plots.figures import DPI, panels, save
+from reports.plots.label_placement import Surroundings, place_labels
+from reports.plots.rectangles import Rectangle
 from reports.records import label_of, method_key, published
-from reports.rectangles import Rectangle
 from reports.units import GIB, MIB
 
 GROUPS = {

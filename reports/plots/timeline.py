@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from reports.figures import PARTS, save
+from reports.plots.figures import PARTS, save
 from reports.units import GIB
 
 PHASES = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.rectangles import Point, Rectangle
+from reports.plots.rectangles import Point, Rectangle
 
 Size = tuple[float, float]
 """Width and height."""

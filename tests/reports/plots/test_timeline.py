@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from matplotlib import image
 
-from reports.timeline_plot import phase_spans, timeline_plot
+from reports.plots.timeline import phase_spans, timeline_plot
 
 GIB = 1 << 30
 

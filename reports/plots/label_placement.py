@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.label_stacks import Size, stacked_labels
-from reports.rectangles import Line, Point, Rectangle, line_meets_rectangle, lines_cross
+from reports.plots.label_stacks import Size, stacked_labels
+from reports.plots.rectangles import Line, Point, Rectangle, line_meets_rectangle, lines_cross
 
 REACHES = (0, 8, 16, 24, 34, 46, 60, 76, 94, 114, 136, 160)
 """How far off from its point a label may stand."""

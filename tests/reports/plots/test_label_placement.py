@@ -3,9 +3,9 @@ from itertools import combinations
 
 import pytest
 
-from reports.label_placement import Place, Surroundings, place_labels
-from reports.label_stacks import spread, stacked_labels
-from reports.rectangles import Rectangle, line_meets_rectangle
+from reports.plots.label_placement import Place, Surroundings, place_labels
+from reports.plots.label_stacks import spread, stacked_labels
+from reports.plots.rectangles import Rectangle, line_meets_rectangle
 
 AREA = Rectangle(0, 0, 500, 400)
 RADIUS, GAP = 5.0, 2.0

@@ -1,6 +1,6 @@
 import pytest
 
-from reports.rectangles import Rectangle, line_meets_rectangle, lines_cross
+from reports.plots.rectangles import Rectangle, line_meets_rectangle, lines_cross
 
 SQUARE = Rectangle(0, 0, 10, 10)
 

@@ -1,0 +1,103 @@
+"""`drystep fit FILE.py:NAME`, as a user types it: the file runs in a process of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drystep.commands.cli import main
+
+STEPS = """
+import os
+import torch
+from helper_of_a_user import WIDTH
+
+def build_step(device, batch_size=4):
+    model = torch.nn.Linear(WIDTH, 1024, bias=False).to(device)
+    data = torch.empty(batch_size, 256 * 1024, device=device)  # a MiB each
+    print("built")
+
+    def step():
+        model(data.view(-1, 1024)).sum().backward()
+        model.zero_grad()
+
+    return step
+
+def leaves(device):
+    os._exit(0)
+
+def exits(device):
+    raise SystemExit(0)
+"""
+MIB = 1 << 20
+CARD = "[small]\nvisible_mib = 240\ncontext_mib = 40\n[large]\nvisible_mib = 640\ncontext_mib = 40\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    (tmp_path / "train.py").write_text(STEPS)
+    (tmp_path / "helper_of_a_user.py").write_text("WIDTH = 1024\n")
+    (tmp_path / "gpus.toml").write_text(CARD)
+    return str(tmp_path / "train.py")
+
+
+def _fit(target: str, *options: str) -> int:
+    cards = str(Path(target.rpartition(":")[0]).with_name("gpus.toml"))
+    return main(["fit", target, "--gpu-file", cards, "--gpu", "small", "--gpu", "large", *options])
+
+
+def test_json_lines_are_all_there_is_on_stdout(file: str, capsys) -> None:
+    assert _fit(f"{file}:build_step", "--json") == 0
+    small, large = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (small["gpu"], large["gpu"], small["verdict"]) == ("small", "large", "fits")
+    assert small["uncapped"]["at_peak"]["parameters"] == 4 * MIB
+
+
+def test_a_named_card_that_is_too_small_is_status_3(file: str, capsys) -> None:
+    assert _fit(f"{file}:build_step", "--batch-size", "150") == 3
+    title, head, small, large, peak = capsys.readouterr().out.splitlines()
+    assert title == f"{file}:build_step, torch-2.11, fp32; simulated"
+    assert head.split()[0] == "GPU"
+    assert small.split()[:2] == ["small", "oom"]
+    assert large.split()[:2] == ["large", "fits"]
+    assert "parameters 4" in peak
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("leaves", "the process exited with status 0 in the middle of its work"),
+        ("exits", "SystemExit: 0"),
+    ],
+)
+def test_a_file_that_leaves_its_process_is_a_failed_step(file: str, name: str, message: str, capsys) -> None:
+    assert _fit(f"{file}:{name}") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_function_that_is_not_there(file: str, capsys) -> None:
+    assert _fit(f"{file}:nowhere") == 2
+    assert "choose from build_step, leaves, exits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("build_step", [], "'build_step' is not FILE.py:NAME, such as train.py:build_step"),
+        ("nosuch.py:build_step", [], "cannot read nosuch.py: no such file"),
+        ("{folder}/gpus.toml:build_step", [], "gpus.toml is not a Python file: its name must end in .py"),
+        ("{file}:f", ["--oracle", "rows"], "oracle 'rows' is not NAME=NUMBER, such as rows=512, item=0 or nms=1000"),
+        ("{file}:f", ["--oracle", "rows=many"], "oracle 'rows=many' is not NAME=NUMBER"),
+        ("{file}:f", ["--oracle", "rows=inf"], "oracle 'rows=inf' is not NAME=NUMBER"),
+        ("{file}:f", ["--oracle", "rows=-1"], "oracle rows must be a whole number of rows from 0 on, not -1"),
+        ("{file}:f", ["--precision", "fp3"], "unknown precision 'fp3'"),
+        ("{file}:f", ["--profile", "x"], "unknown profile 'x'"),
+        ("{file}:f", ["--gpu", "x"], "unknown GPU 'x'"),
+    ],
+)
+def test_one_clear_line_and_status_2(file: str, target: str, options: list[str], message: str, capsys) -> None:
+    """Before anything of the file runs."""
+    assert main(["fit", target.format(file=file, folder=Path(file).parent), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line

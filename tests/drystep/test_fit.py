@@ -1,0 +1,101 @@
+"""A training step judged for cards, and the session that judges one of a file."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from drystep.errors import SimulationError
+from drystep.fit import FitSession, fit_step
+from drystep.gpus.classes import Gpu
+from drystep.values.oracles import Oracles
+
+MIB = 1 << 20
+SMALL, LARGE = (Gpu(name, name, visible_mib, 40) for name, visible_mib in (("small", 240), ("large", 640)))
+
+
+def _build_step(device, batch_size=4):
+    model = torch.nn.Linear(1024, 1024, bias=False).to(device)
+    data = torch.empty(batch_size, 256 * 1024, device=device)  # a MiB each
+
+    def step() -> None:
+        model(data.view(-1, 1024)).sum().backward()
+        model.zero_grad()
+
+    return step
+
+
+def test_verdict_headroom_and_largest_batch() -> None:
+    small, large = (row.to_fields() for row in fit_step(_build_step, [SMALL, LARGE]))
+    assert (small["gpu"], large["gpu"]) == ("small", "large")
+    assert (small["batch_size"], small["verdict"], small["alloc_retries"]) == (4, "fits", 0)
+    # The weight, and data and output of 4 x 1 MiB each; the gradient comes when the output is gone.
+    assert small["uncapped"]["at_peak"]["parameters"] == 4 * MIB
+    assert small["uncapped"]["at_peak"]["inputs"] == 4 * MIB
+    assert small["headroom_bytes"] == 200 * MIB - small["peak_reserved_bytes"]
+    # An image takes 2 MiB at least (data, output) and 3 at most (the output's gradient); weight, its gradient and
+    # cuBLAS's workspaces take less than 40.
+    assert (200 - 40) // 3 <= small["largest_batch"] < 200 // 2
+    assert (600 - 40) // 3 <= large["largest_batch"] < 600 // 2
+
+
+def test_the_largest_batch_is_the_largest() -> None:
+    (row,) = fit_step(_build_step, [SMALL])
+    fits, does_not = (
+        fit_step(_build_step, [SMALL], size)[0].to_fields() for size in (row.largest_batch, row.largest_batch + 1)
+    )
+    assert fits["verdict"] != "oom"
+    assert (does_not["verdict"], does_not["headroom_bytes"]) == ("oom", None)
+
+
+def test_a_step_that_takes_no_batch_size_has_no_largest_batch() -> None:
+    (row,) = fit_step(lambda device: _build_step(device), [SMALL])
+    assert (row.batch_size, row.largest_batch) == (None, None)
+
+
+def test_warnings_come_along() -> None:
+    def keeps(device):
+        model, kept = torch.nn.Linear(4, 4).to(device), []
+        return lambda: kept.append(model(torch.empty(2, 4, device=device)))
+
+    # An output, and through its graph the input: 2 x 4 floats each.
+    assert fit_step(keeps, [SMALL])[0].to_fields()["warnings"][0].startswith("the step never frees 64 bytes")
+
+
+def test_impossible_sizes() -> None:
+    def no_batch(device):
+        return _build_step(device)
+
+    with pytest.raises(ValueError, match="no_batch takes no batch_size: leave --batch-size out, or give the function"):
+        fit_step(no_batch, [SMALL], 3)
+    with pytest.raises(ValueError, match="batch size must be a whole number of at least 1, not 0"):
+        fit_step(_build_step, [SMALL], 0)
+
+
+def test_a_batch_that_fails_is_named() -> None:
+    def build(device, batch_size=1):
+        assert batch_size == 1
+        return _build_step(device, batch_size)
+
+    with pytest.raises(SimulationError, match=r"with batch_size=\d+: .*AssertionError"):
+        fit_step(build, [SMALL])
+
+
+def _session(file: Path, name: str, **asked: object) -> FitSession:
+    options = {"batch_size": None, "profile": "torch-2.11", "precision": "fp32", "oracles": asdict(Oracles()), **asked}
+    return FitSession(lambda phase: None, f"{file}:{name}", [asdict(SMALL)], **options)
+
+
+def test_a_session_tells_a_wrong_command_from_a_step_that_failed(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(
+        "import torch\n\ndef needs_values(device):\n    x = torch.ones(3, device=device)\n"
+        "    return lambda: x.sum().item()\n"
+    )
+    assert _session(file, "nowhere").fit()["wrong"].endswith("choose from needs_values")
+    assert "takes no batch_size" in _session(file, "needs_values", batch_size=2).fit()["wrong"]
+    failed = _session(file, "needs_values").fit()["failed"]
+    assert "train.py:5 (`return lambda: x.sum().item()`)" in failed and "state it with" in failed
+    rows = _session(file, "needs_values", oracles=asdict(Oracles(item=0, by_name={"nms": 3}))).fit()["rows"]
+    assert rows[0]["warnings"][0].startswith("oracle 'nms' was never asked")
