@@ -3,6 +3,7 @@ import torch
 
 from bench import Case
 from bench.cases.training_step import prepare
+from drystep.simulator import trace_steps
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 SMALL = {"backbone": "swin_tiny", "image_size": (32, 32)}
@@ -106,3 +107,26 @@ def test_a_single_batch_is_copied_once() -> None:
     first = step.batch
     step()
     assert step.batch is first
+
+
+@pytest.mark.parametrize(("precision", "scale"), [("fp32", 1.0), ("amp-bf16", 1.0), ("amp-fp16", 2.0**16)])
+def test_only_gradients_of_half_precision_that_would_underflow_are_scaled(precision: str, scale: float) -> None:
+    """By 65536 to begin with, as PyTorch documents; the scaler then keeps its scale and its count on the device."""
+    fields = {"task": "voc", "method": "fixed", **SMALL, "precision": precision, "engine": "simulate"}
+    prepared, scales = prepare(Case(**fields), META), []
+
+    def build_step(device: torch.device):
+        step = prepared.build_step(device)
+        scales.append(step.scaler.get_scale())
+        return step
+
+    trace = trace_steps(build_step, META, precision=precision, iterations=1)
+    assert scales == [scale]
+    names = {operator.name for operator in trace.operators}
+    assert ("_amp_foreach_non_finite_check_and_unscale_.default" in names) == (scale > 1)
+    scalars = {
+        (allocation.dtype, trace.operators[allocation.operator].name)
+        for allocation in trace.allocations
+        if allocation.requested_bytes == 4 and trace.operators[allocation.operator].name == "full.default"
+    }
+    assert scalars == ({(torch.float32, "full.default"), (torch.int32, "full.default")} if scale > 1 else set())

@@ -83,3 +83,51 @@ def test_learns_a_fixed_batch(detector, targets) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_added_ground_truth_serves_one_stage_alone(detector, targets, monkeypatch) -> None:
+    """With heads that move nothing, a stage would get the true boxes of the stage before as they are.
+
+    With hopeless proposals these are all positives, so that every stage samples the three of each image.
+    """
+    for head in detector.box_heads:
+        torch.nn.init.zeros_(head.box_deltas.weight)
+        torch.nn.init.zeros_(head.box_deltas.bias)
+    proposals = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 50, 4), torch.ones(2, 50, dtype=torch.bool)
+    truth, entered, sample = targets(2, 3, HEIGHT, WIDTH, 5), [], detector._sample
+
+    def watched(boxes, valid, *rest):
+        entered.append((boxes, valid))
+        return sample(boxes, valid, *rest)
+
+    monkeypatch.setattr(detector, "_sample", watched)
+    monkeypatch.setattr(detector, "_mask_stage", lambda *_: torch.zeros(()))
+    monkeypatch.setattr(detector.rpn, "forward", lambda *_: (*proposals, {}))
+    detector(torch.randn(2, 3, HEIGHT, WIDTH), truth)
+    assert [boxes.shape for boxes, _ in entered] == [(2, 50, 4), (2, 16, 4), (2, 16, 4)]
+    for boxes, valid in entered[1:]:
+        distance = (boxes[:, :, None] - truth.boxes[:, None]).abs().amax(-1)  # (B, S, G)
+        is_true = (distance < 1e-2).any(-1)
+        assert is_true.sum() == 2 * 3
+        assert torch.equal(valid, ~is_true)
+
+
+def test_objects_are_refined_as_what_they_are_and_background_as_what_it_looks_like(detector, targets) -> None:
+    """Class c moves a box right by a tenth of c + 1 widths; everything looks like class 3."""
+    head = detector.box_heads[0]
+    for parameter in (*head.box_deltas.parameters(), *head.class_logits.parameters()):
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        head.class_logits.bias[3] = 1.0
+        # Deltas are ten times the shift in widths (mmdet's target std of 0.1 in the first stage).
+        head.box_deltas.bias.view(5, 4)[:, 0] = torch.arange(5) + 1.0
+    truth = replace(targets(2, 3, HEIGHT, WIDTH, 5), labels=torch.tensor([[0, 1, 2], [4, 2, 0]]))
+    proposals = torch.tensor([0.0, 0.0, 10.0, 10.0]).expand(2, 50, 4)
+    valid = torch.ones(2, 50, dtype=torch.bool)
+    rois = detector._sample(proposals, valid, torch.zeros_like(valid), truth, iou=0.99)
+    assert sorted(rois.labels[rois.positive].tolist()) == [0, 0, 1, 2, 2, 4]
+    pyramid = [torch.randn(2, 256, HEIGHT // stride, WIDTH // stride) for stride in (4, 8, 16, 32)]
+    _, refined = detector._box_stage(head, pyramid, rois, truth)
+    moved_widths = (refined - rois.boxes)[:, 0] / (rois.boxes[:, 2] - rois.boxes[:, 0])
+    expected = torch.where(rois.positive, (rois.labels + 1) / 10, 0.4)
+    torch.testing.assert_close(moved_widths, expected, rtol=0, atol=1e-4)

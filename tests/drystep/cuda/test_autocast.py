@@ -206,3 +206,30 @@ def test_half_precision_needs_less_memory_for_every_task(task: str) -> None:
     loss_scale_bytes = peak_bytes("amp-fp16") - peak_bytes("amp-bf16")
     assert 0 <= loss_scale_bytes < 2**13
     assert peak_bytes("amp-fp16") < peak_bytes("apex-o1") < peak_bytes("fp32")
+
+
+@pytest.mark.parametrize(("precision", "dies_in"), [("amp-fp16", "forward"), ("apex-o1", "backward")])
+def test_half_copies_of_weights_live_as_long_as_the_cache(precision: str, dies_in: str) -> None:
+    """Nothing but the cache keeps those of a first layer: its input wants no gradient, so no graph saves its weight.
+
+    `torch.autocast` drops them before backward, Apex after it.
+    """
+
+    def build(device: torch.device):
+        linear, x = nn.Linear(8, 24, device=device), torch.empty(2, 8, device=device)
+        return lambda: linear(x).float().sum().backward()
+
+    with semantics("torch-2.11", precision, META):
+        trace = record(build, META, 1)
+    copies = {
+        index
+        for index, allocation in enumerate(trace.allocations)
+        if allocation.dtype == torch.float16 and allocation.shape in ((24, 8), (24,))
+        and trace.operators[allocation.operator].phase == "forward"
+    }  # fmt: skip
+    assert sorted(trace.allocations[index].requested_bytes for index in copies) == [2 * 24, 2 * 24 * 8]
+    deaths = [trace.operators[operator].phase for index, born, operator in trace.events if index in copies and not born]
+    assert deaths == [dies_in] * 2
+    if dies_in == "backward":
+        last = max(operator for index, born, operator in trace.events if index in copies and not born)
+        assert last == len(trace.operators) - 1  # not before all of it is done

@@ -192,3 +192,16 @@ def test_blocks_neither_overlap_nor_vanish(steps: list[tuple[bool, int, int]], c
     for block, _ in alive:
         allocator.free(block)
     assert all(block.whole_segment for block in allocator.free_blocks())
+
+
+@pytest.mark.parametrize(
+    ("cached", "wanted", "segment"), [(512, 21 * MIB, 22 * MIB), (MIB, 22 * MIB, 22 * MIB), (22 * MIB, 512, 2 * MIB)]
+)
+def test_retry_releases_both_pools(cached: int, wanted: int, segment: int) -> None:
+    """A segment of one pool is in the way of another pool's: 22 and 2 MiB do not fit into 22 MiB."""
+    allocator = CachingAllocator(capacity_bytes=22 * MIB)
+    allocator.free(allocator.malloc(cached))
+    allocator.malloc(wanted)
+    assert (allocator.stats.alloc_retries, allocator.stats.ooms) == (1, 0)
+    assert allocator.stats.reserved_bytes == segment
+    assert all(block.pool == ("small" if wanted <= MIB else "large") for block in allocator.free_blocks())

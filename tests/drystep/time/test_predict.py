@@ -127,3 +127,12 @@ def test_every_card_of_the_data_knows_every_kind() -> None:
             assert 0 < achieved.fraction(work, 100.0) < 2.25  # Winograd's F(2x2, 3x3) multiplies 2.25 times less
         for work in rows + others:
             assert 0 < achieved.fraction(work, 100.0) <= 1
+
+
+def test_bytes_of_any_type_are_measured_ones() -> None:
+    """What only moves bytes has no precision of its own; what computes in another than float32 was not measured."""
+    card = replace(CARD, fp16_tflops=100.0)
+    for dtype in (torch.float16, torch.bfloat16, torch.int64):
+        assert not predict(_trace(("forward", PRODUCT), ("backward", replace(ADDITION, dtype=dtype))), card).scaled
+    assert predict(_trace(("forward", PRODUCT), ("backward", replace(PRODUCT, dtype=torch.float16))), card).scaled
+    assert predict(_trace(("forward", PRODUCT)), replace(card, scaled=True)).scaled
