@@ -57,7 +57,7 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
         f"{LEGACY}), plus {CONTEXT_MIB} MiB of CUDA context and {NCCL_MIB} MiB of NCCL's buffers, both estimated from "
         "what others saw: what nvidia-smi would have shown. **Simulated**: *one "
         f"shape*, and the *first {run.iloc[0]['batches']} batches* of a training, whose changing sizes fragment the "
-        "memory. E3VA stands here as the authors built it, out of plain modules (its reference form). Nothing is "
+        "memory. E3VA stands here as the paper describes it, out of plain modules (its reference form). Nothing is "
         "fitted to a row. Root mean square of *diff*: "
         f"{_rms(one_error):.1f} % on one shape, {_rms(run_error):.1f} % over the first "
         f"batches; {int((to_full <= WITHIN_POINTS).sum())} of {len(to_full)} differences to Full "

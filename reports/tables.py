@@ -218,5 +218,5 @@ def timing_text(per_task: dict[str, pd.DataFrame]) -> str:
     return (
         f"**Measured** on a CPU ({first['environment']['device']}), not on a GPU: real training steps of Swin-T at a "
         f"small size ({'; '.join(sizes)}), {first['precision']}, AdamW. Median of {first['samples']} steps per method "
-        "after 3 of warm-up, all methods of a task interleaved in one run."
+        "after 3 of warm-up, each in turns with a step of Full."
     )

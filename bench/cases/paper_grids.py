@@ -75,7 +75,7 @@ def under_paper_settings() -> list[Case]:
 
 
 def as_built() -> list[Case]:
-    """E3VA out of plain modules, as the authors built it, on every task: their Table 3 has its times."""
+    """E3VA out of plain modules, as the paper describes it, on every task: its Table 3 has their times."""
     return [Case(task=task, method=as_published(size), engine="simulate") for task in WORKLOADS for size in E3VA_RANKS]
 
 

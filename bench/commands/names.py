@@ -23,8 +23,9 @@ def list_names(
         "profiles": dict.fromkeys(PROFILES, ""),
         "precisions": dict.fromkeys(PRECISIONS, ""),
     }
+    width = max(len(name) for names in sections.values() for name in names) + 2
     for section, names in sections.items():
         print(section)
         for name, meaning in names.items():
-            print(f"  {name:<20}{meaning}".rstrip())
+            print(f"  {name:<{width}}{meaning}".rstrip())
     return OK

@@ -35,7 +35,7 @@ def test_a_run_is_another_case() -> None:
     shape, run = Case(task="coco", method="lora"), Case(task="coco", method="lora", batches=12)
     assert shape != run
     assert Case(**run.as_dict()) == run
-    assert run.title == f"{shape.title} run of 12 batches"
+    assert run.title == f"{shape.title}, run of 12 batches"
 
 
 def test_cases_compare_and_round_trip() -> None:
@@ -62,9 +62,9 @@ def test_cases_compare_and_round_trip() -> None:
         ({"image_size": (2, 256)}, "image side 2 does not divide by the patch size 4: use 4"),
         ({"image_size": (0, 256)}, r"image size \(0, 256\) must be a height and a width"),
         ({"image_size": (256,)}, r"image size \(256,\) must be a height and a width"),
-        ({"batch_size": 0}, "batch size must be a whole number of at least 1, not 0"),
-        ({"batch_size": True}, "batch size must be a whole number of at least 1, not True"),
-        ({"batches": 0}, "batches must be a whole number of at least 1, not 0"),
+        ({"batch_size": 0}, "batch size must be a whole number of at least 1, got 0"),
+        ({"batch_size": True}, "batch size must be a whole number of at least 1, got True"),
+        ({"batches": 0}, "batches must be a whole number of at least 1, got 0"),
         ({"batches": 4, "gt_boxes": 3}, "a run of batches draws its objects per image: leave gt boxes out"),
         ({"stretch": "median"}, "unknown stretch 'median': choose from worst, first"),
         ({"engine": "cpu", "precision": "amp-fp16"}, "cpu engine trains in fp32 with explicit attention"),

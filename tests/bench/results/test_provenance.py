@@ -17,7 +17,7 @@ def test_versions_and_commit() -> None:
 
 def test_outside_a_checkout_the_commit_is_unknown(monkeypatch, tmp_path) -> None:
     environment._git.cache_clear()
-    monkeypatch.setattr(environment, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(environment, "CHECKOUT", tmp_path)
     found = describe_environment("simulate", "x")
     environment._git.cache_clear()
     assert (found["git_commit"], found["git_dirty"]) == (None, None)

@@ -18,6 +18,11 @@ class Faulty:
         print("printed to stdout")  # must not get between the replies
         return value
 
+    def path(self) -> list[str]:
+        import bench.cases.case
+
+        return [bench.cases.case.__file__, *sys.path]
+
     def pid(self) -> int:
         return os.getpid()
 

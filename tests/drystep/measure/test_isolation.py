@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bench import Case
 from bench.engines.settings import Settings
 from bench.launchers.run import run
+from bench.results.provenance import CHECKOUT
 from drystep.measure.failure import ChildError, describe_exit
 from drystep.measure.parent import Child
 
@@ -22,6 +24,17 @@ def test_a_session_answers_and_what_it_prints_stays_away() -> None:
     with Child(FAULTY, {}, LIMIT_S) as child:
         assert child.call("echo", value=[1, "two", None]) == [1, "two", None]
         assert child.call("pid") == child.process.pid != os.getpid()
+
+
+def test_a_child_imports_ours_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that happens to be the working directory, with modules of any name, is not on its path."""
+    for name in ("json.py", "torch.py", "drystep.py", "bench.py"):
+        (tmp_path / name).write_text("raise RuntimeError('not ours')\n")
+    monkeypatch.chdir(tmp_path)
+    with Child(FAULTY, {}, LIMIT_S, folders=[CHECKOUT]) as child:
+        file, *path = child.call("path")
+    assert Path(file).is_relative_to(CHECKOUT)
+    assert not {"", ".", str(tmp_path)} & set(path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import drystep.pytest_plugin.step_memory  # noqa: F401  # a run in this process must find loaded what cannot be loaded twice
 from tests.conftest import INSTALLED, PLUGIN
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WIDTH = 1024
 PARAMETERS = 2 * (WIDTH * WIDTH + WIDTH)
 STATE_BYTES = 4 * 4 * PARAMETERS  # fp32 parameters, gradients and AdamW's two moments

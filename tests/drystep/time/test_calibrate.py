@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.commands.cli import main
+from drystep.commands.cli import main
 from drystep.gpus.classes import read_gpus
 from drystep.gpus.peaks import Peaks
 from drystep.time.calibrate import Measurement, measure_card, peaks_from, toml_block

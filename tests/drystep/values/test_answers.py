@@ -11,6 +11,7 @@ from torch import Tensor
 from drystep import Oracles, SimulationError
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
+from drystep.cuda.torchvision_operators import register_torchvision
 from drystep.trace.recorder import OperatorRules, record
 
 META, CPU = torch.device("meta"), torch.device("cpu")
@@ -24,6 +25,7 @@ def _data(device: torch.device) -> Tensor:
 
 def _rules(device: torch.device, oracles: Oracles) -> OperatorRules:
     """A real device runs its operators itself."""
+    register_torchvision()
     rules = OperatorRules(rewrites=REWRITES)
     return rules if device == CPU else replace(rules, call=MetaOperators(oracles))
 
