@@ -20,23 +20,30 @@ PARSED = {"image_size": lambda text: parse_size(text)}
 Command = Callable[..., int]
 
 
-def takes_cases(*, repeatable: Collection[str] = tuple(OPTIONS), **fixed: Any) -> Callable[[Command], Command]:
+def takes_cases(
+    *, repeatable: Collection[str], defaults: Mapping[str, Any] | None = None, **fixed: Any
+) -> Callable[[Command], Command]:
     """Give a command an option for each field of `Case`, and call it with the cases that they name.
 
-    The command gets `cases` first: every combination of what the options in `repeatable` name. `fixed` fields have no
-    option but this value. A method is "all" (the paper's) by default, where methods are repeatable.
+    The command gets `cases` first: every combination of what the options in `repeatable` name. `defaults` stand for
+    options that are left out; a method is "all" (the paper's) by default, where methods are repeatable. `fixed` fields
+    have no option but this value.
     """
+    instead = defaults or {}
 
     def decorate(command: Command) -> Command:
         parameters = inspect.signature(command, eval_str=True).parameters.values()
         own = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters if each.name != "cases"]
         options = [
-            _parameter(name, stated, name in repeatable) for name, stated in OPTIONS.items() if name not in fixed
+            _parameter(name, stated, name in repeatable, instead.get(name, DEFAULTS[name]))
+            for name, stated in OPTIONS.items()
+            if name not in fixed
         ]
 
         @functools.wraps(command)
         def with_cases(**values: Any) -> int:
             chosen = {name: values.pop(name) for name in OPTIONS if name in values}
+            chosen |= {name: value for name, value in instead.items() if not chosen[name]}
             return command(list(_cases(chosen, fixed)), **values)
 
         signature = inspect.Signature([*options, *own], return_annotation=int)
@@ -47,14 +54,13 @@ def takes_cases(*, repeatable: Collection[str] = tuple(OPTIONS), **fixed: Any) -
     return decorate
 
 
-def _parameter(name: str, stated: Option, repeatable: bool) -> inspect.Parameter:
+def _parameter(name: str, stated: Option, repeatable: bool, default: Any) -> inspect.Parameter:
     """The option of one field, as typer reads it from a function's parameters."""
-    default = DEFAULTS[name]
     kind: Any = str if name in PARSED or not isinstance(default, int) else type(default)
     if name in ("gt_boxes", "rois_per_image"):
         kind = int
     flag = f"--{name.replace('_', '-')}"
-    help_text = _help(name, stated, repeatable and kind is not bool)
+    help_text = _help(name, stated, repeatable and kind is not bool, default)
     if kind is bool:
         return _keyword(name, Annotated[bool, typer.Option(flag, help=help_text)], False)
     if repeatable:
@@ -66,14 +72,14 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _help(name: str, stated: Option, repeatable: bool) -> str:
+def _help(name: str, stated: Option, repeatable: bool, default: Any) -> str:
     parts = [stated.help]
     if stated.choices:
         parts.append(f"One of {', '.join(map(str, stated.choices))}.")
     if name == "method" and repeatable:
         parts.append('Default: "all", the paper\'s twelve.')
-    elif isinstance(DEFAULTS[name], str | int) and not isinstance(DEFAULTS[name], bool):
-        parts.append(f"Default: {DEFAULTS[name]}.")
+    elif isinstance(default, str | int) and not isinstance(default, bool):
+        parts.append(f"Default: {default}.")
     if repeatable:
         parts.append("Repeatable.")
     return " ".join(parts)

@@ -1,13 +1,12 @@
 """A comparison for people: a table for the terminal, Markdown for a pull request, and JSON lines."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 
 from rich.table import Table
 
-from bench.cases.case import Case
 from bench.results.compare import Change, Comparison, Outcome
 from drystep.commands.terminal import plain_table
 from drystep.units import ABSENT, MIB
@@ -19,10 +18,9 @@ COLUMNS = ("case", "figure", "before", "after", "change", "allowed", "")
 
 def table(changes: Sequence[Change]) -> Table:
     """One row per figure."""
-    titles = _titles(changes)
     table = plain_table(COLUMNS)
     for change in changes:
-        table.add_row(*_cells(change, titles))
+        table.add_row(*_cells(change))
     return table
 
 
@@ -36,7 +34,6 @@ def summary(changes: Sequence[Change]) -> str:
 
 def markdown(comparison: Comparison, only_changed: bool = False) -> Iterator[str]:
     """Lines of GitHub's Markdown: what moved, the worst first; the rest is folded away, or left out."""
-    titles = _titles(comparison.changes)
     ordered = sorted(comparison.changes, key=lambda change: WORST_FIRST.index(change.outcome))
     moved = [change for change in ordered if change.outcome != "same"]
     same = [change for change in ordered if change.outcome == "same"]
@@ -47,12 +44,12 @@ def markdown(comparison: Comparison, only_changed: bool = False) -> Iterator[str
         yield from (f"- {_escaped(note)}" for note in comparison.notes)
     if moved:
         yield ""
-        yield from _markdown_table(moved, titles)
+        yield from _markdown_table(moved)
     if same and not only_changed:
         yield ""
         yield f"<details><summary>{len(same)} figures {WITHIN}</summary>"
         yield ""
-        yield from _markdown_table(same, titles)
+        yield from _markdown_table(same)
         yield ""
         yield "</details>"
 
@@ -75,25 +72,11 @@ def json_lines(comparison: Comparison) -> Iterator[str]:
         yield json.dumps(fields)
 
 
-def _titles(changes: Iterable[Change]) -> dict[Case, str]:
-    """Names of cases; where two would read the same, with the fields that tell them apart."""
-    by_title: dict[str, dict[Case, None]] = defaultdict(dict)
-    for change in changes:
-        by_title[change.case.title][change.case] = None
-    titles = {}
-    for title, cases in by_title.items():
-        fields = [case.as_dict() for case in cases]
-        varied = [name for name in fields[0] if any(other[name] != fields[0][name] for other in fields)]
-        for case in cases:
-            titles[case] = " ".join([title, *(f"{name}={getattr(case, name)}" for name in varied)])
-    return titles
-
-
-def _cells(change: Change, titles: Mapping[Case, str]) -> tuple[str, ...]:
+def _cells(change: Change) -> tuple[str, ...]:
     percent = f"{change.percent:+.2f} %" if change.percent is not None and isfinite(change.percent) else ABSENT
     allowed = ABSENT if change.tolerance_percent is None else f"{change.tolerance_percent:g} %"
     values = (_figure(change, value) for value in (change.before, change.after))
-    return (titles[change.case], change.metric, *values, percent, allowed, _word(change.outcome, same=""))
+    return (change.case.title, change.metric, *values, percent, allowed, _word(change.outcome, same=""))
 
 
 def _figure(change: Change, value: float | str) -> str:
@@ -108,11 +91,11 @@ def _word(outcome: Outcome, same: str = WITHIN) -> str:
     return same if outcome == "same" else outcome
 
 
-def _markdown_table(changes: Iterable[Change], titles: Mapping[Case, str]) -> Iterator[str]:
+def _markdown_table(changes: Iterable[Change]) -> Iterator[str]:
     yield "| case | figure | before | after | change | allowed | |"
     yield "|---|---|--:|--:|--:|--:|---|"
     for change in changes:
-        cells = [_escaped(cell) for cell in _cells(change, titles)]
+        cells = [_escaped(cell) for cell in _cells(change)]
         if change.worse:
             cells[-1] = f"**{cells[-1]}**"
         yield f"| {' | '.join(cells)} |"

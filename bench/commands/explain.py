@@ -22,7 +22,7 @@ DEFAULT_TOP = 14
 VISUALIZER = "https://pytorch.org/memory_viz"
 
 
-@takes_cases(repeatable=(), engine="simulate")
+@takes_cases(repeatable=(), defaults={"method": "e3va"}, engine="simulate")
 def explain(
     cases: list[Case],
     under: Annotated[

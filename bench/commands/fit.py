@@ -15,7 +15,7 @@ from drystep.gpus.classes import select_gpus
 from drystep.units import GIB
 
 
-@takes_cases(repeatable=("method",), engine="simulate")
+@takes_cases(repeatable=("method",), defaults={"task": "coco"}, engine="simulate")
 def fit(
     cases: list[Case],
     gpu: Annotated[str | None, typer.Option("--gpu", help="The GPU class to judge.")] = None,

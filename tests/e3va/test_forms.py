@@ -186,6 +186,7 @@ def test_plain_adapters_refuse_a_trunk_in_half_precision(tiny_swin) -> None:
         E3VA(tiny_swin(), form="reference").lower_trunk()
 
 
+@pytest.mark.nightly
 def test_every_branch_of_a_trunk_runs_compiled(tiny_swin) -> None:
     """PyTorch compiles eight variants of a function, and says no word of the blocks that come after."""
     ran = []
@@ -199,6 +200,7 @@ def test_every_branch_of_a_trunk_runs_compiled(tiny_swin) -> None:
     assert len(set(ran)) > 8
 
 
+@pytest.mark.nightly
 def test_a_compiled_trunk_changes_neither_values_nor_state(tiny_swin) -> None:
     """Tracing alone: that kernels are fast is the compiler's matter."""
     images = torch.randn(1, 3, 64, 64)

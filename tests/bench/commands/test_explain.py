@@ -95,8 +95,8 @@ def test_under_a_card_of_ones_own_that_is_too_small(tmp_path: Path, capsys) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--depth", "0"], "--depth must be at least 1, not 0"),
-        (["--top", "0"], "--top must be at least 1, not 0"),
+        (["--depth", "0"], "--depth must be at least 1, got 0"),
+        (["--top", "0"], "--top must be at least 1, got 0"),
         (["--method", "lora2"], "unknown method 'lora2'"),
         (["--image-size", "big"], "image size 'big' is not HxW"),
         (["--under", "gtx-285"], "unknown GPU 'gtx-285'"),

@@ -1,10 +1,12 @@
 """Simulation equals execution: a step on meta tensors and on the CPU leave the same allocations, to the byte."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from bench import Case
-from bench.cases.methods import METHODS, PAPER_METHODS
+from bench.cases.methods import ABLATIONS, METHODS, PAPER_METHODS
 from bench.cases.training_step import prepare
 from bench.engines.simulate import trace_case
 from drystep.gpus.classes import select_gpus
@@ -29,8 +31,20 @@ def _require_agreement(case: Case) -> Simulation:
     return simulated
 
 
-# The highway's forms and designs leave neck and heads alone: one task shows what they allocate.
-PAIRS = [(task, method) for task in SIZES for method in METHODS if task == "voc" or method in PAPER_METHODS]
+EVERYWHERE = ("full", "lora", "e3va")
+"""A method that trains the backbone, one that backpropagates through it, and one that does neither: the others differ
+from them in the backbone alone, which one task shows."""
+
+
+def _pairs() -> Iterator[object]:
+    """Every method on one task, but for the ablations of E3VA, and a few on every task; all of the paper's nightly."""
+    for task in SIZES:
+        for method in METHODS if task == "voc" else PAPER_METHODS:
+            often = method in EVERYWHERE or (task == "voc" and method not in ABLATIONS)
+            yield pytest.param(task, method, marks=() if often else pytest.mark.nightly)
+
+
+PAIRS = list(_pairs())
 
 
 @pytest.mark.parametrize(("task", "method"), PAIRS)

@@ -23,7 +23,8 @@ def _result(case: Case = FULL, **fields: object) -> Result:
 def test_a_line_has_the_fields_of_the_contract() -> None:
     line = json.loads(_result().to_json())
     assert list(line) == [
-        "schema", "case", "status", "message", "failure", "params", "memory", "time", "fits", "predicted_time",
+        "schema", "case", "method", "status",
+        "message", "failure", "params", "memory", "time", "fits", "predicted_time",
         "environment", "created_at",
     ]  # fmt: skip
     assert line["schema"] == 1
@@ -32,6 +33,7 @@ def test_a_line_has_the_fields_of_the_contract() -> None:
         "profile", "gt_boxes", "seed",
     } <= line["case"].keys()  # fmt: skip
     assert line["case"]["image_size"] == [608, 1024]
+    assert line["method"].keys() == {"label", "base", "form", "variant"}
 
 
 def test_lines_round_trip(tmp_path: Path) -> None:
