@@ -207,6 +207,7 @@ def test_fit_prints_what_a_card_can_do(capsys, tmp_path: Path) -> None:
     assert int(rows["e3va"][3]) > int(rows["full"][3])
 
 
+@pytest.mark.nightly
 def test_fit_over_runs(capsys, tmp_path: Path) -> None:
     path = tmp_path / "gpus.toml"
     path.write_text("[tiny]\nvisible_mib = 1000\ncontext_mib = 150\n")

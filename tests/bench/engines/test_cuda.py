@@ -84,14 +84,14 @@ def test_times_are_between_events(monkeypatch) -> None:
 @pytest.mark.parametrize("total_bytes", [80 << 30, 85899345920 + 12345, 34_079_899_648 + 1])
 def test_the_limit_is_the_classes_usable_bytes_to_the_byte(monkeypatch, gpu: Gpu, total_bytes: int) -> None:
     fake = FakeCuda(monkeypatch, total_bytes)
-    limit_allocator(gpu.usable_bytes)
+    limit_allocator(0, gpu.usable_bytes)
     assert int(fake.fraction * total_bytes) == gpu.usable_bytes  # as c10 computes it
 
 
 def test_a_limit_above_the_card_is_refused(monkeypatch) -> None:
     FakeCuda(monkeypatch, total_bytes=8 << 30)
     with pytest.raises(ValueError, match="is more than the card's"):
-        limit_allocator(9 << 30)
+        limit_allocator(0, 9 << 30)
     with pytest.raises(ValueError, match="rtx-3090-24gb has 23613 MiB to use, and Fake 80GB only 16384 MiB in all"):
         classes_for(select_gpus(), "Fake 80GB", 16 << 30, named=True)
     assert [gpu.name for gpu in classes_for(select_gpus(), "Fake 80GB", 16 << 30, named=False)] == [

@@ -33,7 +33,7 @@ def _seconds(measure) -> float:
     return time.perf_counter() - start
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_isolation_costs_seconds_at_most() -> None:
     _here()  # what is imported here once is imported there each time: that is the cost
     overheads_s = [_seconds(_isolated) - _seconds(_here) for _ in range(TURNS)]

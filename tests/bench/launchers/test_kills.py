@@ -34,16 +34,16 @@ def _quickly(case: Case, gpus: object) -> Result:
 
 def _run(out: Path) -> None:
     from bench.engines import simulate
-    from bench.launchers import parallel
+    from bench.launchers import simulations
 
     simulate.measure = _quickly
-    parallel.CASES_PER_PROCESS = len(CASES) + 1  # in this process, which is the one to be killed
+    simulations.CASES_PER_PROCESS = len(CASES) + 1  # in this process, which is the one to be killed
     missing = resume(CASES, [], out, rerun=False, settings=Settings()).missing
     for _ in run_into(out, missing, []):
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_hundred_kills(tmp_path: Path) -> None:
     # Each run is forked from a server that has PyTorch imported: else a kill would mostly meet an import.
     context = get_context("forkserver")

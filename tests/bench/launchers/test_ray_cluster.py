@@ -58,6 +58,7 @@ def test_results_are_those_of_the_local_launcher() -> None:
     assert theirs == {}
 
 
+@pytest.mark.nightly
 def test_two_workers_work_at_the_same_time(monkeypatch, tmp_path: Path) -> None:
     def meet(case: Case) -> str:
         (tmp_path / case.method).touch()
@@ -89,6 +90,7 @@ def test_a_worker_that_dies_or_raises_costs_one_case(monkeypatch) -> None:
     assert "ZeroDivisionError: theirs" in results["lora"].message
 
 
+@pytest.mark.nightly
 def test_a_grid_that_is_left_resumes(monkeypatch, tmp_path: Path) -> None:
     _stands_for(monkeypatch, _line)
     out = tmp_path / "results.jsonl"
@@ -103,6 +105,7 @@ def test_a_grid_that_is_left_resumes(monkeypatch, tmp_path: Path) -> None:
     assert sorted(result.case.method for result in read_results(out).results) == sorted(c.method for c in CASES)
 
 
+@pytest.mark.nightly
 def test_a_timed_case_has_a_node_for_itself_and_brings_its_reference() -> None:
     timed = [replace(case, engine="cpu") for case in CASES[:2]]
     connected = ray_cluster.connect()
