@@ -3,8 +3,9 @@
 Names are imported when they are first used, so that command lines need not wait for PyTorch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from drystep.late_imports import late_imports
 
 if TYPE_CHECKING:
     from bench.cases.case import Case
@@ -23,12 +24,7 @@ _MODULES = {
 """Name -> the module that defines it."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = late_imports(__name__, _MODULES, globals())
 
 
 def __dir__() -> list[str]:

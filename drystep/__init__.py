@@ -4,8 +4,9 @@ Names are imported when they are first used: the pytest plugin lives in this pac
 should wait for PyTorch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from drystep.late_imports import late_imports
 
 if TYPE_CHECKING:
     from drystep.errors import SimulationError
@@ -34,12 +35,7 @@ _MODULES = {
 """Name -> the module that defines it."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = late_imports(__name__, _MODULES, globals())
 
 
 def __dir__() -> list[str]:

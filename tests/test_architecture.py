@@ -22,7 +22,7 @@ BELOW = {
 """Package -> the packages that it may import."""
 ROOMS = {
     "drystep": (
-        {"errors", "operators", "torch_private", "units"},
+        {"errors", "late_imports", "operators", "torch_private", "units"},
         {"gpus", "trace", "values"},
         {"cuda", "measure", "memory", "time", "zoo"},
         {"largest", "simulation"},

@@ -1,9 +1,6 @@
 """The command line `python -m bench COMMAND`. Commands import PyTorch only when they need it."""
 
 from collections.abc import Sequence
-from typing import Annotated
-
-import typer
 
 from bench.commands.compare import compare
 from bench.commands.explain import explain
@@ -13,33 +10,23 @@ from bench.commands.run import run
 from bench.commands.tables import report, tables
 from bench.commands.validate import validate
 from drystep import __version__
-from drystep.commands.run_app import print_version, run_app
+from drystep.commands.run_app import make_app, run_app
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    help="Measure or simulate what fine-tuning a vision model costs in GPU memory and time, and what fits a card.",
+app = make_app(
+    "bench of drystep",
+    __version__,
+    "Measure or simulate what fine-tuning a vision model costs in GPU memory and time, and what fits a card.",
+    {
+        "run": run,
+        "tables": tables,
+        "report": report,
+        "fit": fit,
+        "explain": explain,
+        "compare": compare,
+        "validate": validate,
+        "list": list_names,
+    },
 )
-for command in (run, tables, report, fit, explain, compare, validate):
-    app.command()(command)
-app.command("list")(list_names)
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            is_eager=True,
-            callback=lambda wanted: print_version("bench of drystep", __version__, wanted),
-            help="Print the version and exit.",
-        ),
-    ] = False,
-) -> None:
-    """Options of the program itself."""
-
-
-options.__doc__ = app.info.help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,42 +1,21 @@
 """The command line `drystep COMMAND`, also `python -m drystep`. Commands import PyTorch only when they need it."""
 
 from collections.abc import Sequence
-from typing import Annotated
-
-import typer
 
 from drystep import __version__
 from drystep.commands.calibrate import calibrate
 from drystep.commands.env import env
 from drystep.commands.fit import fit
 from drystep.commands.gpus import gpus
-from drystep.commands.run_app import print_version, run_app
+from drystep.commands.run_app import make_app, run_app
 from drystep.commands.validate import validate
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    help="Run a training step dry: does it fit a GPU, how much memory does it take, how long does it run?",
+app = make_app(
+    "drystep",
+    __version__,
+    "Run a training step dry: does it fit a GPU, how much memory does it take, how long does it run?",
+    {"fit": fit, "gpus": gpus, "validate": validate, "calibrate": calibrate, "env": env},
 )
-for command in (fit, gpus, validate, calibrate, env):
-    app.command()(command)
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            is_eager=True,
-            callback=lambda wanted: print_version("drystep", __version__, wanted),
-            help="Print the version and exit.",
-        ),
-    ] = False,
-) -> None:
-    """Options of the program itself."""
-
-
-options.__doc__ = app.info.help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

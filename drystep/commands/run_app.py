@@ -1,11 +1,34 @@
 """Runs a typer app as a command line: errors are sentences on stderr, and exit statuses say what happened."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
 
 import typer
 
 from drystep.commands.exit_status import INTERRUPTED, OK, WRONG_COMMAND
+
+
+def make_app(name: str, version: str, purpose: str, commands: Mapping[str, Callable[..., int]]) -> typer.Typer:
+    """A command line of commands by name, with `--version`; `purpose` is the first sentence of its help."""
+    app = typer.Typer(rich_markup_mode=None, help=purpose)
+    for command_name, command in commands.items():
+        app.command(command_name)(command)
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            print(f"{name} {version}")
+            raise typer.Exit
+
+    version_option = typer.Option(
+        "--version", is_eager=True, callback=print_version, help="Print the version and exit."
+    )
+
+    @app.callback(help=purpose)
+    def options(version: Annotated[bool, version_option] = False) -> None:
+        """Options of the program itself."""
+
+    return app
 
 
 def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> int:
@@ -23,13 +46,6 @@ def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
         return _complain(str(error))
     except typer.Abort:
         return INTERRUPTED
-
-
-def print_version(distribution: str, version: str, wanted: bool) -> None:
-    """Print the version and leave, if that is wanted: the callback of `--version`."""
-    if wanted:
-        print(f"{distribution} {version}")
-        raise typer.Exit
 
 
 def _complain(message: str) -> int:
