@@ -167,6 +167,11 @@ def test_reports_need_no_torch() -> None:
         assert not {name.split(".")[0] for name in _imports(path)} & THEIRS, path
 
 
+def test_baselines_know_the_shared_swin_and_not_the_papers_method() -> None:
+    for path in _files("baselines"):
+        assert all(name.startswith("e3va.backbones.") for name in _imports(path) if name.split(".")[0] == "e3va"), path
+
+
 def test_e3va_needs_little() -> None:
     allowed = {"torch", "timm", "safetensors", "e3va"}
     for path in _files("e3va"):
