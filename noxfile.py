@@ -50,8 +50,7 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests and the quick gate of memory; `nox -s tests -- -m "not slow"` leaves the long ones out."""
     pytest = (_python(session), "-m", "pytest")
-    chosen = session.posargs or ["-m", "not nightly"]
-    session.run(*pytest, "--ignore=tests/benchmarks", *IN_PARALLEL, *chosen, external=True, env=ONE_THREAD)
+    session.run(*pytest, "--ignore=tests/benchmarks", *IN_PARALLEL, *session.posargs, external=True, env=ONE_THREAD)
     if not session.posargs:
         session.run(*pytest, "tests/benchmarks", "-m", "not slow", *MEMORY_GATE, external=True)
 
@@ -76,7 +75,7 @@ def newest(session: nox.Session) -> None:
     folders = ("tests/drystep", "tests/e3va", "tests/bench/cases")
     # That a version is untested is no news here.
     untested = ("-W", "ignore::drystep.torch_private.UntestedTorchWarning")
-    session.run("pytest", *folders, *IN_PARALLEL, "-m", "not nightly", *untested, *session.posargs, env=ONE_THREAD)
+    session.run("pytest", *folders, *IN_PARALLEL, *untested, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none", requires=[SHARED])

@@ -18,6 +18,15 @@ TINY_HEADS = (1, 2, 4, 8)
 TINY_DEPTHS = (2, 2, 2, 2)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for the night, unless `-m` asks for it or a test is named."""
+    if "nightly" in config.getoption("markexpr") or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("nightly") is not None]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.get_closest_marker("nightly") is None]
+
+
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
