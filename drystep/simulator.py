@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PROFILES
@@ -21,8 +22,6 @@ from drystep.trace.leaks import leak_warning, leftovers
 from drystep.trace.recorder import WARM_UP_STEPS, BuildStep, OperatorRules, record
 from drystep.trace.trace import Trace
 from drystep.values.oracles import Oracles
-
-META = torch.device("meta")
 
 
 def simulate(

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from bench.cases.case import Case
 from bench.cases.training_step import prepare
+from drystep.cuda.meta_cache import META
 from drystep.cuda.semantics import semantics
 from drystep.torch_private import DispatchMode, key_of, storage_key
-
-META = torch.device("meta")
 
 
 class _WeightCopies(DispatchMode):

@@ -13,10 +13,11 @@ from bench.cases.training_step import batch_shapes, prepare
 from drystep.simulation import judge
 from drystep.simulator import META, trace_steps
 from drystep.trace.recorder import WARM_UP_STEPS
+from drystep.units import GIB, MIB
 
 WORTH_SAYING_S = 120
 """A case that will take longer than this is announced."""
-PROCESS_BYTES = 500 << 20
+PROCESS_BYTES = 500 * MIB
 """What a process with PyTorch, timm and torchvision holds beside tensors (measured with torch 2.11: 450 MiB)."""
 
 
@@ -36,8 +37,8 @@ def refusal(case: Case, reference: Case | None) -> str:
         return ""
     beside = f", in turns with {reference.method}," if reference else ""
     return (
-        f"this case{beside} needs about {needed_bytes / 2**30:.1f} GiB and this machine has "
-        f"{available_bytes / 2**30:.1f} GiB left: take a smaller image or backbone, or the simulate engine"
+        f"this case{beside} needs about {needed_bytes / GIB:.1f} GiB and this machine has "
+        f"{available_bytes / GIB:.1f} GiB left: take a smaller image or backbone, or the simulate engine"
     )
 
 

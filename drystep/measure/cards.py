@@ -11,12 +11,12 @@ import torch
 from drystep.gpus.classes import Gpu
 from drystep.measure import nvml
 from drystep.measure.parent import Child
-from drystep.units import MIB
+from drystep.units import GIB, MIB
 
 NO_DEVICE = "no CUDA device: choose --engine simulate (any size, no GPU needed) or --engine cpu"
 LOOKING = "drystep.measure.cards:CardsSession"
 LOOKING_LIMIT_S = 120
-IDLE_BYTES = 1 << 30
+IDLE_BYTES = GIB
 """What an idle card may show: driver, and a desktop. Decides only where the driver hides who computes."""
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-import torch
-
+from drystep.cuda.meta_cache import META
 from drystep.simulator import trace_steps
 from drystep.time.predict import predict, roofline
 from drystep.trace.module_paths import OUTSIDE
@@ -13,7 +12,6 @@ from drystep.trace.trace import Trace
 from drystep.validation.step_labels import TimedStep, read_cards
 from drystep.validation.timed_models import build_timed
 
-META = torch.device("meta")
 RUN_PROFILE, RUN_PRECISION = "torch-2.11", "fp32"
 ALL = "all cards"
 

@@ -2,8 +2,7 @@
 
 import time
 
-import torch
-
+from drystep.cuda.meta_cache import META
 from drystep.memory.replay import replay
 from drystep.simulator import trace_steps
 from drystep.trace.trace import Trace
@@ -13,7 +12,6 @@ from drystep.validation.ground_truth import MeasuredRun
 from drystep.validation.networks import network_of
 from drystep.validation.xmem_loop import build_loop
 
-META = torch.device("meta")
 DRIVER_BYTES = 107 * MIB
 """Least that no run had of its device: the largest use ever measured on the RTX 4060 is 7826 of 7933 MiB."""
 RUN_PROFILE, RUN_PRECISION = "torch-2.11", "fp32"

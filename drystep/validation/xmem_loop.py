@@ -7,12 +7,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from drystep.cuda.meta_cache import META
 from drystep.errors import choose
 from drystep.torch_private import apply_to_tensors
 from drystep.trace.recorder import BuildStep, Step
 from drystep.validation.ground_truth import MeasuredRun
 
-META = torch.device("meta")
 OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD")
 BEFORE_FORWARD, BEFORE_BACKWARD, AFTER_STEP = range(3)
 
