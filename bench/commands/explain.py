@@ -64,8 +64,8 @@ def explain(
 def _simulate(case: Case, bound: Gpu | None) -> "Simulation":
     from bench.cases.training_step import prepare
     from bench.engines.simulate import trace_case
+    from drystep.cuda.meta_cache import META
     from drystep.simulation import judge
-    from drystep.simulator import META
 
     trace = trace_case(case, prepare(case, META).build_step, META)
     return judge(trace, (), None if bound is None else bound.usable_bytes)

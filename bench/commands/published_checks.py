@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from bench.cases.case import Case
 from bench.cases.training_step import prepare
+from drystep.cuda.meta_cache import META
 from drystep.memory.replay import replay
-from drystep.simulator import META, trace_steps
+from drystep.simulator import trace_steps
 from drystep.units import GIB
 from drystep.validation.check import Check
 from drystep.validation.memtracker import TrackedCase

@@ -10,8 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cases.case import Case
 from bench.cases.training_step import batch_shapes, prepare
+from drystep.cuda.meta_cache import META
 from drystep.simulation import judge
-from drystep.simulator import META, trace_steps
+from drystep.simulator import trace_steps
 from drystep.trace.recorder import WARM_UP_STEPS
 from drystep.units import GIB, MIB
 

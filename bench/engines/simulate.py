@@ -10,10 +10,11 @@ from bench.cases.case import Case
 from bench.cases.training_step import PreparedCase, prepare
 from bench.results.provenance import describe_environment
 from bench.results.result import Result, failed_result
+from drystep.cuda.meta_cache import META
 from drystep.gpus.classes import Gpu
 from drystep.measure.failure import Failure, describe, kind_of
 from drystep.simulation import Simulation, judge
-from drystep.simulator import META, trace_steps
+from drystep.simulator import trace_steps
 from drystep.time.predict import roofline
 from drystep.trace.recorder import WARM_UP_STEPS, BuildStep
 from drystep.trace.trace import Trace

@@ -12,8 +12,9 @@ from unittest import mock
 import torch
 from torch import nn
 
+from drystep.cuda.meta_cache import META
 from drystep.memory.replay import replay
-from drystep.simulator import META, trace_steps
+from drystep.simulator import trace_steps
 from drystep.torch_private import mem_tracker_classes
 from drystep.validation.ground_truth import MeasuredRun
 from drystep.validation.networks import network_of
