@@ -15,7 +15,9 @@ BACKPROPAGATE = ("norm_tuning", "bitfit", "lora", "adapter", "adaptformer", "lor
 HIGHWAYS = ("e3va", "e3va+", "e3va++")
 
 
-@pytest.fixture(scope="module", params=["voc", "ade20k", "coco"])
+@pytest.fixture(
+    scope="module", params=["voc", *(pytest.param(task, marks=pytest.mark.nightly) for task in ("ade20k", "coco"))]
+)
 def peaks(request: pytest.FixtureRequest) -> dict[str, int]:
     cases = [Case(task=request.param, method=method, engine="simulate") for method in PAPER_METHODS]
     return {case.method: measure(case).memory["peak_allocated_bytes"] for case in cases}
