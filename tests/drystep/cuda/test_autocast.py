@@ -200,14 +200,7 @@ def test_regions_of_the_step_itself_cast() -> None:
 @pytest.mark.parametrize("task", ["voc", "ade20k", "coco"])
 def test_half_precision_needs_less_memory_for_every_task(task: str) -> None:
     def peak_bytes(precision: str) -> int:
-        case = Case(
-            task=task,
-            method="full",
-            backbone="swin_tiny",
-            image_size=(128, 192),
-            precision=precision,
-            engine="simulate",
-        )
+        case = Case(task=task, method="full", backbone="swin_tiny", precision=precision, engine="simulate")
         return simulate.measure(case, []).memory["peak_allocated_bytes"]
 
     loss_scale_bytes = peak_bytes("amp-fp16") - peak_bytes("amp-bf16")
