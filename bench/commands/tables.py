@@ -10,7 +10,6 @@ import typer
 from bench.commands.run_options import Launcher, RayAddress, Rerun, Steps
 from bench.engines.settings import DEFAULT_STEPS, Settings
 from drystep.commands.terminal import say
-from drystep.commands.validate import NEUSIGHT_STEPS, XMEM_SAMPLE
 from drystep.gpus.classes import select_gpus
 
 if TYPE_CHECKING:
@@ -79,11 +78,11 @@ def _write_checks(folder: Path) -> None:
     """Check the simulation against ground truth, for the report's section about trust."""
     from bench.commands.published_checks import check_published
     from drystep.commands.validation_run import check_all, check_all_steps, write_checks, write_step_checks
-    from drystep.validation.ground_truth import read_runs
+    from drystep.validation.ground_truth import SAMPLE, STEPS, read_runs
     from drystep.validation.step_labels import read_steps
 
-    write_checks(folder / CHECKS_NAME, [*check_all(read_runs(XMEM_SAMPLE))[0], *check_published()])
-    write_step_checks(folder / STEP_CHECKS_NAME, check_all_steps(read_steps(NEUSIGHT_STEPS)))
+    write_checks(folder / CHECKS_NAME, [*check_all(read_runs(SAMPLE))[0], *check_published()])
+    write_step_checks(folder / STEP_CHECKS_NAME, check_all_steps(read_steps(STEPS)))
 
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -> None:

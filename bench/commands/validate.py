@@ -1,10 +1,11 @@
 """`python -m bench validate`: the rows of `drystep validate`, and published peaks of the suite's own models."""
 
-from drystep.commands.validate import XMEM_SAMPLE, AsJson, ChecksFile, StepTimes, WithMemTracker, XmemTable
+from drystep.commands.validate import AsJson, ChecksFile, StepTimes, WithMemTracker, XmemTable
+from drystep.validation.ground_truth import SAMPLE
 
 
 def validate(
-    xmem: XmemTable = XMEM_SAMPLE,
+    xmem: XmemTable = SAMPLE,
     with_memtracker: WithMemTracker = False,
     out: ChecksFile = None,
     step_time: StepTimes = None,

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-GROUND_TRUTH = Path(__file__).parents[1] / "ground_truth"
-XMEM_SAMPLE, NEUSIGHT_STEPS = GROUND_TRUTH / "xmem_sample.csv", GROUND_TRUTH / "neusight_steps.csv"
+from drystep.validation.ground_truth import SAMPLE
 
 XmemTable = Annotated[Path, typer.Option("--xmem", help="Table of measured runs, with the columns of the default.")]
 WithMemTracker = Annotated[
@@ -21,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout
 
 
 def validate(
-    xmem: XmemTable = XMEM_SAMPLE,
+    xmem: XmemTable = SAMPLE,
     with_memtracker: WithMemTracker = False,
     out: ChecksFile = None,
     step_time: StepTimes = None,

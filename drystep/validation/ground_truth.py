@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-SAMPLE = Path(__file__).parents[1] / "ground_truth" / "xmem_sample.csv"
+FOLDER = Path(__file__).parents[1] / "ground_truth"
+SAMPLE, STEPS = FOLDER / "xmem_sample.csv", FOLDER / "neusight_steps.csv"
+"""Measured runs of xMem, and measured step times of NeuSight."""
 ESTIMATORS = ("xmem", "dnnmem", "schedtune", "llmem")
 """Whose estimates the source took as limits when it repeated a run."""
 KINDS = ("cnn", "transformer")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from drystep.errors import choose
 from drystep.gpus.peaks import Peaks, read_peaks
+from drystep.validation.ground_truth import FOLDER
 from drystep.validation.timed_models import MODELS
 
-FOLDER = Path(__file__).parents[1] / "ground_truth"
-STEPS, CARDS = FOLDER / "neusight_steps.csv", FOLDER / "neusight_cards.csv"
+CARDS = FOLDER / "neusight_cards.csv"
 COLUMNS = ("model", "mode", "batch", "seq", "gpu", "e2e_ms", "fw_ms", "bw_ms", "dtype")
 """Columns that a table must have; others are ignored, but for `flag` and `gemm_gflop_fw/bw`."""
 MODES = ("inf", "train")

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from drystep.commands.cli import main
+from drystep.validation.ground_truth import STEPS
 from drystep.validation.step_check import ALL, StepCheck, summarise_steps, trace_timed
-from drystep.validation.step_labels import STEPS, read_steps
+from drystep.validation.step_labels import read_steps
 
 HEADER = "model,mode,batch,seq,gpu,e2e_ms,fw_ms,bw_ms,dtype\n"
 ROW = "bert_large,inf,8,512,Tesla V100-PCIE-32GB,257.422,257.422,0.0,fp32\n"
