@@ -41,7 +41,9 @@ def _train(rank: int, form: str, address: str, out: str) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=() if form == "fused" else pytest.mark.nightly) for form in FORMS]
+)
 def test_gradients_of_two_processes_are_those_of_both_images(form: str, tmp_path) -> None:
     """DistributedDataParallel averages over processes, and the loss over images."""
     out = tmp_path / "gradients.pt"

@@ -17,7 +17,9 @@ def _above_fixed_bytes(method: str) -> int:
     return peak if method == "fixed" else peak - _above_fixed_bytes("fixed")
 
 
-@pytest.mark.parametrize("size", ["e3va", "e3va+", "e3va++"])
+@pytest.mark.parametrize(
+    "size", ["e3va", *(pytest.param(size, marks=pytest.mark.nightly) for size in ("e3va+", "e3va++"))]
+)
 def test_fused_takes_half_of_what_plain_modules_take(size: str) -> None:
     assert _above_fixed_bytes(size) <= 0.5 * _above_fixed_bytes(f"{size}-reference")
 
@@ -26,6 +28,7 @@ def test_recomputing_takes_a_tenth() -> None:
     assert 0 < _above_fixed_bytes("e3va-recompute") <= 0.1 * _above_fixed_bytes("e3va-reference")
 
 
+@pytest.mark.nightly
 def test_rank_hardly_costs_memory() -> None:
     assert _above_fixed_bytes("e3va") < _above_fixed_bytes("e3va++") <= 1.08 * _above_fixed_bytes("e3va")
 

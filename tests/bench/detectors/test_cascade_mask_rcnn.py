@@ -72,6 +72,7 @@ def test_masks_are_required(detector, targets) -> None:
         detector(torch.randn(1, 3, HEIGHT, WIDTH), truth)
 
 
+@pytest.mark.nightly
 def test_learns_a_fixed_batch(detector, targets) -> None:
     images, truth = torch.randn(2, 3, HEIGHT, WIDTH), targets(2, 3, HEIGHT, WIDTH, 5)
     optimizer = torch.optim.AdamW(detector.parameters(), lr=3e-4)

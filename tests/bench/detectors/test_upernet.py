@@ -84,6 +84,7 @@ def test_batch_norm_is_pytorchs_otherwise() -> None:
     torch.testing.assert_close(BatchNorm(4)(x), nn.BatchNorm2d(4)(x))
 
 
+@pytest.mark.nightly
 def test_learns_a_fixed_batch(tiny_swin) -> None:
     model = UPerNet(tiny_swin(), num_classes=5)
     images, labels = (

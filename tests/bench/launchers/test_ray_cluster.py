@@ -73,6 +73,7 @@ def test_two_workers_work_at_the_same_time(monkeypatch, tmp_path: Path) -> None:
     assert "alone" not in nodes
 
 
+@pytest.mark.nightly
 def test_a_worker_that_dies_or_raises_costs_one_case(monkeypatch) -> None:
     def misbehave(case: Case) -> str:
         if case.method == "fixed":

@@ -102,11 +102,11 @@ def test_a_child_does_not_outlive_its_parent() -> None:
 def test_a_grid_goes_on_whatever_its_cases_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.engines.cpu.SESSION", "tests.drystep.measure.faulty:CpuFaulty")
     small = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "cpu"}
-    cases = [Case(method="fixed", seed=seed, **small) for seed in (1, 2, 3, 4, 5, 6, 0)]
-    results = list(run(cases, [], Settings(steps=2, time_limit_s=15)))
+    cases = [Case(method="fixed", seed=seed, **small) for seed in (1, 3, 5, 0)]
+    results = list(run(cases, [], Settings(steps=2)))
     assert [result.case for result in results] == cases
     kinds = [result.failure and result.failure["kind"] for result in results]
-    assert kinds == ["signal", "timeout", "exception", "exception", "out_of_memory", "signal", None]
+    assert kinds == ["signal", "exception", "out_of_memory", None]
     assert results[-1].time["step_ms"]["samples"] == [4.0, 4.0]
 
 

@@ -69,7 +69,7 @@ def test_a_summary_by_hand() -> None:
     assert (everything.card, everything.error_percent) == (ALL, pytest.approx(10))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_predictions_are_as_good_as_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
     """V100 and P100 within 10 %, all within 15 %, on the mean; a plain roofline is worse everywhere."""
     pytest.importorskip("transformers")

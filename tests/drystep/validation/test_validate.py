@@ -49,7 +49,7 @@ def test_verdicts_follow_the_device_and_its_limits() -> None:
     assert check_run(replace(run, device_bytes=GIB // 3)).predicted_oom
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_sample_is_within_what_the_readme_states(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("transformers")
     assert main(["validate", "--json"]) == 0
@@ -89,6 +89,7 @@ def test_a_wrong_table_is_a_wrong_command(tmp_path: Path, capsys: pytest.Capture
     assert "foreign.csv:1: not a table of xMem results" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 def test_memtracker_sees_the_same_step() -> None:
     """Both count every tensor; MemTracker knows neither blocks of 512 bytes nor workspaces."""
     run = next(run for run in read_runs(SAMPLE) if run.model == "mobilenet_v2")
