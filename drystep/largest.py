@@ -1,4 +1,4 @@
-"""The largest batch, or image, that still fits a card, found by simulating few of them."""
+"""Search for the largest batch or image that fits a card, with few simulations."""
 
 import itertools
 from bisect import bisect_right
@@ -9,32 +9,33 @@ from drystep.memory.replay import Verdict
 
 LARGEST_BATCH = 1024
 PATIENCE = 8
-"""Attempts after which the search bisects."""
+"""Number of attempts after which the search bisects."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One simulated count."""
+    """Outcome of one simulated count."""
 
     verdict: Verdict
     reserved_bytes: int
-    """Reserved on a card without limit."""
+    """Reserved peak on a card without limit."""
     left_bytes: int
-    """Usable bytes beside what is reserved on this card."""
+    """Usable bytes that are left on this card beside the reserved peak."""
 
     @property
     def fits(self) -> bool:
-        """With or without retries."""
+        """Whether the count fits, with or without retries."""
         return self.verdict != "oom"
 
 
 def largest(
     attempt: Callable[[int], Attempt], start: int, limit: int, usable_bytes: int, load: Callable[[int], float]
 ) -> int:
-    """The largest count in 1..limit that fits, or 0.
+    """Return the largest count in 1..limit that fits, or 0.
 
-    `attempt` simulates a count and `load` says what its memory grows with (images, or pixels). Memory being close to a
-    straight line over the load, each attempt is where the line through the last two meets the card's usable bytes.
+    `attempt` simulates a count. `load` maps a count to the quantity that its memory grows with (images or pixels).
+    Memory is close to a straight line over that quantity, so each attempt is made where the line through the last two
+    attempts meets `usable_bytes` of the card.
     """
     low, high = 0, limit + 1  # `low` fits and `high` does not
     points: list[tuple[float, int]] = [(0.0, 0)]
@@ -49,6 +50,6 @@ def largest(
         aim = load1 + (usable_bytes - bytes1) * (load2 - load1) / (bytes2 - bytes1) if bytes1 != bytes2 else 0.0
         between = range(low + 1, high)
         count = max(low + 1, bisect_right(between, aim, key=load) + low)
-        if attempts > PATIENCE:  # no line at all
+        if attempts > PATIENCE:  # memory is not close to a line
             count = (low + high) // 2
     raise AssertionError("the interval shrinks with every attempt")

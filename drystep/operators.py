@@ -1,7 +1,7 @@
-"""What an operator asks of a GPU beside its results, and the register of what operators of other packages ask.
+"""What an operator needs on a GPU besides its results, and a registry of such rules for operators of other packages.
 
-Operators of PyTorch have rules in `drystep/cuda` and `drystep/time`. A package with operators of its own
-(`torch.library.custom_op`) states theirs with `register_operator`, and no rule of drystep has to know them.
+Operators of PyTorch have rules in `drystep/cuda` and `drystep/time`. A package that defines operators
+(`torch.library.custom_op`) states their rules with `register_operator`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +14,10 @@ Kind = Literal[
     "linear", "bmm", "conv", "attention", "elementwise", "broadcast", "copy", "gather", "dropout", "softmax",
     "layer_norm", "layer_norm_backward", "optimizer",
 ]  # fmt: skip
-"""Classes of operators that achieve a like fraction of a card's peak."""
+"""Classes of operators that achieve a similar fraction of a card's peak."""
 Cast = Literal["half", "float32", "widest"]
-"""What automatic mixed precision does to floating-point arguments: lowers them, widens them to float32, or brings them
-to the widest type among them."""
+"""What automatic mixed precision casts floating-point arguments to: half precision, float32, or the widest type among
+them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,48 +27,48 @@ class Work:
     kind: Kind
     """Class of the operator."""
     flops: int
-    """Floating-point operations of matrix products and convolutions; 0 of what only moves bytes."""
+    """Floating-point operations of matrix products and convolutions; 0 for operators that only move bytes."""
     moved_bytes: int
     """Bytes read and written."""
     kernels: int
-    """Kernels launched, of about equal size."""
+    """Number of kernels launched, which are taken to be of equal size."""
     dtype: torch.dtype
-    """What it computes in."""
+    """Type in which it computes."""
     narrowest: int = 0
-    """Smallest side of a matrix product, fewer channels of a convolution; 0 elsewhere."""
+    """Smallest side of a matrix product, or the smaller channel count of a convolution; 0 for other operators."""
     reduced: int = 0
-    """Length of a product's sums, or of the rows of softmax and layer norm; 0 elsewhere."""
+    """Length of the sums of a matrix product, or of the rows of softmax and layer norm; 0 for other operators."""
     convolution: bool = False
-    """Whether cuDNN computes it, which has its own rules of precision."""
+    """Whether cuDNN computes it, which has precision rules of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Memory that an operator's library asks of PyTorch's allocator beside the results."""
+    """Memory that an operator's library requests from PyTorch's allocator in addition to the results."""
 
     size_bytes: int
     soft: bool
-    """Whether the library goes on without it."""
+    """Whether the library can do without it."""
     kept: bool
     """Whether it stays allocated after the call."""
 
 
 WorkRule = Callable[[Any, Sequence[Any], Mapping[str, Any], Any], Work | None]
-"""(operator, arguments, keyword arguments, result) -> its work; None if it launches no kernel."""
+"""(operator, arguments, keyword arguments, result) -> work of the call; None if it launches no kernel."""
 WorkspaceRule = Callable[[tuple[Any, ...]], Iterator[Workspace]]
-"""Arguments -> what is asked for after the results are allocated, in order."""
+"""Arguments -> workspaces that are requested after the results are allocated, in order."""
 
 
 @dataclass(frozen=True)
 class RegisteredOperator:
-    """What a package states about an operator of its own."""
+    """What a package states about one of its operators."""
 
     cast: Cast | None = None
-    """What autocast and NVIDIA Apex do to its arguments; None: nothing."""
+    """How autocast and NVIDIA Apex cast its arguments; None if they do not."""
     work: WorkRule | None = None
-    """How its work is counted; None: every tensor is read or written once."""
+    """How its work is counted; None if every tensor is read or written once."""
     workspaces: WorkspaceRule | None = None
-    """What it asks for besides its results; None: nothing."""
+    """Which workspaces it requests; None if it requests none."""
 
 
 _registered: dict[Any, RegisteredOperator] = {}
@@ -81,10 +81,12 @@ def register_operator(
     work: WorkRule | None = None,
     workspaces: WorkspaceRule | None = None,
 ) -> None:
-    """State what an operator of another package does on a GPU that its results on meta tensors do not show.
+    """State what an operator does on a GPU that its results on meta tensors do not show.
 
-    `operator` is an overload, such as `torch.ops.my_package.roi_pool.default`. A second statement about the same
-    operator replaces the first. Raises `ValueError` for an unknown cast, or for what is no operator overload.
+    `operator` is an overload, such as `torch.ops.my_package.roi_pool.default`. `cast` says how mixed precision casts
+    its floating-point arguments, `work` counts what it computes and moves, and `workspaces` lists the memory that it
+    requests besides its results. A second call for the same operator replaces the first. Raises `ValueError` for an
+    unknown cast, or if `operator` is not an operator overload.
     """
     if not hasattr(operator, "overloadpacket"):
         raise ValueError(f"{operator!r} is not an operator overload, such as torch.ops.my_package.my_operator.default")
@@ -94,10 +96,10 @@ def register_operator(
 
 
 def registered(operator: Any) -> RegisteredOperator | None:
-    """What was stated about an operator; None if nothing was."""
+    """What was registered for an operator; None if nothing was."""
     return _registered.get(operator)
 
 
 def registered_with_cast(cast: Cast) -> tuple[Any, ...]:
-    """The registered operators whose arguments are cast in this way."""
+    """The registered operators whose arguments are cast this way."""
     return tuple(operator for operator, rules in _registered.items() if rules.cast == cast)

@@ -1,4 +1,4 @@
-"""What a simulation says of a training step: peaks, verdicts of cards, a timeline, predicted times."""
+"""Result of a simulated training step: peaks, verdicts for cards, a timeline, and predicted times."""
 
 import functools
 from collections.abc import Sequence
@@ -18,53 +18,54 @@ class Fit:
     verdict: Verdict
     usable_bytes: int
     peak_reserved_bytes: int
-    """What was reserved at most on that card, up to the failure if it ran out of memory."""
+    """Highest sum of reserved memory on that card, up to the failure if it ran out of memory."""
     alloc_retries: int
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What training steps need. All figures are simulated, without the workspaces of convolutions."""
+    """Memory of the simulated training steps. All figures are without the workspaces of convolutions."""
 
     trace: Trace
-    """Every allocation and free, for whoever wants to look deeper."""
+    """Every allocation and free, for further analysis."""
     peak_allocated_bytes: int
     peak_reserved_bytes: int
     alloc_retries: int
     verdict: Verdict
-    """Under `capacity_bytes`, if one was given; else "fits"."""
+    """Verdict under `capacity_bytes` if it was given; otherwise "fits"."""
     peak_phase: Phase
     peak_step: int
     """Number of the step with the allocated peak, from 0."""
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
-    """Per GPU class."""
+    """By name of the GPU class."""
     capacity_bytes: int | None = None
-    """What the allocator may reserve, if that was asked."""
+    """Limit on what the allocator may reserve, if one was given."""
 
     warnings: tuple[str, ...] = ()
-    """What is odd about the step, such as memory that it never frees."""
+    """Unusual things about the step, such as memory that it never frees."""
 
     @property
     def reserved_interval_bytes(self) -> tuple[int, int]:
-        """Least and most of what is reserved: without, and with, the workspaces that convolutions can do without.
+        """Lower and upper bound of the reserved peak: without and with the workspaces that convolutions can do without.
 
-        Which holds depends on the kernels that cuDNN picks on a card. No capacity bounds either.
+        Where a card lies between them depends on the kernels that cuDNN selects there. Neither bound takes a capacity
+        into account.
         """
         both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
         return min(both), max(both)
 
     def step_time(self, gpu: str | Gpu) -> StepTime:
-        """Predicted time of a step on a GPU class, by name or of one's own.
+        """Predict the time of a step on a GPU class, which is given by name or as a `Gpu`.
 
-        Raises `ValueError` that names the field if the card's peaks are not known or it lacks a precision.
+        Raises `ValueError`, which names the missing field, if a peak of the card is unknown or it lacks a precision.
         """
         card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
         return predict(self.trace, card.peaks, card.name)
 
     @functools.cached_property
     def timeline(self) -> Timeline:
-        """Memory over the last step, and what is alive at its peak; under `capacity_bytes`, if one was given."""
+        """Memory over the step of the peak, and what is alive then; under `capacity_bytes` if it was given."""
         return timeline(self.trace, self.capacity_bytes)
 
 
@@ -87,6 +88,6 @@ def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) 
 
 
 def _fit(trace: Trace, gpu: Gpu, unlimited: Replay) -> Fit:
-    # A cap that the unlimited run never touches changes nothing: no need to replay.
+    # A limit that the unlimited run never reaches changes nothing, so there is no need to replay.
     capped = unlimited if unlimited.peak_reserved_bytes <= gpu.usable_bytes else replay(trace, gpu.usable_bytes)
     return Fit(capped.verdict, gpu.usable_bytes, capped.peak_reserved_bytes, capped.alloc_retries)

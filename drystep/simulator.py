@@ -1,4 +1,4 @@
-"""Memory of a training step without a GPU: trace it on meta tensors, replay the trace through the allocator."""
+"""Simulation of a training step without a GPU: trace it on meta tensors, and replay the trace through the allocator."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,14 +34,15 @@ def simulate(
     steady_steps: int = 1,
     oracles: Oracles | None = None,
 ) -> Simulation:
-    """Simulate the memory of anybody's training step on a GPU.
+    """Simulate the memory of a training step on a GPU.
 
-    `build_step(device)` builds model, optimizer and data on that device (it is the meta device) and returns a callable
-    that is one training step: `zero_grad`, forward, `loss.backward()`, `optimizer.step()`, in the user's own order.
-    The last `steady_steps` of the iterations count: take more than one if the step takes another batch each time.
-    `gpus` are the classes to judge, by name or of one's own; all of `gpus.toml` by default. `oracles` state what
-    depends on values. Raises `ValueError` for unknown names, and its `SimulationError` for a step that cannot be
-    simulated, with the user's line and what to do about it.
+    `build_step(device)` builds model, optimizer and data on the device that it is given (the meta device), and returns
+    a function without arguments that runs one training step: `zero_grad`, forward, `loss.backward()` and
+    `optimizer.step()`, in any order. It runs `iterations` times, and the last `steady_steps` count for the peak: take
+    more than one if the batches differ. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
+    `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. `oracles` answer what depends on values.
+    Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
+    the user's program and a remedy.
     """
     classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
     build_step, operators = guarded(build_step), MetaOperators(oracles)
@@ -52,7 +53,7 @@ def simulate(
             "the device that build_step is given"
         )
     warnings = _oddities(trace, operators)
-    if leftovers(trace):  # lines take time, and only such a step needs them
+    if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = trace_steps(
             build_step, META, profile, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
         )
@@ -70,11 +71,11 @@ def trace_steps(
     operators: MetaOperators | None = None,
     note_lines: bool = False,
 ) -> Trace:
-    """Record training steps on `device` (meta, or the CPU for real) as a GPU would allocate for them.
+    """Record training steps on `device` (meta, or the CPU for real execution) as a GPU would allocate for them.
 
-    The last `steady_steps` of them count. `operators` run those of a step on meta; with `note_lines` the trace has the
-    user's line of each. Simulations of other threads wait until this one ends. Raises `ValueError` for unknown names,
-    and unless there are as many iterations as steps that count.
+    The last `steady_steps` of the iterations count. `operators` executes operators on meta. With `note_lines` the trace
+    has the user's source line of each operator. Simulations in other threads wait until this one ends. Raises
+    `ValueError` for unknown names, and if there are fewer iterations than steady steps.
     """
     if not 1 <= steady_steps <= max(1, iterations):
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")

@@ -1,8 +1,8 @@
-"""The private parts of PyTorch that are used or replaced here: each with what breaks without it, all in one place.
+"""The private parts of PyTorch that drystep uses or replaces, each with its purpose.
 
-Nothing else in the repository reaches for them. A PyTorch that lacks one raises `MissingTorchPartError` when this file
-is imported, with the part, what it is for, and the version. What a step replaces for its duration is process-wide: hold
-`PATCHING` around it.
+No other file of drystep uses private parts. If the installed PyTorch lacks one, importing this file raises
+`MissingTorchPartError` with the part, its purpose and the version. Functions of PyTorch are replaced for the whole
+process: hold `PATCHING` while they are.
 """
 
 import functools
@@ -21,7 +21,7 @@ from torch.amp.grad_scaler import GradScaler
 KNOWN_VERSIONS = ("2.11", "2.14")
 """Releases of PyTorch that the tests passed with; `pyproject.toml` says the same."""
 PATCHING = threading.RLock()
-"""Held while functions of PyTorch are replaced: threads that simulate wait for each other, nested ones do not."""
+"""Held while functions of PyTorch are replaced, so that threads wait for each other. It can be taken repeatedly."""
 
 
 class MissingTorchPartError(ImportError):
@@ -34,7 +34,7 @@ class UntestedTorchWarning(UserWarning):
 
 @functools.cache
 def warn_if_untested() -> None:
-    """Warn, once per process, of a PyTorch that the tests never ran with."""
+    """Warn once per process if the tests were never run with the installed PyTorch."""
     installed = version("torch")
     if not any(installed == known or installed.startswith(f"{known}.") for known in KNOWN_VERSIONS):
         warnings.warn(
@@ -46,9 +46,9 @@ def warn_if_untested() -> None:
 
 
 def find_part(path: str, purpose: str) -> Any:
-    """The object at a dotted path, such as "torch._C._current_autograd_node".
+    """Return the object at a dotted path, such as "torch._C._current_autograd_node".
 
-    Raises `MissingTorchPartError` with the purpose ("to ...") where the installed PyTorch has none.
+    Raises `MissingTorchPartError`, which includes the purpose ("to ..."), if the installed PyTorch has no such object.
     """
     names = path.split(".")
     for count in range(len(names), 0, -1):
@@ -66,7 +66,7 @@ def find_part(path: str, purpose: str) -> Any:
     )
 
 
-# Trace: which operators run, and for whom.
+# For tracing: which operators run, and for which module.
 DispatchMode: Any = find_part("torch.utils._python_dispatch.TorchDispatchMode", "to see the operators of a step")
 current_graph_task_id: Callable[[], int] = find_part(
     "torch._C._current_graph_task_id", "to tell the forward pass from the backward pass"
@@ -80,7 +80,7 @@ next_node_number: Callable[[], int] = find_part(
 find_part("torch.autograd.graph.Node._sequence_nr", "to name the module that a backward operator belongs to")
 find_part("torch.UntypedStorage._cdata", "to tell which tensors share their memory")
 
-# CUDA's rules on other devices: a dispatch key above autograd, where operators are replaced.
+# For CUDA's rules on other devices: a dispatch key above autograd, where operators are replaced.
 parse_dispatch_key: Callable[[str], Any] = find_part(
     "torch._C._parse_dispatch_key", "to put CUDA's kernels in the place of operators"
 )
@@ -109,62 +109,62 @@ find_part("torch.Tensor._is_view", "to know which weights autocast keeps a copy 
 
 
 def clear_cublas_workspaces() -> None:
-    """Free cuBLAS's workspaces, so that the next step asks for them anew; for processes with CUDA alone."""
+    """Free cuBLAS's workspaces, so that the next step allocates them again. Only for processes that use CUDA."""
     find_part("torch._C._cuda_clearCublasWorkspaces", "to free cuBLAS's workspaces between measurements")()
 
 
 def mem_tracker_classes() -> tuple[Any, Any]:
-    """`FakeTensorMode` and `MemTracker`, PyTorch's own estimator, to compare with."""
+    """Return `FakeTensorMode` and `MemTracker`, which is PyTorch's own memory estimator."""
     purpose = "to run PyTorch's own MemTracker beside the simulation"
     fake_mode = find_part("torch._subclasses.fake_tensor.FakeTensorMode", purpose)
     return fake_mode, find_part("torch.distributed._tools.mem_tracker.MemTracker", purpose)
 
 
 def storage_key(tensor: Tensor) -> int:
-    """What tensors that share a storage have in common, while it lives (`UntypedStorage._cdata`)."""
+    """Key of a tensor's storage, unique among the storages that are alive (`UntypedStorage._cdata`)."""
     return tensor.untyped_storage()._cdata
 
 
 def key_of(storage: UntypedStorage) -> int:
-    """The same of a storage."""
+    """Key of a storage, unique among the storages that are alive (`UntypedStorage._cdata`)."""
     return storage._cdata
 
 
 def node_number(node: Any) -> int:
-    """Number of an autograd node: they count up in the order in which nodes are made (`Node._sequence_nr`)."""
+    """Number of an autograd node. Nodes are numbered in the order of their creation (`Node._sequence_nr`)."""
     return node._sequence_nr()
 
 
 def is_view(tensor: Tensor) -> bool:
-    """Whether autograd knows the tensor as a view of another (`Tensor._is_view`)."""
+    """Whether the tensor is a view of another one for autograd (`Tensor._is_view`)."""
     return tensor._is_view()
 
 
 def schema_of(operator: Any) -> Any:
-    """Schema of an operator overload, None of anything else (`OpOverload._schema`): what it changes and aliases."""
+    """Schema of an operator overload: what it mutates and aliases (`OpOverload._schema`). None for other objects."""
     return getattr(operator, "_schema", None)
 
 
 def apply_to_tensors(module: nn.Module, function: Callable[[Tensor], Tensor]) -> nn.Module:
-    """Replace every parameter and buffer by what a function makes of it (`Module._apply`, as `Module.to` does)."""
+    """Replace every parameter and buffer by the result of a function (`Module._apply`, as in `Module.to`)."""
     return module._apply(function)
 
 
 def replacing_run_backward(replacement: Callable[..., Any]) -> AbstractContextManager[Any]:
-    """Let `Tensor.backward` and `torch.autograd.grad` call `replacement` (`torch.autograd._engine_run_backward`)."""
+    """Make `Tensor.backward` and `torch.autograd.grad` call `replacement` (`torch.autograd._engine_run_backward`)."""
     return mock.patch("torch.autograd._engine_run_backward", replacement)
 
 
 def foreach_devices(device_types: list[str]) -> AbstractContextManager[Any]:
-    """Let optimizers choose their foreach form on these devices (`torch/optim/optimizer.py`)."""
+    """Make optimizers use their foreach implementation on these devices (`torch/optim/optimizer.py`)."""
     return mock.patch("torch.optim.optimizer._get_foreach_kernels_supported_devices", return_value=device_types)
 
 
 def replacing_scaler(step: Callable[..., Any], update: Callable[..., None]) -> AbstractContextManager[Any]:
-    """Let `GradScaler` step and update its scale by other functions (`GradScaler._maybe_opt_step`, `update`)."""
+    """Replace the functions by which `GradScaler` steps and updates its scale (`_maybe_opt_step`, `update`)."""
     return mock.patch.multiple(GradScaler, _maybe_opt_step=step, update=update)
 
 
 def forget_unscaled(scaler: GradScaler) -> None:
-    """Let a scaler scale its optimizers' gradients anew (`GradScaler._per_optimizer_states`)."""
+    """Make a scaler forget that it unscaled its optimizers' gradients (`GradScaler._per_optimizer_states`)."""
     scaler._per_optimizer_states.clear()

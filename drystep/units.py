@@ -1,15 +1,15 @@
-"""Bytes and percent as people read and write them."""
+"""Conversion of bytes and percentages to and from text."""
 
 import re
 
 MIB = 1 << 20
 GIB = 1 << 30
 VISIBLE_BYTES = MIB // 20
-"""Less would read "0.0 MiB"."""
+"""Smaller sizes would be printed as "0.0 MiB"."""
 ABSENT = "–"
-"""A figure that there is not; a zero and an out-of-memory look different."""
+"""Stands for a figure that does not exist, as opposed to zero and to running out of memory."""
 ROUNDING = 1e-9
-"""Percent by which arithmetic may miss a growth that equals its tolerance."""
+"""Rounding error, in percent, within which a growth counts as equal to its tolerance."""
 
 
 def mib_text(size_bytes: int) -> str:
@@ -26,7 +26,7 @@ def parse_percent(text: str) -> float:
 
 
 def growth_percent(before: float, after: float) -> float:
-    """By how many percent a figure grew; infinite where it was zero."""
+    """Growth of a figure in percent; infinite if it was zero before."""
     if before == after:
         return 0.0
     return 100 * (after / before - 1) if before else float("inf")

@@ -1,1 +1,1 @@
-"""What CUDA does that the meta device does not: one rule a file."""
+"""How CUDA differs from the meta device, as far as memory goes: one rule per file."""

@@ -1,4 +1,4 @@
-"""Which attention kernel CUDA takes for `F.scaled_dot_product_attention`, and what it keeps for backward."""
+"""The attention kernel that CUDA selects for `F.scaled_dot_product_attention`, and what it keeps for backward."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from drystep.cuda.dispatch import Rules
 
 aten = torch.ops.aten
 BIAS_ALIGNMENT = 16
-"""Elements to which efficient attention wants the rows of its bias padded."""
+"""Memory-efficient attention needs the rows of its bias padded to a multiple of so many elements."""
 
 
 def scaled_dot_product_attention(
@@ -22,11 +22,11 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """Memory-efficient attention, which CUDA takes for a bias or float32 (`native/transformers/attention.cpp`).
+    """Memory-efficient attention, which CUDA selects for a bias or float32 (`native/transformers/attention.cpp`).
 
-    Shapes (B, heads, L, d). It keeps its inputs, its output and a float per query; a bias whose rows are no multiple
-    of 16 elements is copied into rows that are. Without a bias in half precision, cards since Ampere take flash
-    attention instead, which keeps the same.
+    Query, key and value have the shape (B, heads, L, d). The kernel keeps its inputs, its output and one float per
+    query for backward. A bias whose row length is not a multiple of 16 elements is copied into padded rows. In half
+    precision without a bias, cards since Ampere use flash attention instead, which keeps the same tensors.
     """
     if query.dim() != 4 or enable_gqa:
         return aten.scaled_dot_product_attention.default(
@@ -42,7 +42,7 @@ def scaled_dot_product_attention(
 
 
 def _aligned_bias(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
-    """`convert_boolean_attn_mask`, `pad_bias` and `preprocess_mask` of attention.cpp."""
+    """Prepare a mask like `convert_boolean_attn_mask`, `pad_bias` and `preprocess_mask` of attention.cpp."""
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(mask.logical_not(), float("-inf"))
     keys = mask.shape[-1]
@@ -52,4 +52,4 @@ def _aligned_bias(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
 
 
 FUSED_ATTENTION: Rules = {aten.scaled_dot_product_attention.default: scaled_dot_product_attention}
-"""Has kernels on CUDA alone, so a step on the CPU keeps the explicit form."""
+"""The kernel exists on CUDA only, so a step on the CPU computes attention with separate operators."""

@@ -1,7 +1,7 @@
 """Automatic mixed precision as on CUDA, on devices for which PyTorch has none: `torch.autocast`, and Apex O1.
 
-Only forward passes cast; backward follows the casts that forward recorded. What is recomputed in backward (activation
-checkpointing) is a forward pass too.
+Only forward passes cast; backward follows the casts that forward recorded. A forward pass that is recomputed in
+backward (activation checkpointing) casts as well.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,21 +24,22 @@ from drystep.torch_private import current_graph_task_id, is_view, replacing_run_
 
 @dataclass(frozen=True)
 class Precision:
-    """One way to train in mixed precision."""
+    """Settings of one kind of mixed-precision training."""
 
     dtype: torch.dtype
-    """Half precision that the listed operators compute in."""
+    """Half-precision type in which the listed operators compute."""
     lists: CastLists
     caches: Literal["trained", "parameters"]
-    """Which weights keep their half copy: leaves that train (`cached_cast` in `aten/src/ATen/autocast_mode.cpp`), or
-    all parameters, frozen ones too (`should_cache` in `apex/amp/utils.py`)."""
+    """Which weights have their half-precision copy cached: trainable leaf tensors (`cached_cast` in
+    `aten/src/ATen/autocast_mode.cpp`), or all parameters, frozen ones too (`should_cache` in `apex/amp/utils.py`)."""
     keeps_cache_in_backward: bool
-    """Apex clears its cache when the scaled loss's context ends, after backward; `torch.autocast` at its own end."""
+    """Whether the cached copies live through backward. Apex clears its cache after backward, when the context of the
+    scaled loss ends; `torch.autocast` clears it when its own context ends."""
     scales_loss: bool
     """Whether gradients would underflow without a loss scale."""
     patches_gelu: bool = False
-    """Apex replaces the attribute `torch.nn.functional.gelu`, to compute in float32; who holds the function itself
-    keeps the one of PyTorch, which follows its input."""
+    """Whether `torch.nn.functional.gelu` computes in float32. Apex replaces that attribute; code that imported the
+    function itself keeps PyTorch's version, which computes in the type of its input."""
 
 
 MIXED_PRECISIONS: dict[str, Precision] = {
@@ -51,9 +52,9 @@ MIXED_PRECISIONS: dict[str, Precision] = {
 
 
 class Autocast:
-    """Casts of one precision for tensors of one kind of device.
+    """Applies the casts of one precision to tensors of one device type.
 
-    `kernels` are rules of their own, which take an operator's place after its casts.
+    `kernels` are further rules: each replaces its operator after the arguments have been cast.
     """
 
     def __init__(self, precision: Precision, device_type: str, kernels: Rules) -> None:
@@ -65,7 +66,10 @@ class Autocast:
 
     @contextmanager
     def casting(self) -> Iterator[None]:
-        """Cast in every forward pass until the context ends; the weights' copies die where a forward pass ends."""
+        """Cast in every forward pass until the context ends.
+
+        The cached copies of weights are freed when backward starts, or with Apex when it ends.
+        """
 
         def backward(*args: Any, **kwargs: Any) -> Any:
             if not self._precision.keeps_cache_in_backward:
@@ -165,7 +169,7 @@ class Autocast:
         if not self._is_cached(value):
             return value.to(self._precision.dtype)
         copy = self._cache.get(value)
-        # A copy made without a graph has none to give (evaluation, checkpointing).
+        # A copy that was made without a graph (evaluation, checkpointing) cannot pass a gradient to its weight.
         if copy is None or (torch.is_grad_enabled() and copy.requires_grad != value.requires_grad):
             copy = self._cache[value] = value.to(self._precision.dtype)
         return copy
@@ -179,7 +183,7 @@ class Autocast:
 
 
 def _with_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments that ask for float32 unless they ask for something: `dtype` is the third of softmax, else by name."""
+    """Add `dtype=torch.float32` unless a dtype is given: softmax takes it as third argument, the others by name."""
     if len(args) > 2 and isinstance(args[2], torch.dtype):
         return args, kwargs
     if len(args) > 2 and args[2] is None:
@@ -189,9 +193,9 @@ def _with_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[An
 
 @contextmanager
 def autocast_regions(simulated_type: str, kernels: Rules) -> Iterator[None]:
-    """Let `torch.autocast` regions of the step itself cast as they do on a GPU, on `simulated_type` and for "cuda".
+    """Make `torch.autocast` regions inside the step, for `simulated_type` or "cuda", cast as they do on a GPU.
 
-    Without CUDA it would refuse the meta device, and switch itself off for "cuda" with no more than a warning.
+    Without CUDA, `torch.autocast` rejects the meta device, and for "cuda" it disables itself with only a warning.
     """
     build, enter, leave = torch.autocast.__init__, torch.autocast.__enter__, torch.autocast.__exit__
 

@@ -1,6 +1,6 @@
 """Which operators run in which precision under automatic mixed precision: the lists of PyTorch and of NVIDIA Apex.
 
-Operators of other packages join them through `drystep.operators.register_operator`.
+Operators of other packages are added through `drystep.operators.register_operator`.
 """
 
 from dataclasses import dataclass
@@ -48,20 +48,20 @@ APEX_FP32 = """
 
 @dataclass(frozen=True)
 class CastLists:
-    """Operator overloads by what automatic mixed precision does to their floating-point arguments."""
+    """Operator overloads, grouped by what automatic mixed precision does to their floating-point arguments."""
 
     lower: tuple[Any, ...]
     """Cast to half precision."""
     fp32: tuple[Any, ...]
     """Cast to float32."""
     fp32_dtype: tuple[Any, ...]
-    """Left as they are, but the result is asked for in float32 (their `dtype`)."""
+    """Not cast, but the result is requested in float32 through the argument `dtype`."""
     widest: tuple[Any, ...]
-    """Cast to the widest type among them."""
+    """Cast to the widest type among the arguments."""
 
 
 def _overloads(names: str) -> tuple[Any, ...]:
-    """aten overloads by name; without an overload's name, the default one."""
+    """Look up aten overloads by name. A name without an overload stands for the default one."""
     found = []
     for name in names.split():
         packet, _, overload = name.partition(".")
@@ -82,4 +82,4 @@ APEX = CastLists(
     fp32_dtype=(),
     widest=_overloads(PYTORCH_WIDEST),
 )
-"""Lists of Apex's level O1 (`apex/amp/lists/*_overrides.py`), as aten operators below the functions it patches."""
+"""Lists of Apex's level O1 (`apex/amp/lists/*_overrides.py`), as the aten operators that the patched functions call."""

@@ -1,8 +1,8 @@
-"""A place above autograd where operators can be replaced, for tensors that PyTorch has no such place for.
+"""Replacement of operators above autograd, for devices on which PyTorch has no hook there.
 
 CUDA casts under autocast, and chooses fused kernels, before autograd sees an operator. Meta and CPU tensors get the
-same treatment at the autocast key of a backend that does not exist here, switched on for the current thread. What a
-composite operator calls inside is seen as well, which no Python function mode would see.
+same treatment through the autocast dispatch key of a backend that does not exist here, enabled for the current
+thread. Operators that a composite operator calls are replaced as well, which a Python function mode cannot do.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +14,9 @@ import torch
 from drystep.torch_private import DispatchKeySet, exclude_keys, include_key, keys_after, parse_dispatch_key
 
 Rule = Callable[..., Any]
-"""Called like the operator it stands for; operators that it calls are not replaced again."""
+"""A function with the arguments of the operator that it replaces. Operators that it calls are not replaced again."""
 Rules = Mapping[Any, Rule]
-"""Operator overload, such as `torch.ops.aten.dropout.default`, -> what takes its place."""
+"""Operator overload, such as `torch.ops.aten.dropout.default` -> the function that replaces it."""
 
 _KEY_NAME = "AutocastPrivateUse1"
 _KEY: Any = parse_dispatch_key(_KEY_NAME)
@@ -30,12 +30,12 @@ _active: dict[Any, Rule] = {}
 
 @contextmanager
 def interposed(rules: Rules) -> Iterator[None]:
-    """Let each rule take the place of its operator, in this thread."""
+    """Replace each operator by its rule, in this thread, until the context ends."""
     for operator in rules:
         _make_known(operator)
     before = dict(_active)
     _active.update(rules)
-    # PyTorch masks the keys of inactive autocast backends: the key must be unmasked and asked for.
+    # PyTorch masks the keys of disabled autocast backends, so it is not enough to include the key.
     was_enabled = torch.is_autocast_enabled(_BACKEND)
     torch.set_autocast_enabled(_BACKEND, True)
     try:
@@ -48,7 +48,7 @@ def interposed(rules: Rules) -> Iterator[None]:
 
 
 def _make_known(operator: Any) -> None:
-    """Register one kernel per operator, once; it asks at each call which rule holds."""
+    """Register one kernel per operator, once. The kernel looks up the active rule at each call."""
     if operator in _known:
         return
     if not _libraries:
@@ -60,7 +60,7 @@ def _make_known(operator: Any) -> None:
 
     def kernel(keys: Any, *args: Any, **kwargs: Any) -> Any:
         rule = _active.get(operator)
-        if rule is None:  # go on as if this kernel were not here: what the operator calls may have rules
+        if rule is None:  # the key stays included: operators that this one calls may have rules
             return operator.redispatch(keys & _KEYS_BELOW, *args, **kwargs)
         with exclude_keys(_KEYS):
             return rule(*args, **kwargs)

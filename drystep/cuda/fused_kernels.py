@@ -1,4 +1,4 @@
-"""Operators that CUDA computes with a fused kernel, and other devices in parts."""
+"""Operators that CUDA computes with one fused kernel, and other devices with several operators."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ aten = torch.ops.aten
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """Dropout with one output and a mask of one byte per element.
 
-    Elsewhere the mask has the dtype of the input (`is_fused_kernel_acceptable` in
+    On other devices the mask has the dtype of the input (`is_fused_kernel_acceptable` in
     `aten/src/ATen/native/Dropout.cpp`).
     """
     if not train or not 0 < p < 1 or not input.numel():
@@ -22,12 +22,12 @@ def dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
-    """Softmax of half precision into float without a converted copy (`softmax` in `native/SoftMax.cpp`)."""
+    """Softmax from float16 to float32 without a converted copy of the input (`softmax` in `native/SoftMax.cpp`)."""
     return _softmax(aten._softmax.default, input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
-    """Log-softmax of half precision into float without a converted copy."""
+    """Log-softmax from float16 to float32 without a converted copy of the input."""
     return _softmax(aten._log_softmax.default, input, dim, dtype)
 
 
@@ -38,7 +38,7 @@ def _softmax(operator: Any, input: Tensor, dim: int, dtype: torch.dtype | None) 
 
 
 def widens(input: Tensor, dtype: torch.dtype | None) -> bool:
-    """Whether CUDA's softmax kernels convert this input as they read it; bfloat16 and the CPU have no such form."""
+    """Whether a softmax kernel converts this input as it reads it. There is none for bfloat16, and none on the CPU."""
     return input.dtype == torch.float16 and dtype == torch.float32 and input.device.type != "cpu"
 
 
@@ -47,4 +47,4 @@ FUSED: Rules = {
     aten.softmax.int: softmax,
     aten.log_softmax.int: log_softmax,
 }
-"""Fused on every CUDA device."""
+"""Kernels that every CUDA device has."""

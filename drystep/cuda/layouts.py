@@ -1,6 +1,6 @@
 """Results as CUDA's kernels return them, where those of meta have another layout or storage.
 
-Convolutions on meta return contiguous tensors whatever they get, and reduced losses leave no room behind.
+Convolutions on meta always return contiguous tensors, and a reduced loss does not keep the storage of all losses.
 """
 
 from typing import Any
@@ -12,12 +12,15 @@ from drystep.torch_private import suggest_memory_format
 
 aten = torch.ops.aten
 REDUCTION = {aten.mse_loss.default: 2, aten.smooth_l1_loss.default: 2, aten.binary_cross_entropy.default: 3}
-"""Which argument says whether a loss is reduced; its default is that it is."""
+"""Position of the argument that says whether a loss is reduced. By default it is."""
 NOT_REDUCED = 0
 
 
 def convolution_layout(input: Tensor, weight: Tensor) -> torch.memory_format:
-    """Channels last where either is (`cudnn_conv_suggest_memory_format` in `aten/src/ATen/native/ConvUtils.h`)."""
+    """Return channels last if input or weight is in that layout, and neither is float64.
+
+    See `cudnn_conv_suggest_memory_format` in `aten/src/ATen/native/ConvUtils.h`.
+    """
     contiguous = torch.contiguous_format
     if torch.float64 in (input.dtype, weight.dtype):
         return contiguous
@@ -39,9 +42,10 @@ def as_on_cuda(func: Any, args: tuple[Any, ...], result: Any) -> Any:
 
 
 def _shrunk(input: Tensor, target: Tensor, result: Tensor) -> Tensor:
-    """A number in the storage of all losses, which is made first (`mse_loss` in `aten/src/ATen/native/BinaryOps.cpp`).
+    """Return a scalar in the storage that was allocated for the loss of every element.
 
-    The number keeps them in memory for as long as it lives.
+    The kernel writes those losses first (`mse_loss` in `aten/src/ATen/native/BinaryOps.cpp`). Their storage stays
+    allocated as long as the scalar is alive.
     """
     shape = torch.broadcast_shapes(input.shape, target.shape)
     return torch.empty(shape, dtype=result.dtype, device=result.device).resize_(())

@@ -1,4 +1,4 @@
-"""PyTorch's rules of 2020 to 2022, which papers of these years measured under, as far as they move memory."""
+"""Rules of PyTorch in 2020 to 2022, under which papers of these years measured, as far as they affect memory."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ BUCKET_BYTES = 25 << 20
 
 
 class _KeepInput(torch.autograd.Function):
-    """Softmax or log-softmax that keeps its input for backward besides its output.
+    """Softmax or log-softmax that keeps its input for backward as well as its output.
 
-    `tools/autograd/derivatives.yaml` of PyTorch 1.x passed `self` to `_softmax_backward_data`; today's passes its
-    dtype alone.
+    `tools/autograd/derivatives.yaml` of PyTorch 1.x passed `self` to `_softmax_backward_data`; newer versions pass
+    only its dtype.
     """
 
     @staticmethod
@@ -59,7 +59,7 @@ SOFTMAX_KEEPS_INPUT: Rules = {aten.softmax.int: softmax, aten.log_softmax.int: l
 
 @contextmanager
 def zeroed_gradients() -> Iterator[None]:
-    """`zero_grad()` writes zeros unless told otherwise: the default before PyTorch 2.0."""
+    """Make `set_to_none=False` the default of `Optimizer.zero_grad`, as it was before PyTorch 2.0."""
     zero_grad = Optimizer.zero_grad
 
     def legacy_zero_grad(self: Optimizer, set_to_none: bool = False) -> None:
@@ -71,11 +71,11 @@ def zeroed_gradients() -> Iterator[None]:
 
 @contextmanager
 def gradient_buckets() -> Iterator[None]:
-    """Every optimizer that is built comes with DistributedDataParallel's buckets for its gradients.
+    """Allocate DistributedDataParallel's gradient buckets with every optimizer that is created.
 
-    A replica holds a second copy of all its gradients, cut into buckets in the order in which they become ready, last
-    parameters first (`Reducer::initialize_buckets` in `torch/csrc/distributed/c10d/reducer.cpp`). One process reduces
-    nothing, so the buckets are never read here.
+    A replica holds a second copy of all its gradients, divided into buckets in the order in which they become ready,
+    last parameters first (`Reducer::initialize_buckets` in `torch/csrc/distributed/c10d/reducer.cpp`). A single
+    process has nothing to reduce, so the buckets are never read here.
     """
     build = Optimizer.__init__
 
@@ -91,9 +91,9 @@ def gradient_buckets() -> Iterator[None]:
 
 
 def bucket_sizes(parameters: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
-    """Elements of each bucket, with a parameter that shares its dtype and device.
+    """Return the number of elements of each bucket, with a parameter that has the bucket's dtype and device.
 
-    A bucket closes with the parameter that fills it (`compute_bucket_assignment_by_size` in reducer.cpp).
+    The parameter that fills a bucket is the last one in it (`compute_bucket_assignment_by_size` in reducer.cpp).
     """
     buckets: list[tuple[int, Tensor]] = []
     elements, size_bytes, limit_bytes = 0, 0, FIRST_BUCKET_BYTES

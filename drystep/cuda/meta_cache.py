@@ -1,7 +1,7 @@
-"""Operators on meta tensors, each computed once per signature: a step repeats the same few hundred.
+"""A cache for operators on meta tensors, which computes each of them once per signature.
 
 Meta kernels written in Python (layer norm, GELU, the foreach operators) take up to a millisecond, and a training step
-calls them thousands of times with the same shapes.
+calls them thousands of times with the same few hundred signatures.
 """
 
 import math
@@ -17,21 +17,21 @@ META = torch.device("meta")
 Arguments = tuple[Any, ...]
 Layout = tuple[torch.Size, tuple[int, ...], torch.dtype]
 Answer = Callable[[Arguments], Any]
-"""Makes the result of a call from its arguments, without the operator."""
+"""Makes the result of a call from its arguments, without running the operator."""
 Numbers = frozenset[int | str]
-"""Positions and names of an operator's arguments whose value does not matter."""
+"""Positions and names of an operator's arguments whose value does not affect the layout of its results."""
 
 RESIZING = {"aten::_resize_output_", "aten::set_data"}
-"""In-place operators that change the layout of an argument, beside those that PyTorch tags `inplace_view`."""
+"""In-place operators that change the layout of an argument, besides those that PyTorch tags `inplace_view`."""
 CONSTANTS = {
     type(None), bool, int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format,
     torch.Generator,
 }  # fmt: skip
-"""Types of arguments that are what they are: nothing about them changes between two calls."""
+"""Types of arguments that can be part of a key, because nothing about them changes between two calls."""
 
 
 class MetaCache:
-    """Calls operators, and answers from memory where nothing but the layout of meta tensors is in question."""
+    """Calls operators, and answers from the cache where a call only depends on the layouts of meta tensors."""
 
     def __init__(self) -> None:
         self._answers: dict[Hashable, Answer | None] = {}
@@ -48,7 +48,7 @@ class MetaCache:
         try:
             key = _key(func, args, kwargs, numbers)
             answer = self._answers.get(key, _not_yet)
-        except (TypeError, RuntimeError):  # symbolic sizes, nested tensors, objects with a state: nothing for a key
+        except (TypeError, RuntimeError):  # symbolic sizes, nested tensors and objects with a state have no key
             return func(*args, **kwargs)
         if answer is _not_yet:
             result, self._answers[key] = _call_and_learn(func, args, kwargs)
@@ -57,13 +57,14 @@ class MetaCache:
 
 
 def _is_cacheable(func: Any) -> bool:
-    """Whether the layouts that an operator leaves behind follow from the layouts and constants that it gets.
+    """Whether the layouts of an operator's results follow from the layouts and constants that it is given.
 
-    Views are quick to make, and no answer could stand in for one. What changes the layout of its arguments has to do
-    so each time; operators of other packages that write to their arguments might.
+    Views are excluded: they are cheap, and a cached answer cannot share the storage of an argument. An operator that
+    changes the layout of its arguments has to run each time; operators of other packages that write to their arguments
+    might do that.
     """
     schema = schema_of(func)
-    if schema is None or not (schema.returns or schema.is_mutable):  # without results, it is there for its effects
+    if schema is None or not (schema.returns or schema.is_mutable):  # without results, it is called for its effects
         return False
     if schema.is_mutable:
         return (
@@ -76,9 +77,10 @@ def _is_cacheable(func: Any) -> bool:
 
 
 def _numbers_of(func: Any) -> Numbers:
-    """Arguments of an in-place operator that its kernel computes with: optimizers have new ones in every step.
+    """Arguments of an in-place operator that its kernel computes with, which optimizers change in every step.
 
-    The schema tells them from sizes and dimensions, which are `int`. A number may stand for a tensor, too.
+    The schema distinguishes these numbers from sizes and dimensions, which have the type `int`. A number may also be
+    passed in the place of a tensor.
     """
     schema = schema_of(func)
     if not schema.is_mutable:
@@ -92,9 +94,9 @@ def _numbers_of(func: Any) -> Numbers:
 
 
 def _call_and_learn(func: Any, args: Arguments, kwargs: dict[str, Any]) -> tuple[Any, Answer | None]:
-    """Call an operator, and find out from what it did how to answer the next time; None: by calling it again."""
+    """Call an operator; return its result, and how to answer the next time. None means that it must be called again."""
     tensors = list(_tensors_in((args, kwargs)))
-    if not all(map(_is_meta, tensors)):  # values on the host matter
+    if not all(map(_is_meta, tensors)):  # the result may depend on values on the host
         return func(*args, **kwargs), None
     before = [_state(tensor) for tensor in tensors]
     result = func(*args, **kwargs)
@@ -110,11 +112,11 @@ def _call_and_learn(func: Any, args: Arguments, kwargs: dict[str, Any]) -> tuple
 
 
 def _not_yet(args: Arguments) -> None:
-    """Stands for an answer that is still to be found."""
+    """Placeholder for an answer that is not known yet."""
 
 
 def _nothing(args: Arguments) -> None:
-    """On meta tensors an in-place operator has nothing left to do."""
+    """Answer of an in-place operator that returns nothing: on meta tensors it has nothing to do."""
 
 
 def _first_argument(args: Arguments) -> Any:
@@ -126,17 +128,18 @@ def _remembered(layouts: Any) -> Answer:
 
 
 def _key(func: Any, args: Arguments, kwargs: dict[str, Any], numbers: Numbers) -> Hashable:
-    """What of a call can matter for the layout of the results. Raises `TypeError` where that cannot be said."""
+    """Everything about a call that can affect the layouts of its results. Raises `TypeError` where that is unknown."""
     by_name = tuple([(name, _signature(value, name in numbers)) for name, value in kwargs.items()]) if kwargs else ()
     by_position = tuple([_signature(value, position in numbers) for position, value in enumerate(args)])
     return func, torch.get_default_dtype(), by_position, by_name
 
 
 def _signature(value: Any, is_number: bool) -> Hashable:
-    """What of an argument can matter. Of numbers that a kernel computes with, that is type and sign: some are refused.
+    """Everything about an argument that can affect the layouts of the results.
 
-    Where an argument begins in its storage, and who shares that, is no matter: meta kernels look
-    neither for overlaps nor for the end of a storage.
+    Of a number that a kernel computes with, this is its type and sign, because kernels reject some. The offset of a
+    tensor in its storage, and the tensors that share this storage, are left out: meta kernels check neither for
+    overlaps nor for the end of a storage.
     """
     if isinstance(value, Tensor):
         return type(value), value.shape, value.stride(), value.dtype, value.device, value.layout
@@ -145,7 +148,7 @@ def _signature(value: Any, is_number: bool) -> Hashable:
     kind = type(value)
     if is_number and (kind is float or kind is int):
         return kind, (value > 0) - (value < 0)
-    if kind is float and math.isnan(value):  # which is not even equal to itself
+    if kind is float and math.isnan(value):  # NaN is not equal to itself, so it would never be found
         return kind, "nan"
     if kind not in CONSTANTS:
         raise TypeError(f"nobody knows what of a {kind} matters")
@@ -153,14 +156,14 @@ def _signature(value: Any, is_number: bool) -> Hashable:
 
 
 def _is_meta(tensor: Tensor) -> bool:
-    """Whether there is nothing to a tensor but a layout."""
+    """Whether a tensor is fully described by its layout."""
     return tensor.device == META and tensor.layout == torch.strided and not tensor.is_quantized
 
 
 def _is_fresh(result: Any, taken: set[int]) -> bool:
     """Whether all results are meta tensors that `empty_strided` would make, each in a storage of its own."""
     for tensor in result if isinstance(result, tuple | list) else (result,):
-        if tensor is None:  # a gradient that nobody asked for
+        if tensor is None:  # a gradient that was not requested
             continue
         if type(tensor) is not Tensor or not _is_meta(tensor) or tensor.is_conj() or tensor.is_neg():
             return False
@@ -184,12 +187,12 @@ def _layout(tensor: Tensor) -> Layout:
 
 
 def _state(tensor: Tensor) -> Hashable:
-    """All that an operator could change about a meta tensor."""
+    """Everything that an operator could change about a meta tensor."""
     return _layout(tensor), tensor.storage_offset(), storage_key(tensor), tensor.untyped_storage().nbytes()
 
 
 def _layouts(result: Any) -> Any:
-    """Layouts of one result, of several, or of none where there is no tensor."""
+    """Layout of one result or of several, with None in the place of a missing tensor."""
     if isinstance(result, tuple | list):
         return type(result)([_layouts(item) for item in result])
     return None if result is None else _layout(result)

@@ -1,4 +1,4 @@
-"""Operators on meta tensors, those that ask for values answered by oracles; failures name the operator."""
+"""Operators on meta tensors: oracles answer those that ask for values, and failures name the operator."""
 
 from typing import Any
 
@@ -18,18 +18,21 @@ TAKES_BOTH = {
     aten._ctc_loss.default, aten._ctc_loss.Tensor, aten.index.Tensor, aten._unsafe_index.Tensor,
     aten.index_put.default, aten.index_put_.default, aten._unsafe_index_put.default, aten._index_put_impl_.default,
 }  # fmt: skip
-"""Operators that take tensors on the CPU beside those of a GPU."""
+"""Operators that accept tensors on the CPU together with tensors on a GPU."""
 
 
 class MetaOperators:
-    """Runs operators with meta tensors among their arguments, and says what they would have needed."""
+    """Runs operators with meta tensors among their arguments, and explains why one cannot run on them."""
 
     def __init__(self, oracles: Oracles | None = None) -> None:
         self.oracles = OracleLookup(oracles or Oracles())
         self._call = MetaCache()
 
     def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Same as `func(*args, **kwargs)`, as far as memory goes. Raises `SimulationError` where it cannot know."""
+        """Same as `func(*args, **kwargs)`, as far as memory goes.
+
+        Raises `SimulationError` where the result depends on an unknown value, or the operator cannot run on meta.
+        """
         answer = ANSWERS.get(func)
         if answer is not None and any(isinstance(argument, Tensor) and argument.is_meta for argument in args[:2]):
             result = answer(self.oracles, func, *args, **kwargs)
@@ -49,7 +52,7 @@ class MetaOperators:
 
 
 def _mixes_devices(args: tuple[Any, ...]) -> bool:
-    """Whether there are CPU tensors among meta ones; single numbers may stay on the CPU."""
+    """Whether there are CPU tensors among meta tensors. Zero-dimensional tensors may stay on the CPU."""
     meta = host = False
     for argument in args:
         for tensor in argument if isinstance(argument, list | tuple) else (argument,):

@@ -1,7 +1,7 @@
 """Operators and arguments as CUDA's kernels see them: copies in the layout they read, and masks as indices.
 
-A boolean mask among indices is replaced by the columns of its `nonzero`, which stays in memory beside the result
-(`expandTensors` in `aten/src/ATen/native/IndexingUtils.h`).
+A boolean mask among indices is replaced by the columns of its `nonzero`, which stays in memory together with the
+result (`expandTensors` in `aten/src/ATen/native/IndexingUtils.h`).
 """
 
 from typing import Any
@@ -16,25 +16,25 @@ aten = torch.ops.aten
 
 
 def _gradient_in_input_layout(func: Any, args: Arguments) -> tuple[Any, Arguments]:
-    """Convolutions read their output's gradient in the layout they work in, if need be from a copy.
+    """Give a convolution its output's gradient in the layout that it works in, as a copy where they differ.
 
-    (`cudnn_convolution_backward` in `aten/src/ATen/native/cudnn/ConvShared.cpp`; the meta kernel makes no copy, and
-    returns its gradients in the layout of the unconverted one instead.)
+    See `cudnn_convolution_backward` in `aten/src/ATen/native/cudnn/ConvShared.cpp`. The meta kernel makes no copy, and
+    returns its gradients in the layout of the unconverted gradient instead.
     """
     grad_output, input, weight, *rest = args
     layout = convolution_layout(input, weight)
     if not grad_output.is_contiguous(memory_format=layout):
         grad_output = grad_output.contiguous(memory_format=layout)
     elif layout == torch.contiguous_format:
-        # A 1x1 map counts as contiguous in either layout; canonical strides keep the kernels from guessing.
+        # A 1x1 map counts as contiguous in either layout; canonical strides make the kernels choose this one.
         grad_output = grad_output.view(-1).view(grad_output.shape)
     return func, (grad_output, input, weight, *rest)
 
 
 def _contiguous_gradient(func: Any, args: Arguments) -> tuple[Any, Arguments]:
-    """Layer norm reads its output's gradient from a contiguous copy, and returns contiguous gradients.
+    """Give layer norm a contiguous copy of its output's gradient, so that it returns contiguous gradients.
 
-    (`expect_contiguous` in `aten/src/ATen/native/cuda/layer_norm_kernel.cu`; the meta kernel keeps the strides.)
+    See `expect_contiguous` in `aten/src/ATen/native/cuda/layer_norm_kernel.cu`. The meta kernel keeps the strides.
     """
     grad_output, *rest = args
     return func, (grad_output.contiguous(), *rest)
@@ -60,7 +60,10 @@ def _indexing(func: Any, args: Arguments) -> tuple[Any, Arguments]:
 
 
 def _index_put(func: Any, args: Arguments) -> tuple[Any, Arguments]:
-    """Writing one value under one mask is `masked_fill_`, which needs no indices (`TensorAdvancedIndexing.cpp`)."""
+    """Expand masks, unless one value is written under one mask.
+
+    That is `masked_fill_`, which needs no indices (`TensorAdvancedIndexing.cpp`).
+    """
     _, indices, values, *accumulate = args
     given = [index for index in indices if index is not None]
     if not any(accumulate) and values.numel() == 1 and len(given) == 1 and _is_mask(given[0]):
@@ -69,7 +72,7 @@ def _index_put(func: Any, args: Arguments) -> tuple[Any, Arguments]:
 
 
 def _masked_select(func: Any, args: Arguments) -> tuple[Any, Arguments]:
-    """It is indexing, once the mask is expanded."""
+    """Replace `masked_select` by indexing with the expanded mask."""
     values, mask = torch.broadcast_tensors(*args)
     return aten.index.Tensor, (values, _without_masks([mask]))
 
@@ -85,4 +88,4 @@ REWRITES: dict[Any, Rewrite] = {
     aten._index_put_impl_.default: _index_put,
     aten.masked_select.default: _masked_select,
 }
-"""Operator overload -> what runs in its place."""
+"""Operator overload -> the function that rewrites a call of it."""

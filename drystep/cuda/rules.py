@@ -1,4 +1,4 @@
-"""Names of the rules by which PyTorch allocates: profiles of its versions, and precisions. Imports no torch."""
+"""Names of the rules by which PyTorch allocates: profiles of its versions, and precisions. Does not import torch."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ DEFAULT_PROFILE, DEFAULT_PRECISION = "torch-2.11", "fp32"
 
 @dataclass(frozen=True)
 class Profile:
-    """Rules of PyTorch and of the training loop around it that changed over the years."""
+    """Rules of PyTorch, and of the training loop around it, that changed over the years."""
 
     softmax_keeps_input: bool
-    """Softmax and log-softmax keep their input for backward, besides their output."""
+    """Softmax and log-softmax keep their input for backward as well as their output."""
     zeroed_gradients: bool
     """`zero_grad()` writes zeros instead of dropping the gradients."""
     gradient_buckets: bool
@@ -20,7 +20,7 @@ class Profile:
     foreach_optimizers: bool
     """Optimizers take all parameters at once, with temporaries as large as all of them."""
     shares_cublas: bool
-    """cuBLAS has its workspace from PyTorch's allocator (since 1.13, pull request 83461), not from the driver."""
+    """cuBLAS takes its workspace from PyTorch's allocator (since 1.13, pull request 83461), not from the driver."""
 
 
 PROFILES = {
@@ -39,5 +39,5 @@ PROFILES = {
         shares_cublas=False,
     ),
 }
-"""torch-2.11: today's PyTorch on one GPU. mm-2021: what papers of 2020-2023 measured with mmdetection and
-mmsegmentation, on PyTorch 1.x and DistributedDataParallel."""
+"""torch-2.11: current PyTorch on one GPU. mm-2021: the setting of papers of 2020-2023 that measured with mmdetection
+and mmsegmentation, on PyTorch 1.x and DistributedDataParallel."""

@@ -1,8 +1,8 @@
 """PyTorch's rules that a trace without a GPU would otherwise get wrong: how CUDA allocates, by version and precision.
 
-A profile names one set of rules (`drystep/cuda/rules.py`). Inside `semantics(profile, precision, device)` tensors of
-`device` (meta, or the CPU's) follow them; the same code then leaves the same allocations on meta, on the CPU and on a
-GPU.
+A profile names one set of rules (`drystep/cuda/rules.py`). Inside `semantics(profile, precision, device)`, tensors on
+`device` (meta or CPU) follow these rules, so that the same code makes the same allocations on meta, on the CPU and on
+a GPU.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, re
 
 @contextmanager
 def _keeping_parameters(device: torch.device) -> Iterator[None]:
-    """Let `module.to(device)` put new data into the same parameters.
+    """Make `module.to(device)` put new data into the existing parameters.
 
-    On its way to meta it would make new ones instead (`Module._apply` in `torch/nn/modules/module.py`), and so separate
-    tied weights, and leave an optimizer that was made before with the old ones.
+    On conversion to meta it would create new ones instead (`Module._apply` in `torch/nn/modules/module.py`). That would
+    separate tied weights, and an optimizer that was created before would hold the old ones.
     """
     before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(before or device.type == "meta")
@@ -38,7 +38,7 @@ def _keeping_parameters(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _steps_without_overflow() -> Iterator[None]:
-    """Let `GradScaler` step without asking the device whether a gradient overflowed: none did."""
+    """Make `GradScaler` step as if no gradient had overflowed, without asking the device."""
 
     def step(self: Any, optimizer: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
         return optimizer.step(*args, **kwargs)
@@ -53,10 +53,10 @@ def _steps_without_overflow() -> Iterator[None]:
 
 @contextmanager
 def semantics(profile: str, precision: str, device: torch.device) -> Iterator[None]:
-    """Apply the rules of a profile and a precision to tensors of `device`.
+    """Apply the rules of a profile and a precision to tensors on `device`.
 
-    They are in force in the whole process, so that another thread waits until the context ends. Raises `ValueError`
-    for unknown names.
+    They apply to the whole process, so other threads that ask for rules wait until the context ends. Raises
+    `ValueError` for unknown names.
     """
     rules = PROFILES[choose("profile", profile, PROFILES)]
     choose("precision", precision, PRECISIONS)

@@ -1,4 +1,4 @@
-"""torchvision's operators, stated as any other package states its own; nothing where torchvision is not installed."""
+"""torchvision's operators, registered like those of any other package. torchvision need not be installed."""
 
 import functools
 import importlib
@@ -15,7 +15,7 @@ FP32_OPERATORS = ("deform_conv2d", "nms", "ps_roi_align", "ps_roi_pool", "roi_al
 
 @functools.cache
 def register_torchvision() -> None:
-    """Load torchvision's operators where they are installed, and state what they do. Later calls do nothing."""
+    """Import torchvision if it is installed, and register its operators. Later calls do nothing."""
     if importlib.util.find_spec("torchvision") is None:
         return
     importlib.import_module("torchvision")

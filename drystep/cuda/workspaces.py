@@ -1,7 +1,7 @@
-"""What CUDA's libraries ask of PyTorch's allocator beside the tensors: cuBLAS and cuDNN workspaces.
+"""Workspaces of cuBLAS and cuDNN, which these libraries request from PyTorch's allocator.
 
-A workspace of cuBLAS stays for good; that of a convolution lasts as long as the call, and is *soft*: when it cannot be
-had, cuDNN's next engine runs instead (`try_plans` in `aten/src/ATen/native/cudnn/Conv_v8.cpp`).
+A workspace of cuBLAS is never freed. The workspace of a convolution lasts as long as the call, and is *soft*: if it
+cannot be allocated, cuDNN's next engine runs instead (`try_plans` in `aten/src/ATen/native/cudnn/Conv_v8.cpp`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from drystep.operators import Workspace, registered
 aten = torch.ops.aten
 
 CUBLAS_WORKSPACE_BYTES = 2 * (4096 << 10) + 8 * (16 << 10)
-""":4096:2:16:8, what PyTorch gives each cuBLAS handle before Hopper (`aten/src/ATen/cuda/CublasHandlePool.cpp`)."""
+""":4096:2:16:8, which PyTorch gives each cuBLAS handle before Hopper (`aten/src/ATen/cuda/CublasHandlePool.cpp`)."""
 
 GEMMS = frozenset({
     aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default, aten.addbmm.default,
@@ -23,13 +23,13 @@ GEMMS = frozenset({
 })  # fmt: skip
 
 TENSOR_CORE_DTYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
-"""Convolved on tensor cores (float32 as TF32, PyTorch's default for convolutions)."""
+"""Types whose convolutions run on tensor cores (float32 as TF32, which is PyTorch's default for convolutions)."""
 
 
 class Workspaces:
-    """Remembers which threads have a cuBLAS handle; else the operator and its arguments decide.
+    """The workspaces that an operator requests, given its arguments and which threads have a cuBLAS handle already.
 
-    `shares_cublas`: cuBLAS takes its workspace from PyTorch's allocator.
+    `shares_cublas` says whether cuBLAS takes its workspace from PyTorch's allocator.
     """
 
     def __init__(self, shares_cublas: bool) -> None:
@@ -37,7 +37,7 @@ class Workspaces:
         self._threads_with_handle: set[bool] = set()
 
     def __call__(self, func: Any, args: tuple[Any, ...], in_backward: bool) -> Iterator[Workspace]:
-        """The requests of one call, in order."""
+        """Yield the requests of one call, in order."""
         if func in GEMMS:
             yield from self._handle(in_backward)
         elif func is aten.convolution.default:
@@ -50,7 +50,7 @@ class Workspaces:
                 yield from stated.workspaces(args)
 
     def _handle(self, in_backward: bool) -> Iterator[Workspace]:
-        """A handle per thread, made at its first product: the caller's thread and autograd's have one each."""
+        """Yield the workspace of a thread's handle at its first product: caller and autograd have a thread each."""
         if self._shares_cublas and in_backward not in self._threads_with_handle:
             self._threads_with_handle.add(in_backward)
             yield Workspace(CUBLAS_WORKSPACE_BYTES, soft=False, kept=True)
@@ -60,10 +60,11 @@ def forward_convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Any, dilation: Sequence[int],
     transposed: bool, output_padding: Any, groups: int,
 ) -> Iterator[Workspace]:  # fmt: skip
-    """Tensor-core kernels read NHWC and write NCHW (`..._fprop_implicit_gemm_..._nhwckrsc_nchw_...`).
+    """Yield the workspace of a forward convolution, into which an NCHW input and the filter are copied.
 
-    So an NCHW input is copied, and the filter with it. 3x3 filters of stride 1 go the Winograd way instead, whose fused
-    kernels read NCHW: it multiplies less than half as often.
+    Tensor-core kernels read NHWC and write NCHW (`..._fprop_implicit_gemm_..._nhwckrsc_nchw_...`). 3x3 filters of
+    stride 1 use Winograd's algorithm instead, which needs less than half of the multiplications and whose fused kernels
+    read NCHW.
     """
     winograd = tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1} == set(dilation)
     if groups == 1 and not transposed and not winograd and _is_converted(input):
@@ -74,9 +75,10 @@ def backward_convolution(
     grad_output: Tensor, input: Tensor, weight: Tensor, bias_sizes: Any, stride: Any, padding: Any, dilation: Any,
     transposed: bool, output_padding: Any, groups: int, wanted: Sequence[bool],
 ) -> Iterator[Workspace]:  # fmt: skip
-    """Gradients of grouped convolutions: their kernels are NHWC throughout, so both maps and the filter are copied.
+    """Yield the workspaces of a grouped convolution's gradients.
 
-    Dense ones run without copies: those would have shown in the measurements (`drystep/ground_truth/README.md`).
+    Its kernels read and write NHWC, so both maps and the filter are copied. Dense convolutions run without copies,
+    which would have shown in the measurements (`drystep/ground_truth/README.md`).
     """
     if groups > 1 and not transposed and not _is_depthwise(input, groups) and _is_converted(input):
         for _ in filter(None, wanted[:2]):  # the input's gradient, then the filter's, one after the other
@@ -88,7 +90,7 @@ def _is_converted(input: Tensor) -> bool:
 
 
 def _is_depthwise(input: Tensor, groups: int) -> bool:
-    """Depthwise NCHW convolutions are PyTorch's own (`use_cudnn_depthwise` in `native/Convolution.cpp`)."""
+    """Whether PyTorch's own depthwise kernel runs, which reads NCHW (`use_cudnn_depthwise`, native/Convolution.cpp)."""
     return groups == input.shape[1]
 
 

@@ -1,1 +1,1 @@
-"""What a recorded step costs on a card: the caching allocator, replayed."""
+"""The memory that a recorded step takes on a card: its allocations replayed through the caching allocator."""

@@ -1,7 +1,7 @@
-"""PyTorch's CUDA caching allocator (native backend, default settings), to the byte and without a GPU.
+"""PyTorch's CUDA caching allocator (native backend, default settings), exact to the byte and without a GPU.
 
-After `c10/cuda/CUDACachingAllocator.cpp` of PyTorch 2.11; one stream. Addresses are those of a driver that never
-reuses one, so that ties between free blocks of one size fall to the older segment.
+Follows `c10/cuda/CUDACachingAllocator.cpp` of PyTorch 2.11, for one stream. Addresses are those of a driver that never
+reuses one, so that among free blocks of one size, the block in the older segment is taken.
 """
 
 from bisect import bisect_left, insort
@@ -11,15 +11,15 @@ from typing import Literal, Protocol
 MIN_BLOCK_BYTES = 512
 """kMinBlockSize: every request is rounded up to a multiple of it."""
 SMALL_BYTES = 1 << 20
-"""kSmallSize: requests up to this size live in the small pool."""
+"""kSmallSize: requests up to this size are served from the small pool."""
 SMALL_SEGMENT_BYTES = 2 << 20
 """kSmallBuffer: segments of the small pool."""
 LARGE_SEGMENT_BYTES = 20 << 20
 """kLargeBuffer: segments for requests below `MIN_LARGE_BYTES`."""
 MIN_LARGE_BYTES = 10 << 20
-"""kMinLargeAlloc: from here on a request gets a segment of its own size."""
+"""kMinLargeAlloc: a request of this size or more gets a segment of its own size."""
 LARGE_ROUNDING_BYTES = 2 << 20
-"""kRoundLarge: such segments are multiples of it."""
+"""kRoundLarge: the size of such a segment is rounded up to a multiple of it."""
 
 PoolName = Literal["small", "large"]
 
@@ -36,13 +36,13 @@ class OutOfMemoryError(Exception):
 
 
 class SegmentListener(Protocol):
-    """Hears what the allocator asks of the driver."""
+    """Is told of each segment that the allocator gets from the driver or gives back to it."""
 
     def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
-        """After cudaMalloc."""
+        """Called after cudaMalloc."""
 
     def segment_freed(self, address: int, size_bytes: int) -> None:
-        """After cudaFree."""
+        """Called after cudaFree."""
 
 
 class Block:
@@ -60,7 +60,7 @@ class Block:
 
     @property
     def whole_segment(self) -> bool:
-        """Whether no part of the segment is split off: only then can it go back to the driver."""
+        """Whether the block is a whole segment. Only such a block can be returned to the driver."""
         return self.preceding is None and self.following is None
 
 
@@ -73,11 +73,11 @@ class AllocatorStats:
     reserved_bytes: int = 0
     """Sum of the sizes of all segments."""
     requested_bytes: int = 0
-    """Sum of the sizes asked for, of allocations that are alive."""
+    """Sum of the sizes that were requested by the allocations that are alive."""
     peak_allocated_bytes: int = 0
     peak_reserved_bytes: int = 0
     alloc_retries: int = 0
-    """Requests that the driver refused at first and that made the allocator release its cached segments."""
+    """Requests that the driver refused at first, so that the allocator released its cached segments."""
     ooms: int = 0
 
 
@@ -87,7 +87,7 @@ def round_size(requested_bytes: int) -> int:
 
 
 def segment_size(block_bytes: int) -> int:
-    """Size of the segment that is asked of the driver for a block that no cached block can serve."""
+    """Size of the segment to request from the driver for a block, where no cached block is large enough."""
     if block_bytes <= SMALL_BYTES:
         return SMALL_SEGMENT_BYTES
     if block_bytes < MIN_LARGE_BYTES:
@@ -96,9 +96,9 @@ def segment_size(block_bytes: int) -> int:
 
 
 class CachingAllocator:
-    """Serves `malloc` and `free` as PyTorch does, under an optional capacity on what it may reserve.
+    """Serves `malloc` and `free` as PyTorch does, with an optional limit on the memory that it may reserve.
 
-    The capacity acts like `torch.cuda.set_per_process_memory_fraction`: on the sum of segments.
+    The limit, `capacity_bytes`, applies to the sum of segments, like `torch.cuda.set_per_process_memory_fraction`.
     """
 
     def __init__(self, capacity_bytes: int | None = None, listener: SegmentListener | None = None) -> None:
@@ -112,7 +112,11 @@ class CachingAllocator:
         self._next_address = 0
 
     def malloc(self, requested_bytes: int) -> Block:
-        """Allocate; raises `OutOfMemoryError` at the end of the ladder, and `ValueError` for an empty request."""
+        """Allocate a block of at least `requested_bytes`.
+
+        Raises `OutOfMemoryError` if it does not fit even after releasing cached segments, and `ValueError` unless the
+        size is positive.
+        """
         if requested_bytes <= 0:
             raise ValueError(f"the allocator never sees requests of {requested_bytes} bytes")
         size = round_size(requested_bytes)
@@ -128,7 +132,7 @@ class CachingAllocator:
         return block
 
     def free(self, block: Block) -> None:
-        """Give a block back to its pool, merged with free neighbours; the driver gets nothing back."""
+        """Return a block to its pool, merged with free neighbours. Nothing is returned to the driver."""
         if not block.allocated:
             raise ValueError(f"block at {block.address} is not allocated")
         block.allocated = False
@@ -140,17 +144,17 @@ class CachingAllocator:
         insort(self._free[block.pool], (block.size_bytes, block.address, block))
 
     def free_blocks(self) -> list[Block]:
-        """All cached blocks, of both pools."""
+        """All cached blocks of both pools."""
         return [block for pool in self._free.values() for _, _, block in pool]
 
     def _take_free(self, pool: PoolName, size: int) -> Block | None:
-        """Best fit: the smallest cached block that is large enough, the lowest address among equals."""
+        """Take the best fit: the smallest cached block that is large enough; among equals, the lowest address."""
         blocks = self._free[pool]
         at = bisect_left(blocks, (size, -1))
         return blocks.pop(at)[2] if at < len(blocks) else None
 
     def _new_segment(self, pool: PoolName, size: int, requested_bytes: int) -> Block:
-        """cudaMalloc, and on refusal once more after releasing what is cached (the OOM ladder)."""
+        """Call cudaMalloc; if it fails, release the cached segments and call it once more."""
         segment_bytes = segment_size(size)
         if not self._driver_has(segment_bytes):
             self.stats.alloc_retries += 1
@@ -173,7 +177,7 @@ class CachingAllocator:
         return self.capacity_bytes is None or self.stats.reserved_bytes + segment_bytes <= self.capacity_bytes
 
     def _release_cached(self) -> None:
-        """cudaFree every free block that is a whole segment; split segments stay: that is fragmentation."""
+        """Call cudaFree for every free block that is a whole segment. Split segments stay, which is fragmentation."""
         for pool, blocks in self._free.items():
             for size, address, block in blocks:
                 if block.whole_segment:
@@ -183,7 +187,7 @@ class CachingAllocator:
             self._free[pool] = [entry for entry in blocks if not entry[2].whole_segment]
 
     def _split(self, block: Block, size: int) -> None:
-        """Cut a block down to `size` where the rest is worth keeping; the low addresses are allocated."""
+        """Cut a block down to `size` if the rest is large enough to be kept. The low addresses are allocated."""
         rest_bytes = block.size_bytes - size
         worth_keeping = rest_bytes >= MIN_BLOCK_BYTES if block.pool == "small" else rest_bytes > SMALL_BYTES
         if not worth_keeping:
@@ -197,7 +201,7 @@ class CachingAllocator:
         insort(self._free[rest.pool], (rest.size_bytes, rest.address, rest))
 
     def _merge(self, block: Block, neighbour: Block) -> Block:
-        """Join a block that is no longer listed with a free neighbour, which leaves its pool's list."""
+        """Join a block that is not in its pool's list with a free neighbour, which is removed from that list."""
         blocks = self._free[neighbour.pool]
         del blocks[bisect_left(blocks, (neighbour.size_bytes, neighbour.address))]
         low, high = (neighbour, block) if neighbour.address < block.address else (block, neighbour)

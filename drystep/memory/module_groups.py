@@ -1,4 +1,4 @@
-"""Modules, grouped so that a short list says where the memory is: detail goes where the bytes are."""
+"""Groups of modules for a short list of where memory is: large modules are divided further than small ones."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,11 @@ def cut(path: str, depth: int) -> str:
 
 
 def group_by_size(sizes: Mapping[str, int], count: int) -> dict[str, str]:
-    """Path -> group, for at most `count` groups (or as many as there are first components).
+    """Map each path to its group, with at most `count` groups (or as many as there are first components).
 
-    From the first components on, the largest group that still fits the count is divided by its next component, again
-    and again. What a module holds itself, beside what its parts hold, stays in the group of its own name.
+    Groups start as the first components of the paths. Then the largest group whose division keeps within the count is
+    divided by its next component, repeatedly. What a module holds itself, apart from its submodules, stays in the group
+    of its own name.
     """
     groups: dict[str, list[str]] = {}
     for path in sizes:
@@ -29,7 +30,7 @@ def group_by_size(sizes: Mapping[str, int], count: int) -> dict[str, str]:
 
 
 def _divide(name: str, paths: list[str]) -> dict[str, list[str]]:
-    """One component deeper."""
+    """Divide a group by the next component of its paths."""
     depth = name.count(".") + 2 if name else 1
     parts: dict[str, list[str]] = {}
     for path in paths:

@@ -1,4 +1,4 @@
-"""A trace, replayed through the caching allocator: peaks, the verdict under a capacity, what was alive at the peak."""
+"""Replay of a trace through the caching allocator: peaks, verdict under a capacity, and what is alive at the peak."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -23,29 +23,29 @@ class Replay:
     peak_allocated_bytes: int
     """Highest sum of allocated blocks in the steady steps (`max_memory_allocated` after a reset before them)."""
     peak_reserved_bytes: int
-    """Highest sum of segments, from the build on (`max_memory_reserved`); up to the failure if it ran out of memory."""
+    """Highest sum of segments from the build on (`max_memory_reserved`), up to the failure if it ran out of memory."""
     alloc_retries: int
-    """How often cached segments had to be released to go on."""
+    """How often cached segments had to be released for a request."""
     verdict: Verdict
-    """Whether it ran under the capacity; "fits" without one."""
+    """Whether the step runs under the capacity; "fits" without one."""
     peak_phase: Phase
     """Phase of the peak of the steady steps, or of the failure."""
     peak_step: int
     """Number of the step of that peak, from 0; -1 if the build failed."""
     at_peak: dict[Category, int]
-    """Bytes of allocated blocks at that peak, by what they are for."""
+    """Bytes of allocated blocks at that peak, by category."""
     peak_event: int
-    """Index of the event of the trace that made the peak, or failed."""
+    """Index, in the trace, of the event that reached the peak, or of the allocation that failed."""
 
 
 class Observer:
-    """Hears what happens in a replay; here it ignores all of it. Events are named by their index in the trace."""
+    """Is told of what happens in a replay. The methods here do nothing. Events are given by index in the trace."""
 
     def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
-        """A segment came from the driver; the block that wanted it follows."""
+        """A segment was allocated by the driver. The call for the block that needs it follows."""
 
     def segment_freed(self, address: int, size_bytes: int) -> None:
-        """A cached segment went back to the driver."""
+        """A cached segment was returned to the driver."""
 
     def block_allocated(self, event: int, block: Block, stats: AllocatorStats) -> None:
         """An allocation succeeded; `stats` is the state after it."""
@@ -60,10 +60,11 @@ class Observer:
 def replay(
     trace: Trace, capacity_bytes: int | None = None, workspaces: bool = False, observer: Observer | None = None
 ) -> Replay:
-    """Run the allocations of a trace. The peak is that of its steady steps: the last one, unless it says otherwise.
+    """Run the allocations of a trace through the allocator.
 
-    Soft requests (the workspaces of convolutions) are left out unless `workspaces`; then one that fails is skipped,
-    after the allocator has released its cached segments for it in vain.
+    The allocated peak is that of the trace's steady steps, which by default means the last step. Soft requests (the
+    workspaces of convolutions) are left out unless `workspaces` is set. A soft request that fails is skipped, but the
+    allocator has released its cached segments for it by then.
     """
     observer = observer or Observer()
     allocator = CachingAllocator(capacity_bytes, observer)
@@ -86,7 +87,7 @@ def replay(
                 observer.out_of_memory(position, allocator.stats)
                 peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
                 break
-        elif index in blocks:  # a soft request that was skipped has nothing to free
+        elif index in blocks:  # a soft request that was skipped has no block
             block = blocks.pop(index)
             address = block.address
             allocator.free(block)

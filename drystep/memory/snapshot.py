@@ -1,7 +1,8 @@
-"""A replay as `torch.cuda.memory._dump_snapshot` would have written it, for https://pytorch.org/memory_viz.
+"""A replay in the format of `torch.cuda.memory._dump_snapshot`, for https://pytorch.org/memory_viz.
 
-One stream of device 0. Frames name the operator, then the modules around it from the inside out; kinds of memory are
-the visualizer's categories. Times are event numbers: a simulation has no clock.
+A snapshot has one stream of device 0. The frames of an event name the operator, then the modules around it, innermost
+first. What an allocation is for is its category in the visualizer. Times are event numbers, because a simulation has
+no clock.
 """
 
 import functools
@@ -14,11 +15,11 @@ from drystep.memory.replay import Observer, replay
 from drystep.trace.trace import Trace
 
 BASE_ADDRESS = 0x7F0000000000
-"""Where the first segment lies: the visualizer takes an address of 0 for none."""
+"""Address of the first segment. It is not 0, which the visualizer reads as no address."""
 PICKLE_PROTOCOL = 4
-"""The newest that the visualizer reads."""
+"""The newest protocol that the visualizer reads."""
 UNKNOWN = "unknown"
-"""A category that the visualizer wants to be there."""
+"""Category of a new segment, for which the visualizer needs one."""
 SETTINGS = {
     "PYTORCH_CUDA_ALLOC_CONF": "",
     "max_split_size": -1,
@@ -26,14 +27,14 @@ SETTINGS = {
     "expandable_segments": False,
     "roundup_power2_divisions": {},
 }
-"""`allocator_settings`: PyTorch's defaults, which the allocator follows."""
+"""`allocator_settings` of a snapshot: PyTorch's defaults, which the simulated allocator follows."""
 
 Frames = list[dict[str, Any]]
 Entry = dict[str, Any]
 
 
 def snapshot(trace: Trace, capacity_bytes: int | None = None) -> dict[str, Any]:
-    """Replay a trace, from the build to the end of the last step or to the failure."""
+    """Return the snapshot of a replay, from the build to the end of the last step or to the failure."""
     photographer = _Photographer(trace, capacity_bytes)
     replay(trace, capacity_bytes, observer=photographer)
     return {
@@ -45,13 +46,13 @@ def snapshot(trace: Trace, capacity_bytes: int | None = None) -> dict[str, Any]:
 
 
 def write_snapshot(trace: Trace, path: Path, capacity_bytes: int | None = None) -> None:
-    """Write the snapshot of a replay, to be dropped onto the visualizer's page."""
+    """Write the snapshot of a replay to a file, which can be dropped onto the visualizer's page."""
     with path.open("wb") as file:
         pickle.dump(snapshot(trace, capacity_bytes), file, protocol=PICKLE_PROTOCOL)
 
 
 class _Photographer(Observer):
-    """Collects the entries of the device trace, and the segments and blocks that are there."""
+    """Collects the entries of the device trace, and keeps track of the segments and blocks that exist."""
 
     def __init__(self, trace: Trace, capacity_bytes: int | None) -> None:
         self.entries: list[Entry] = []
@@ -60,7 +61,7 @@ class _Photographer(Observer):
         self._segments: dict[int, tuple[int, PoolName]] = {}  # address -> size, pool
         self._blocks: dict[int, tuple[int, int]] = {}  # address -> size, allocation
         self._event = 0
-        self._frames = functools.cache(self._frames_of)  # one list for all events of an operator: small files
+        self._frames = functools.cache(self._frames_of)  # events of an operator share one list, for a small file
 
     def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
         self._segments[address] = (size_bytes, pool)
@@ -81,7 +82,7 @@ class _Photographer(Observer):
     def block_freed(self, event: int, address: int, stats: AllocatorStats) -> None:
         index, _, operator = self._trace.events[event]
         del self._blocks[address]
-        for action in ("free_requested", "free_completed"):  # one stream: nothing to wait for
+        for action in ("free_requested", "free_completed"):  # with one stream, a free completes at once
             self._add(action, address, self._trace.allocations[index].requested_bytes, self._frames(operator))
         self._event = event + 1
 
@@ -92,7 +93,7 @@ class _Photographer(Observer):
         self.entries.append(entry)
 
     def segments(self) -> list[dict[str, Any]]:
-        """The segments as they are now, with their blocks."""
+        """The segments that exist at present, with their blocks."""
         return [self._segment(address) for address in sorted(self._segments)]
 
     def _segment(self, address: int) -> dict[str, Any]:
@@ -143,7 +144,7 @@ class _Photographer(Observer):
         return {"action": action, "size": size_bytes, "stream": 0, "frames": frames, "time_us": self._event}
 
     def _frames_of(self, operator: int) -> Frames:
-        """The operator, then its module and the modules around that."""
+        """Frames of the operator, of its module, and of the modules around that one."""
         called = self._trace.operators[operator]
         parts = called.module.split(".") if called.module else []
         around = [(".".join(parts[:depth]), parts[depth - 1]) for depth in range(len(parts), 0, -1)]

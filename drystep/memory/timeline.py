@@ -1,4 +1,4 @@
-"""Where the memory of a step goes: allocated and reserved after every event, and what is alive at the peak."""
+"""Memory over a training step: what is allocated and reserved after every event, and what is alive at the peak."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -11,12 +11,12 @@ from drystep.memory.replay import Observer, Replay, replay
 from drystep.trace.trace import Category, Operator, Phase, Trace
 
 DEFAULT_GROUPS = 14
-"""Modules that sums by module tell apart, unless a depth is asked for."""
+"""Largest number of groups in a breakdown by module, unless a depth is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The allocator after one event."""
+    """State of the allocator after one event."""
 
     operator: int
     """Index in the trace of the latest operator."""
@@ -31,21 +31,21 @@ class AliveBlock:
     """A block that is allocated at the peak."""
 
     size_bytes: int
-    """Size of the block, rounding included: these add up to the peak."""
+    """Size of the block, rounding included. The sizes of all blocks add up to the peak."""
     requested_bytes: int
     """Size of the tensor storage in it."""
     category: Category
     """What it is for."""
     module: str
-    """Path of the module that owns it, or whose operator made it; "" outside all modules."""
+    """Path of the module that owns it, or whose operator allocated it; "" outside all modules."""
     operator: str
-    """Name of the operator that made it."""
+    """Name of the operator that allocated it."""
     phase: Phase
-    """When it was made."""
+    """Phase in which it was allocated."""
     shape: tuple[int, ...]
     """Shape of the first tensor in it."""
     dtype: str
-    """Element type, such as float32; "" where nothing is known."""
+    """Element type of that tensor, such as float32; "" if it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class ModuleBytes:
     """What one module holds at the peak."""
 
     module: str
-    """Path of the module, or of what several have in common; "" outside all modules."""
+    """Path of the module, or the common start of several paths; "" outside all modules."""
     total_bytes: int
     """Sum of its blocks."""
     by_category: dict[Category, int]
-    """The same, by what they are for."""
+    """The same by category."""
 
 
 @dataclass(frozen=True)
@@ -67,27 +67,28 @@ class Timeline:
     operators: tuple[Operator, ...]
     """Operators of the steps shown, in order."""
     first_operator: int
-    """Index in the trace of the first of them."""
+    """Index in the trace of the first of these operators."""
     moments: tuple[Moment, ...]
-    """One per allocation and free; between two of them nothing changes."""
+    """One per allocation and free; memory does not change between two of them."""
     peak: Moment
-    """The first moment of the highest allocated memory in the steady steps; or that at which an allocation failed."""
+    """The first moment of the highest allocated memory in the steady steps, or the moment when an allocation failed."""
     peak_reserved_bytes: int
-    """Highest sum of segments, from the build on."""
+    """Highest sum of segments from the build on."""
     failed_request_bytes: int | None
-    """What was asked for when memory ran out; None where it did not."""
+    """Size of the request that failed; None if none did."""
     alive: tuple[AliveBlock, ...]
-    """The blocks of the peak, the largest first."""
+    """The blocks that are alive at the peak, largest first."""
 
     @property
     def peak_operator(self) -> Operator:
-        """The operator that made the peak, or failed."""
+        """The operator at the peak, or the one that ran out of memory."""
         return self.operators[self.peak.operator - self.first_operator]
 
     def by_module(self, depth: int | None = None) -> list[ModuleBytes]:
-        """The peak by module, the largest first.
+        """Memory at the peak by module, largest first.
 
-        Paths keep their first `depth` components; without it large modules are shown in more detail than small ones.
+        Paths are cut to their first `depth` components. Without a depth, large modules are shown in more detail than
+        small ones. Raises `ValueError` for a depth below 1.
         """
         if depth is not None and depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
@@ -101,15 +102,15 @@ class Timeline:
         return sorted(rows, key=lambda row: (-row.total_bytes, row.module))
 
     def by_operator(self) -> dict[str, int]:
-        """The peak by name of the operator that made the block, the largest first."""
+        """Memory at the peak by name of the operator that allocated it, largest first."""
         return _sums(self.alive, lambda block: block.operator)
 
     def by_category(self) -> dict[str, int]:
-        """The peak by what the blocks are for, the largest first."""
+        """Memory at the peak by category, largest first."""
         return _sums(self.alive, lambda block: block.category)
 
     def as_dict(self, depth: int | None = None) -> dict[str, Any]:
-        """Everything as JSON takes it. The moments are columns, to be read as a table."""
+        """The timeline as a dictionary for JSON, in which the moments are the columns of a table."""
         peak = self.peak_operator
         return {
             "schema": 1,
@@ -133,15 +134,15 @@ class Timeline:
 
 
 def timeline(trace: Trace, capacity_bytes: int | None = None, all_steps: bool = False) -> Timeline:
-    """Replay a trace and keep what happened in the step of its peak, or from the build to its end with `all_steps`.
+    """Replay a trace and return the step of its peak; with `all_steps`, everything from the build to the end.
 
-    Under a capacity that does not suffice, the step is the one that failed.
+    If the trace runs out of memory under the capacity, the step is the one that failed.
     """
     watcher = _Watcher(trace)
     outcome = replay(trace, capacity_bytes, observer=watcher)
     first_event, first_operator = (0, 0) if all_steps else _start_of_step(trace, outcome.peak_event)
     last_event, last_operator = _end_of_step(trace, outcome)
-    # What a step frees before its first operator happens at that operator, not at the last one of the step before.
+    # What a step frees before its first operator is attributed to that operator, not to the last of the step before.
     moments = {event: _not_before(moment, first_operator) for event, moment in watcher.moments.items()}
     return Timeline(
         operators=tuple(trace.operators[first_operator : last_operator + 1]),
@@ -156,7 +157,7 @@ def timeline(trace: Trace, capacity_bytes: int | None = None, all_steps: bool = 
 
 class _Watcher(Observer):
     def __init__(self, trace: Trace) -> None:
-        self.moments: dict[int, Moment] = {}  # by event; workspaces that are left out have none
+        self.moments: dict[int, Moment] = {}  # by event; workspaces that are left out have no moment
         self.block_bytes: dict[int, int] = {}  # of every allocation that succeeded
         self.failed_request_bytes: int | None = None
         self._trace = trace
@@ -178,13 +179,13 @@ class _Watcher(Observer):
 
 
 def _start_of_step(trace: Trace, event: int) -> tuple[int, int]:
-    """Index of the first event and operator of the step that an event is in; those of the build before all steps."""
+    """Indices of the first event and operator of the step that an event is in; (0, 0) in the build."""
     step = bisect_right(trace.iteration_starts, event) - 1
     return (trace.iteration_starts[step], trace.first_operators[step]) if step >= 0 else (0, 0)
 
 
 def _end_of_step(trace: Trace, outcome: Replay) -> tuple[int, int]:
-    """Index of the last event and operator of the step of the peak; of the failure, if it ran out of memory."""
+    """Indices of the last event and operator of the step of the peak, or of the failure if it ran out of memory."""
     if outcome.verdict == "oom":
         return outcome.peak_event, trace.events[outcome.peak_event][2]
     if outcome.peak_step + 1 < len(trace.iteration_starts):
@@ -197,7 +198,7 @@ def _not_before(moment: Moment, operator: int) -> Moment:
 
 
 def _alive(trace: Trace, event: int, block_bytes: dict[int, int]) -> tuple[AliveBlock, ...]:
-    """The blocks alive after an event. An allocation that failed in it has no block."""
+    """The blocks that are alive after an event, largest first. An allocation that failed in it has no block."""
     served = trace.alive_after(event) & block_bytes.keys()
     blocks = [_describe(trace, index, block_bytes[index]) for index in sorted(served)]
     return tuple(sorted(blocks, key=lambda block: -block.size_bytes))
