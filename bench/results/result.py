@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from bench.cases.case import Case
 from bench.cases.methods import METHODS
+from bench.results.line_reading import Parts, read_case, read_parts, schema_of, split
 from drystep.measure.failure import Failure
 
 SCHEMA = 1
@@ -16,6 +17,10 @@ LINE_ORDER = (
     "environment", "created_at",
 )  # fmt: skip
 Status = Literal["ok", "oom", "error"]
+
+
+class NewerSchemaError(ValueError):
+    """A line that is no mistake, but of a later version of drystep."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,33 @@ class Result:
         return json.dumps({"schema": SCHEMA, **{name: values[name] for name in LINE_ORDER}})
 
     @classmethod
-    def from_json(cls, line: str) -> "Result":
-        """Read a line back. Raises `ValueError` that says what is wrong with it."""
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON: {error}") from error
-        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
-            raise ValueError(f"not a result of schema {SCHEMA}")
-        values.pop("method", None)  # what the registry knows of the case's method
-        try:
-            return cls(**{**values, "case": Case(**values["case"])})
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a result: {error}") from error
+    def from_json(cls, line: str | bytes) -> "Result":
+        """Read a line back, checked. Raises `ValueError` that names what is wrong with it, and nothing else.
+
+        Fields that this version does not know are left out.
+        """
+        parts = _parts(line)
+        case = read_case(parts)
+        values = read_parts(parts)
+        values.pop("method", None)  # the registry knows it
+        return cls(case=case, **values)
+
+
+def case_of(line: str | bytes) -> Case:
+    """The case of a line alone, for who wants to read few of many. Raises `ValueError` as `Result.from_json` does."""
+    return read_case(_parts(line))
+
+
+def _parts(line: str | bytes) -> Parts:
+    parts = split(line)
+    schema = schema_of(parts)
+    if schema > SCHEMA:
+        raise NewerSchemaError(
+            f"a line of schema {schema}: this version reads schema {SCHEMA}; a newer drystep wrote it"
+        )
+    if schema != SCHEMA:
+        raise ValueError(f"not a result of schema {SCHEMA}")
+    return parts
 
 
 def failed_result(case: Case, failure: Failure, environment: Mapping[str, Any]) -> Result:

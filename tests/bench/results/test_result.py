@@ -69,11 +69,11 @@ def test_the_latest_result_of_a_case_counts(tmp_path: Path) -> None:
     ("bad", "problem"),
     [
         ("{", "not JSON"),
-        ("[]", "not a result of schema 1"),
-        ('{"schema": 99}', "not a result of schema 1"),
-        ('{"schema": 1}', "not a result"),
+        ("[]", "not a result"),
+        ('{"schema": 99}', "a line of schema 99: this version reads schema 1"),
+        ('{"schema": 1}', "case: missing"),
         ('{"schema": 1, "case": {"task": "voc", "method": "gone"}}', "unknown method 'gone'"),
-        ("\x00\xff", "not JSON"),
+        ("\x00\xff", "not a result"),
     ],
 )
 def test_bad_lines_are_named_and_good_ones_survive(tmp_path: Path, bad: str, problem: str) -> None:

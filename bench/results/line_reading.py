@@ -1,0 +1,121 @@
+"""Reads the JSON of a result line: its parts as plain values, each checked against `bench.results.line`."""
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from bench.cases.case import OPTIONS, Case
+from bench.results.line import PARTS, REQUIRED_PARTS
+from bench.results.line_errors import explain
+
+Parts = Mapping[str, msgspec.Raw]
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError, OverflowError)
+"""What decoding raises for bad bytes."""
+REMEMBERED_CASES = 4096
+"""Lines of one file mostly are of few cases: so many are kept decoded."""
+
+_RAW_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_WHOLE = msgspec.json.Decoder(int)
+_CASE = msgspec.json.Decoder(Case)
+_DECODE: dict[str, Callable[[msgspec.Raw], Any]] = {
+    name: msgspec.json.Decoder(kind).decode for name, kind in PARTS.items()
+}
+
+
+def split(line: str | bytes) -> Parts:
+    """The parts of a line, not yet read. Raises `ValueError` for what is no JSON object, or names a part twice."""
+    try:
+        content = (line.encode() if isinstance(line, str) else line).strip()
+        parts = _RAW_PARTS.decode(content)
+    except (*BROKEN, UnicodeEncodeError) as error:
+        raise ValueError(explain("", PARTS, error, line)) from None
+    if not _is_canonical(parts, content):
+        _refuse_repeated("", content)
+    return parts
+
+
+def schema_of(parts: Parts) -> int:
+    """The schema of a line; 0 for a line that has none."""
+    try:
+        return _WHOLE.decode(parts["schema"])
+    except (*BROKEN, KeyError):
+        return 0
+
+
+def read_parts(parts: Parts) -> dict[str, Any]:
+    """All parts but the case as plain values, checked. Raises `ValueError` that names the field that is wrong."""
+    for name in REQUIRED_PARTS:
+        if name not in parts:
+            raise ValueError(f"{name}: missing, and every result has it")
+    values = {}
+    for name, raw in parts.items():
+        decode = _DECODE.get(name)
+        if decode is None:
+            continue
+        try:
+            values[name] = decode(raw)
+        except BROKEN as error:
+            raise ValueError(explain(name, PARTS[name], error, bytes(raw))) from None
+    _check_time(values["created_at"])
+    return values
+
+
+def read_case(parts: Parts) -> Case:
+    """The case alone. Raises `ValueError` that names the field that is wrong."""
+    if "case" not in parts:
+        raise ValueError("case: missing, and every result has it")
+    return _case(bytes(parts["case"]))
+
+
+@functools.lru_cache(maxsize=REMEMBERED_CASES)
+def _case(raw: bytes) -> Case:
+    try:
+        stated = _RAW_PARTS.decode(raw)
+        case = _CASE.decode(raw)
+    except BROKEN as error:
+        raise ValueError(explain("case", Case, error, raw)) from None
+    unknown = stated.keys() - OPTIONS.keys()
+    if unknown:
+        # To leave it out would make this the result of another case.
+        raise ValueError(f"case.{min(unknown)[:100]}: this version of drystep knows no such setting of a case")
+    if bytes(stated.get("engine", b'"auto"')) == b'"auto"':
+        raise ValueError("case.engine: must say which engine measured, such as simulate, cpu or cuda")
+    _refuse_repeated("case.", raw)
+    return case
+
+
+def _is_canonical(parts: Parts, content: bytes) -> bool:
+    """Whether the parts, written as `Result.to_json` does, are the line: then none is there twice."""
+    written = b", ".join([b'"%b": %b' % (name.encode(), raw) for name, raw in parts.items()])
+    return len(content) == len(written) + 2 and content[1:-1] == written
+
+
+def _refuse_repeated(where: str, content: bytes) -> None:
+    """Raise `ValueError` for an object that has one name twice: which of the two values holds would be a guess."""
+    names: Counter[str] = Counter()
+
+    def note(pairs: list[tuple[str, Any]]) -> None:  # the outermost object comes last
+        nonlocal names
+        names = Counter(name for name, _ in pairs)
+
+    try:
+        json.loads(content, object_pairs_hook=note, parse_int=str)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{where.removesuffix('.') or 'not JSON'}: cannot be read as JSON") from None
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        raise ValueError(f"{where}{repeated[0][:100]}: is there twice")
+
+
+def _check_time(text: str) -> None:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"created_at: must be an ISO time, such as 2026-01-31T12:00:00+00:00, got {text[:40]!r}"
+        ) from None
