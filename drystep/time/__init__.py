@@ -1,1 +1,1 @@
-"""How long a recorded step takes on a card."""
+"""The time that a recorded step takes on a card."""

@@ -1,4 +1,4 @@
-"""How much of a card's peak its kernels achieve, by class of operator, shape and size."""
+"""The fraction of a card's peak that its kernels achieve, by class of operator, shape and size."""
 
 import math
 from bisect import bisect_right
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drystep.operators import Kind, Work
 
 Points = tuple[tuple[float, float], ...]
-"""(microseconds that a kernel would take at the card's peak, part of the peak that it achieves), rising."""
+"""(microseconds that a kernel would take at the card's peak, fraction of the peak that it achieves), ascending."""
 
 NARROW, WIDE, LONG = "in<=4096;min_dim<=256", "in<=4096;min_dim>256", "in>4096"
 SHAPES: dict[Kind, tuple[str, ...]] = {
@@ -18,22 +18,22 @@ SHAPES: dict[Kind, tuple[str, ...]] = {
     "softmax": ("row<=1024", "row>1024"),
     "layer_norm": ("row<=1024", "row>1024"),
 }
-"""Kinds whose fraction depends on size, and their classes of shape, by the names of the measurements."""
+"""Kinds whose fraction depends on size, and their shape classes, named as in the measurements."""
 
 
 @dataclass(frozen=True)
 class Achieved:
-    """What one card's kernels achieve."""
+    """The fractions of the peak that the kernels of one card achieve."""
 
     curves: Mapping[tuple[Kind, str], Points]
-    """By kind and class of shape."""
+    """Fraction over size, by kind and shape class."""
     constants: Mapping[Kind, float]
-    """Of the bandwidth, for kinds of operator whose size hardly matters."""
+    """Fraction of the bandwidth, for kinds of operator whose size hardly matters."""
     launch_us: float
-    """From one launch to the next, as the host of that card ran them."""
+    """Time from one launch to the next, on the host of that card."""
 
     def fraction(self, work: Work, ideal_us: float) -> float:
-        """Part of its peak that one kernel achieves which would take `ideal_us` at the peak."""
+        """Fraction of the peak that one kernel achieves, if it would take `ideal_us` microseconds at the peak."""
         kind: Kind = "bmm" if work.kind == "attention" else work.kind
         if kind in SHAPES:
             return interpolate(self.curves[kind, shape_of(work)], ideal_us)
@@ -41,7 +41,7 @@ class Achieved:
 
 
 def interpolate(points: Points, ideal_us: float) -> float:
-    """Linear in the logarithm of the size, constant beyond both ends."""
+    """Interpolate linearly in the logarithm of the size; the fraction is constant beyond both ends."""
     above = bisect_right(points, (ideal_us, math.inf))
     if above == 0 or above == len(points):
         return points[max(0, above - 1)][1]
@@ -50,7 +50,7 @@ def interpolate(points: Points, ideal_us: float) -> float:
 
 
 def shape_of(work: Work) -> str:
-    """Class of shape of an operator whose kind has such classes."""
+    """Shape class of an operator whose kind has such classes."""
     least = work.narrowest
     if work.kind == "linear":
         return NARROW if least <= 256 else LONG if work.reduced > 4096 else WIDE

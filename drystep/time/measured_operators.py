@@ -1,6 +1,7 @@
-"""What kernels achieve on the cards of NeuSight's data: single operators, measured (`drystep/ground_truth/README.md`).
+"""What kernels achieve on the cards of NeuSight's measurements (`drystep/ground_truth/README.md`).
 
-One sweep goes over random shapes, one trace over the operators of real models. No end-to-end time is used.
+The measurements are of single operators: a sweep over random shapes, and a trace of the operators of real models. No
+end-to-end time is used.
 """
 
 import csv
@@ -30,21 +31,22 @@ MEMORY_CLASSES: dict[Kind, tuple[str, str]] = {
     "optimizer": ("grad_accumulate", "backward"),
     "layer_norm_backward": ("layer_norm", "backward"),
 }
-"""Classes and directions of the data that stand for a kind whose achieved fraction hardly depends on size."""
+"""Class and direction in the data that stand for a kind whose achieved fraction hardly depends on size."""
 PASSES: dict[Kind, float] = {"layer_norm_backward": 20 / 12}
-"""Bytes that the kernels move over bytes that the data counts: gradient and input are read twice, once per kernel."""
+"""Ratio of the bytes that the kernels move to those that the data counts. Both kernels read gradient and input."""
 ONLY_SWEPT = frozenset({NARROW, "min_dim<=32", "min_dim>128"})
-"""Shapes that the operators of the traced language models do not have."""
+"""Shape classes that do not occur among the operators of the traced language models."""
 MODEL_LIKE = "fraction_p90"
-"""Quantile of the sweep, which is of odd sizes, that the shapes of models reach: in the bins that the trace has, too,
-single operators of models achieve 1.01 times it, and up to 4 times the sweep's median (medians over 80 bins)."""
+"""Quantile of the sweep that stands for the shapes of models, because the sweep is of odd sizes. In the bins that the
+trace has as well, single operators of models achieve 1.01 times this quantile, and up to 4 times the sweep's median
+(medians over 80 bins)."""
 CLEAR = 3
-"""A latency says something about a kernel when it exceeds the launch by this factor."""
+"""Factor by which a latency has to exceed the launch, or it says nothing about the kernel."""
 ANY = "any"
 
 
 def achieved_on(peaks: Peaks, card: str) -> Achieved:
-    """What a card's kernels achieve. Raises `ValueError` that names the field if that is not known."""
+    """Return what a card's kernels achieve. Raises `ValueError`, which names the field, if that is not known."""
     cards = measured_cards()
     if peaks.operators not in cards:
         raise ValueError(
@@ -56,7 +58,7 @@ def achieved_on(peaks: Peaks, card: str) -> Achieved:
 
 @functools.cache
 def measured_cards() -> dict[str, Achieved]:
-    """Every card of the data, by its name there. What was not measured on a card is the median of the others."""
+    """Return all cards of the data by name. What was not measured on a card is the median of the other cards."""
     operators, overheads = _by_card(OPERATORS), _by_card(OVERHEADS)
     launches = _launches(operators, overheads)
     cards = {name: _Card(rows, overheads.get(name, []), launches[name]) for name, rows in operators.items()}
@@ -79,10 +81,12 @@ def measured_cards() -> dict[str, Achieved]:
 
 
 def _launches(operators: Tables, overheads: Tables) -> dict[str, dict[str, float]]:
-    """Microseconds of each latency that are the launch, by card and class; a step that runs ahead does not wait for it.
+    """Return the share of the launch in each measured latency, in microseconds by card and class.
 
-    Of elementwise operators it is the intercept of latency over bytes. Their shortest latency exceeds that by what the
-    timing itself takes, which is the same for all classes. Classes without a sweep go by the other cards.
+    A step whose host runs ahead does not wait for the launch, so it does not count as time of the kernel. For
+    elementwise operators it is the intercept of latency over bytes. Their shortest latency exceeds this intercept by
+    what the timing itself takes, which is the same for all classes. Classes without a sweep use the ratio of the other
+    cards.
     """
     swept = [row for rows in overheads.values() for row in rows if row["op_class"] in ELEMENTWISE]
     launch_part = median(float(row["t0_us"]) / float(row["floor_us"]) for row in swept)
@@ -108,7 +112,7 @@ class _Card:
     launches: Mapping[str, float]
 
     def constants(self) -> dict[Kind, float]:
-        """Parts of the bandwidth, for kinds that the card has rows of."""
+        """Fractions of the bandwidth, for the kinds that the card has rows of."""
         limits = [float(row["frac_inf"]) for row in self.overheads if row["op_class"] in ELEMENTWISE]
         largest = [self._largest(name, "forward") for name in ELEMENTWISE]
         found: dict[Kind, float] = {"elementwise": median(limits or [part for part in largest if part is not None])}
@@ -119,7 +123,7 @@ class _Card:
         return found
 
     def curves(self) -> dict[tuple[Kind, str], Points]:
-        """A curve for each kind and shape that the card has rows of."""
+        """Curves of the kinds and shape classes that the card has rows of."""
         found: dict[tuple[Kind, str], Points] = {}
         for kind, shapes in SHAPES.items():
             limit = 1.0 if kind in ("softmax", "layer_norm") else float("inf")
@@ -141,7 +145,10 @@ class _Card:
         ]
 
     def _points(self, rows: Iterable[Row], quantile: str, limit: float) -> list[tuple[float, float]]:
-        """Of bins in which the kernel shows. What beats the bandwidth was in the cache, for it was timed repeatedly."""
+        """Points of the bins whose latency is clearly above the launch and whose fraction is below `limit`.
+
+        An operator that exceeds the bandwidth read its data from the cache, because it was timed repeatedly.
+        """
         points = []
         for row in rows:
             launch_us, ideal_us = self.launches[row["op_class"]], float(row["fraction_p50"]) * float(row["latency_us"])
@@ -157,7 +164,7 @@ class _Card:
 
 
 def _joined(model: Sequence[tuple[float, float]], sweep: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The shapes of models where they were measured, the sweep below and above."""
+    """Use the shapes of models in the range where they were measured, and the sweep below and above it."""
     if not model:
         return list(sweep)
     low_us, high_us = model[0][0], model[-1][0]

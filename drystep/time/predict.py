@@ -1,8 +1,8 @@
-"""How long a training step takes on a card that one does not own, from the trace that gives its memory.
+"""Prediction of the time of a training step on a card, from the same trace that gives its memory.
 
-Every kernel takes what its operations or its bytes take at the card's peak, whichever is longer, over the part of that
-peak which kernels of its class and size were measured to achieve. Kernels run one after the other, and none before the
-host has launched it.
+The time of a kernel is that of its operations or of its bytes at the card's peak, whichever is longer, divided by the
+fraction of that peak which kernels of its class and size were measured to achieve. Kernels run one after the other, and
+none starts before the host has launched it.
 """
 
 from collections import defaultdict
@@ -22,19 +22,19 @@ PEAKS = {torch.float32: "fp32_tflops", torch.float16: "fp16_tflops", torch.bfloa
 
 @dataclass(frozen=True)
 class StepTime:
-    """A predicted step, the mean of those that count."""
+    """Predicted time of a step, as the mean over the steps that count."""
 
     forward_ms: float
     backward_ms: float
     optimizer_ms: float
     scaled: bool
-    """Whether the achieved part of the peaks was measured on another card, or in another precision."""
+    """Whether the achieved fractions were measured on another card, or in another precision."""
     by_kind_ms: Mapping[Kind, float]
-    """What kernels of each class take. With the time that none runs, they make the step."""
+    """Time of the kernels of each class. Together with `launch_bound_ms` these add up to the step."""
 
     @property
     def step_ms(self) -> float:
-        """The whole step."""
+        """Time of the whole step."""
         return self.forward_ms + self.backward_ms + self.optimizer_ms
 
     @property
@@ -44,7 +44,7 @@ class StepTime:
 
 
 def predict(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
-    """Predicted time of the steps of a trace that count.
+    """Predict the time of the steps of a trace that count.
 
     Raises `ValueError` for a peak that the card lacks, and for a trace without operators.
     """
@@ -52,7 +52,7 @@ def predict(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
 
 
 def roofline(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
-    """The same if every kernel achieved the peak, for comparison: the least that a step could take."""
+    """Predict the time as if every kernel achieved the peak: a lower bound, for comparison."""
     return _time(trace, peaks, card, None)
 
 
@@ -85,7 +85,7 @@ def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None) -> S
 
 
 def _ideal_us(work: Work, peaks: Peaks, card: str) -> float:
-    """What the operator takes at the peak of its units, or of the memory, whichever is longer."""
+    """Time of an operator at the peak of its arithmetic units or of the memory, whichever is longer."""
     memory_us = work.moved_bytes / (1e3 * peaks.need("bandwidth_gbs", card))
     if not work.flops:
         return memory_us

@@ -1,7 +1,7 @@
 """What an operator computes and moves on a GPU: floating-point operations, bytes read and written, kernels launched.
 
-Operations are counted by PyTorch's own formulas (`torch.utils.flop_counter`). Bytes are those of every operand, read or
-written once for each pass that CUDA's kernels make over it; views move nothing.
+Operations are counted by PyTorch's own formulas (`torch.utils.flop_counter`). The bytes of each operand count once for
+every pass in which CUDA's kernels read or write it. Views move nothing.
 """
 
 import functools
@@ -20,7 +20,7 @@ aten = torch.ops.aten
 
 
 def work_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work | None:
-    """Work of one dispatched operator (overload, arguments, result); None if it launches nothing."""
+    """Work of one dispatched operator, given its overload, arguments and result; None if it launches no kernel."""
     rule = _rule_of(func)
     return None if rule is None else rule(func, args, kwargs, result)
 
@@ -42,7 +42,7 @@ def _own_rule_of(func: Any) -> WorkRule | None:
 
 
 def _product(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """(M, K) @ (K, N), or a batch of them; a leading argument is added to the result."""
+    """Product of (M, K) and (K, N), or a batch of them. If there is a leading argument, the product is added to it."""
     left, right = args[-2:]
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     kind: Kind = "bmm" if left.dim() == 3 else "linear"
@@ -59,7 +59,7 @@ def _convolution(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], resu
 
 
 def _convolution_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
-    """One convolution for the input's gradient, one for the filter's; each reads two of the three operands."""
+    """One convolution for the gradient of the input and one for that of the filter; each reads two operands."""
     grad_output, input, weight, _, stride, _, dilation, transposed, _, groups, wanted = args
     count = sum(map(bool, wanted[:2]))
     moved = count * bytes_of(grad_output)
@@ -82,7 +82,7 @@ def _convolved(
     flops: int, moved_bytes: int, kernels: int, output: Tensor, weight: Tensor, steps: Sequence[Sequence[int]],
     transposed: bool, groups: int,
 ) -> Work:  # fmt: skip
-    """A dense 3x3 of stride 1 has Winograd's kernels; every other is computed as a matrix product."""
+    """A dense 3x3 convolution of stride 1 runs on Winograd kernels; all others are computed as matrix products."""
     out_channels, in_channels, *kernel = weight.shape
     if kernel == [3, 3] and all(step == 1 for sizes in steps for step in sizes) and groups == 1 and not transposed:
         return Work("conv", flops, moved_bytes, kernels, output.dtype, min(out_channels, in_channels), 0, True)
@@ -93,7 +93,7 @@ def _convolved(
 
 
 def _attention(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
-    """Fused: scores never reach memory."""
+    """Fused attention, whose scores are never written to memory."""
     query = args[0]
     moved = _bytes(_tensors(args)) + _bytes(_tensors(result))
     return Work(
@@ -106,7 +106,7 @@ def _softmax(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
 
 
 def _softmax_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """A product with the output is written first, then reduced (`softmax_backward_cuda_out` in `SoftMax.cu`)."""
+    """Two kernels: the first writes a product that the second reduces (`softmax_backward_cuda_out` in `SoftMax.cu`)."""
     moved = 2 * (bytes_of(args[0]) + bytes_of(args[1])) + 2 * bytes_of(result)
     return Work("elementwise", 0, moved, 2, result.dtype)
 
@@ -116,7 +116,7 @@ def _layer_norm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], resul
 
 
 def _layer_norm_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
-    """One kernel for the input's gradient, one for weight and bias; both read gradient and input."""
+    """One kernel for the gradient of the input and one for weight and bias; both read gradient and input."""
     grad_output, input, shape, *_, wanted = args
     read = bytes_of(grad_output) + bytes_of(input)
     passes = bool(wanted[0]) + (bool(wanted[1]) or bool(wanted[2]))
@@ -129,27 +129,27 @@ def _dropout(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
 
 
 def _gather(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """Reads as much of its source as it writes, and the indices."""
+    """Indexing, which reads the indices and as much of its source as it writes."""
     indices = _bytes(tensor for tensor in _tensors(args) if not tensor.is_floating_point())
     return Work("gather", 0, 2 * bytes_of(result) + indices, 1, result.dtype)
 
 
 def _copy(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work | None:
-    """A copy whose source lies in memory as its result does goes as fast as any elementwise kernel."""
+    """A copy. Between two contiguous tensors it is as fast as any elementwise kernel."""
     sources = list(_tensors(args[1:] if func.overloadpacket is aten.copy_ else args))
     if sources and storage_key(sources[0]) == storage_key(result):
-        return None  # `contiguous` of what is contiguous, `_to_copy` never
+        return None  # nothing was copied, as when `contiguous` gets a contiguous tensor
     plain = len(sources) == 1 and sources[0].is_contiguous() and result.is_contiguous()
     return Work("elementwise" if plain else "copy", 0, _bytes(sources) + bytes_of(result), 1, result.dtype)
 
 
 def _filled(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """Written without being read."""
+    """Operators that write their result without reading anything."""
     return Work("elementwise", 0, bytes_of(result), 1, result.dtype)
 
 
 def _foreach(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work | None:
-    """Lists of tensors; what is changed in place is read and written (`MultiTensorApply.cuh`)."""
+    """Operators on lists of tensors. What they change in place is read and written (`MultiTensorApply.cuh`)."""
     read = list(_tensors(args))
     written = list(_tensors(args[0])) if schema_of(func).is_mutable else list(_tensors(result))
     if not read or not written:
@@ -160,7 +160,7 @@ def _foreach(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
 
 
 def _moved(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work | None:
-    """Anything else reads its tensors once and writes its results once."""
+    """Any other operator, which reads its tensors once and writes its results once."""
     read, written = list(_tensors(args)), list(_tensors(result))
     read += _tensors(list(kwargs.values()))
     if not written:
@@ -172,7 +172,7 @@ def _moved(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: An
 
 
 def bytes_of(tensor: Tensor | None) -> int:
-    """Bytes of a tensor that differ: what `expand` repeats comes from a cache."""
+    """Distinct bytes of a tensor. Elements that `expand` repeats are read from memory once, then from a cache."""
     if tensor is None:
         return 0
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
@@ -195,14 +195,14 @@ def _flops(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: An
 
 
 FOREACH_TENSORS, FOREACH_ELEMENTS = 36, 320 * 65536
-"""Per launch, for operators over three lists: tensors, and blocks of 65536 elements (`MultiTensorApply.cuh`)."""
+"""Limits per launch for operators on three lists: tensors, and elements in blocks of 65536 (`MultiTensorApply.cuh`)."""
 
 NOTHING = frozenset({
     aten.empty.memory_format, aten.empty_strided.default, aten.empty_like.default, aten.new_empty.default,
     aten.new_empty_strided.default, aten._unsafe_view.default, aten.lift_fresh.default, aten.detach.default,
     aten._local_scalar_dense.default,
 })  # fmt: skip
-"""Launch no kernel, though PyTorch does not call them views."""
+"""Operators that launch no kernel, although PyTorch does not call them views."""
 
 RULES: dict[WorkRule, frozenset[Any]] = {
     _product: frozenset({aten.mm, aten.addmm, aten.bmm, aten.baddbmm}),
@@ -228,4 +228,4 @@ RULES: dict[WorkRule, frozenset[Any]] = {
         aten.random_, aten.rand, aten.randn, aten.arange, aten.scalar_tensor,
     }),
 }  # fmt: skip
-"""How operators are counted; all others are `_moved`."""
+"""Rule -> the operators that it counts. All others are counted by `_foreach` or `_moved`."""

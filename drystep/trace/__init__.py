@@ -1,1 +1,1 @@
-"""What a training step allocates and frees, recorded."""
+"""Recording of what a training step allocates and frees."""

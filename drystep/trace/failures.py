@@ -1,4 +1,4 @@
-"""What is wrong with a step, in one line that names the user's line."""
+"""Errors of a user's step, each in one sentence that names the line of the user's program."""
 
 import re
 import warnings
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 import torch
 
-from drystep.errors import SimulationError
+from drystep.errors import SimulationError, shortened
 from drystep.trace.recorder import BuildStep, Step
 from drystep.trace.source_lines import line_of_error
 
 NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
 SILENTLY_OFF = r"(?s).*CUDA is not available"
-"""PyTorch's warning that autocast and gradient scaling do nothing: a step would be simulated in another precision."""
+"""PyTorch's warning that autocast and gradient scaling do nothing. The step would run in another precision then."""
 
 
 def guarded(build_step: BuildStep) -> BuildStep:
-    """The same, but whatever it or its step raises becomes a `SimulationError` that names the line."""
+    """Wrap `build_step` so that whatever it or its step raises becomes a `SimulationError` that names the line."""
     if not callable(build_step):
         raise SimulationError(f"build_step must be a function of a device, not {type(build_step).__name__}")
 
@@ -53,9 +53,10 @@ def _naming_failures(what: str) -> Iterator[None]:
 def _said(what: str, error: Exception) -> str:
     if isinstance(error, SimulationError):
         return str(error)
-    message = next(iter(str(error).strip().splitlines()), "")
+    text = shortened(str(error))
+    message = next(iter(text.strip().splitlines()), "")
     if isinstance(error, Warning) and NEEDS_GPU.search(message):
         return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
-    if NEEDS_GPU.search(str(error)):
+    if NEEDS_GPU.search(text):
         return f"this needs a GPU, and a simulation has none: use the device that build_step is given ({message})"
     return f"{what} raised {type(error).__name__}" + (f": {message}" if message else "")

@@ -1,18 +1,18 @@
-"""Steps that never free: what a training step leaves behind, and leaves behind again."""
+"""Detection of memory leaks: allocations that every training step leaves behind."""
 
 from collections import Counter
 
 from drystep.trace.trace import Trace
 
 SHOWN = 3
-"""Lines that a warning names."""
+"""Number of allocation sites that a warning names."""
 
 
 def leftovers(trace: Trace) -> list[int]:
-    """Allocations of the last step but one that outlive the last, where the last leaves as many behind.
+    """Return the allocations of the second to last step that outlive the last step, which leaves as many behind.
 
-    What a step replaces (gradients, a loss in a variable) dies in the next one. The first step does not count, because
-    the optimizer's state appears in it; so this takes three.
+    What a step replaces (gradients, a loss in a variable) is freed in the next step. The first step does not count,
+    because the optimizer's state is allocated in it, so leaks are only found in traces of three steps or more.
     """
     if len(trace.iteration_starts) < 3:
         return []
@@ -35,7 +35,7 @@ def leftovers(trace: Trace) -> list[int]:
 
 
 def leak_warning(trace: Trace) -> str | None:
-    """Say how much each step leaves behind, and on which lines if the trace has them; None if it leaves nothing."""
+    """Return a warning of what each step leaves behind, with source lines if the trace has them, or None if nothing."""
     kept = leftovers(trace)
     if not kept:
         return None
@@ -51,6 +51,6 @@ def leak_warning(trace: Trace) -> str | None:
 
 
 def _sites(trace: Trace, indices: set[int]) -> Counter[tuple[str, int]]:
-    """How many allocations of a size each operator has among these."""
+    """Count these allocations by name of the operator and size."""
     allocations = [trace.allocations[index] for index in indices]
     return Counter((trace.operators[a.operator].name, a.requested_bytes) for a in allocations)

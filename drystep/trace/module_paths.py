@@ -1,4 +1,4 @@
-"""Which module an operator belongs to, by its dotted path: of the forward pass, and of the backward pass after it."""
+"""The dotted path of the module that an operator belongs to, in the forward pass and in the backward pass."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -10,34 +10,34 @@ from torch import nn
 from drystep.torch_private import current_autograd_node, next_node_number, node_number
 
 OUTSIDE = ""
-"""Path of what no module does: losses and metrics as plain functions, the optimizer, the data."""
+"""Path of operators outside all modules: losses and metrics as plain functions, the optimizer, the data."""
 
 
 class ModulePaths:
-    """Follows the modules that run, while it is `watching`. Keeps neither modules nor graphs alive.
+    """Follows the modules that run while it is `watching`. Keeps neither modules nor graphs alive.
 
-    Paths are those of `named_modules()` of the outermost module that was called, whose own operators go by its class.
-    A second outermost module (a criterion, a discriminator) puts its class before the paths of its submodules, so that
-    two modules never share a path.
+    Paths are those of `named_modules()` of the outermost module that was called; the path of that module itself is its
+    class name. A second outermost module (a criterion, a discriminator) has its class name in front of the paths of its
+    submodules, so that two modules never share a path.
 
-    A backward operator belongs to the module whose forward made its autograd node. Nodes carry a number that counts up
-    in the order they are made, so it is enough to remember from which number on which module ran.
+    A backward operator belongs to the module whose forward created its autograd node. Nodes are numbered in the order
+    of their creation, so it is enough to remember from which number on which module ran.
     """
 
     def __init__(self) -> None:
         self._paths: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
         self.running = OUTSIDE
-        """Path of the innermost module that runs, `OUTSIDE` of all modules. A plain field: every operator asks."""
+        """Path of the innermost running module, or `OUTSIDE`. It is a plain field because every operator reads it."""
         self._running: list[tuple[int, str]] = []  # id and path, outermost first
         self._first_nodes: list[int] = []
         self._node_paths: list[str] = []  # path of the nodes from the number at the same place in `_first_nodes` on
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Follow every module of the process."""
+        """Follow every module of the process until the context ends."""
         handles = (
             nn.modules.module.register_module_forward_pre_hook(self._enter),
-            # Also after an exception: checkpointing ends its recomputation with one.
+            # Also after an exception, because activation checkpointing ends its recomputation with one.
             nn.modules.module.register_module_forward_hook(self._leave, always_call=True),
         )
         try:
@@ -47,7 +47,7 @@ class ModulePaths:
                 handle.remove()
 
     def restart(self) -> None:
-        """Forget what an interrupted step left behind. Call between steps."""
+        """Forget what an interrupted step left behind. Call this between steps."""
         self._running.clear()
         self._mark()
 
@@ -55,7 +55,7 @@ class ModulePaths:
         """Path of the module that the current operator of a backward pass belongs to."""
         if self._running:  # recomputation: a module that runs in backward
             return self.running
-        # Nodes that accumulate gradients have a number beyond all others, because no module made them.
+        # Nodes that accumulate gradients have a number beyond all others, because no module created them.
         node = current_autograd_node()
         if node is None or not self._first_nodes:
             return OUTSIDE
@@ -66,7 +66,7 @@ class ModulePaths:
         return self._node_paths[at] if at >= 0 else OUTSIDE
 
     def path_of(self, module: nn.Module) -> str:
-        """Path of a module that has been called, or whose parent has."""
+        """Path of a module, if it or its parent has been called; otherwise `OUTSIDE`."""
         return self._paths.get(module, OUTSIDE)
 
     def _enter(self, module: nn.Module, _: object) -> None:
@@ -77,7 +77,7 @@ class ModulePaths:
         self._mark()
 
     def _leave(self, module: nn.Module, *_: object) -> None:
-        # What is above it was entered and never left. A module whose other pre-hook failed may never have been entered.
+        # Modules above it were entered but never left. The module itself is missing if another of its pre-hooks failed.
         key = id(module)
         for depth in range(len(self._running) - 1, -1, -1):
             if self._running[depth][0] == key:
@@ -86,7 +86,7 @@ class ModulePaths:
         self._mark()
 
     def _mark(self) -> None:
-        """From the next autograd node on, the running module makes them."""
+        """Note that autograd nodes created from now on belong to the running module."""
         path = self.running = self._running[-1][1] if self._running else OUTSIDE
         number = next_node_number()
         if self._first_nodes and self._first_nodes[-1] == number:
@@ -96,9 +96,9 @@ class ModulePaths:
             self._node_paths.append(path)
 
     def _name(self, module: nn.Module) -> str:
-        """Give a module that nobody has named, and all that is in it, their paths."""
+        """Assign paths to a module that has none and to its submodules, and return the path of the module."""
         own = type(module).__name__
-        if self._running:  # made during forward: a replica, or a layer that was added since
+        if self._running:  # created during forward: a replica, or a layer that was added later
             own = f"{self._running[-1][1]}.{own}"
             prefix = f"{own}."
         else:

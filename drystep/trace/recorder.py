@@ -1,7 +1,7 @@
-"""Records what a training step allocates and frees, on any device.
+"""Recorder of what a training step allocates and frees, on any device.
 
-Works for real and for meta tensors alike, because it looks at nothing but storages: a storage is allocated when an
-operator first returns it and freed when it dies.
+It works for real and for meta tensors alike, because it only looks at storages: a storage is allocated when an
+operator first returns it, and freed when its last reference is gone.
 """
 
 import functools
@@ -31,14 +31,14 @@ Step = Callable[[], object]
 BuildStep = Callable[[torch.device], Step]
 """Builds model, optimizer and data on a device, and returns the step that trains on them."""
 WARM_UP_STEPS = 2
-"""Steps until the optimizer's state and the allocator's cache are there."""
+"""Number of steps after which the optimizer's state and the allocator's cache exist."""
 
 Arguments = tuple[Any, ...]
 Call = Callable[[Any, Arguments, dict[str, Any]], Any]
 Rewrite = Callable[[Any, Arguments], tuple[Any, Arguments]]
-"""Operator and arguments -> operator and arguments as they are on CUDA by the time a kernel runs."""
+"""Operator and arguments -> the operator and arguments that reach the kernel on CUDA."""
 Requests = Callable[[Any, Arguments, bool], Iterator[Workspace]]
-"""(operator, arguments, whether autograd's thread runs it) -> what is asked for after the results are allocated."""
+"""(operator, arguments, whether autograd's thread runs it) -> workspaces requested after the results are allocated."""
 WorkOf = Callable[[Any, Arguments, dict[str, Any], Any], Work | None]
 """(operator, arguments, keyword arguments, result) -> its work on a GPU; None if it launches no kernel."""
 
@@ -57,30 +57,31 @@ def _no_work(func: Any, args: Arguments, kwargs: dict[str, Any], result: Any) ->
 
 @dataclass(frozen=True)
 class OperatorRules:
-    """How the operators of a step run, and what they take, where the device itself does not show it.
+    """How the operators of a step run, and what they need, where the device itself does not show it.
 
-    By default as the device runs them, without workspaces and without counting their work.
+    By default they run as the device runs them, without workspaces, and their work is not counted.
     """
 
     call: Call = _call
     """Runs an operator."""
     rewrites: Mapping[Any, Rewrite] = field(default_factory=dict)
-    """Operator overload -> what runs in its place. What a rewrite allocates is recorded too."""
+    """Operator overload -> the function that rewrites a call of it. What a rewrite allocates is recorded too."""
     workspaces: Requests = _no_workspaces
-    """What an operator asks for besides its results."""
+    """Memory that an operator requests besides its results."""
     work_of: WorkOf = _no_work
     """What an operator computes and moves."""
 
 
 PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
-"""Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512 bytes
-for a moment; the CPU hides them from the dispatcher. They are not counted, so that recordings of all devices agree."""
+"""Operators that make tensors from Python values. On a GPU the result of the first stays in host memory, and that of
+the second takes 512 bytes briefly; on the CPU, the dispatcher does not see them. They are left out, so that recordings
+on all devices agree."""
 
 
 class Recorder(DispatchMode):
-    """Records storages of one device while it is the innermost dispatch mode.
+    """Records the storages of one device while it is the innermost dispatch mode.
 
-    With `note_lines` the trace has the user's line of each operator, which takes time.
+    With `note_lines` the trace has the user's source line of each operator, which takes time.
     """
 
     def __init__(self, device: torch.device, rules: OperatorRules = OperatorRules(), note_lines: bool = False) -> None:
@@ -92,7 +93,7 @@ class Recorder(DispatchMode):
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self.paths = ModulePaths()
-        self._operator = functools.cache(Operator)  # a step repeats the same few hundred, and making one takes time
+        self._operator = functools.cache(Operator)  # a step repeats the same few hundred of them
         self._optimizing = False
         self._building = True
         self._model_called = False
@@ -127,9 +128,9 @@ class Recorder(DispatchMode):
         return result
 
     def begin_iteration(self, counts: bool = False) -> None:
-        """Call before each training step; one that `counts` has its work recorded, too."""
+        """Mark the start of a training step. The work of a step that `counts` is recorded, too."""
         self._weighing = counts
-        gc.collect(0)  # reference cycles of the last step die here, not whenever Python counts to its threshold
+        gc.collect(0)  # free reference cycles of the last step now, not whenever Python reaches its threshold
         self._building = False
         self._model_called = False
         self.paths.restart()
@@ -138,7 +139,7 @@ class Recorder(DispatchMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Learn what storages are for, from the modules and optimizers that run."""
+        """Learn what storages are for from the modules and optimizers that run, until the context ends."""
         handles = (
             nn.modules.module.register_module_forward_pre_hook(self._before_module),
             register_optimizer_step_pre_hook(self._before_optimizer),
@@ -149,7 +150,7 @@ class Recorder(DispatchMode):
         try:
             yield
         finally:
-            self._live.clear()  # what dies after the last step is not part of it
+            self._live.clear()  # what is freed after the last step is not part of it
             if collecting:
                 gc.enable()
             for handle in handles:
@@ -195,7 +196,7 @@ class Recorder(DispatchMode):
             trace.events.append((index, False, operator))
 
     def _category(self, phase: Phase) -> Category:
-        """First guess, from when a storage was born; modules and optimizers correct it when they show what is their."""
+        """Guess the category of a storage from its phase. Modules and optimizers correct it for what they own."""
         if phase == "forward":
             return "activations" if self._model_called else "inputs"
         return "inputs" if phase == "build" else "other"
@@ -204,7 +205,7 @@ class Recorder(DispatchMode):
         allocation = self._allocation_of(tensor)
         if allocation is not None:
             allocation.category = category
-            allocation.module = allocation.module or module  # a shared parameter is its first module's
+            allocation.module = allocation.module or module  # a shared parameter belongs to its first module
 
     def _allocation_of(self, tensor: object) -> Allocation | None:
         if not isinstance(tensor, Tensor):
@@ -251,15 +252,15 @@ def record(
     steady_steps: int = 1,
     note_lines: bool = False,
 ) -> Trace:
-    """Record `build_step(device)` and then some calls of the step that it returns, of which the last ones count.
+    """Record `build_step(device)` and `iterations` calls of the step that it returns; the last `steady_steps` count.
 
-    The first step differs from later ones (the optimizer's state appears in it), so a steady state wants at least two.
-    Raises `ValueError` for fewer iterations than one.
+    The first step differs from later ones, because the optimizer's state is allocated in it, so a steady state takes at
+    least two. Raises `ValueError` for less than one iteration.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
     recorder = Recorder(device, rules, note_lines)
-    with recorder.paths.watching(), recorder.watching(), recorder:  # paths first: labels want them
+    with recorder.paths.watching(), recorder.watching(), recorder:  # paths first, because labels use them
         step = build_step(device)
         for iteration in range(iterations):
             recorder.begin_iteration(counts=iteration >= iterations - steady_steps)

@@ -1,4 +1,4 @@
-"""Which line of the user's program something happens on."""
+"""The line of the user's program on which an operator runs or an error is raised."""
 
 import linecache
 import os
@@ -22,7 +22,7 @@ class SourceLine:
     line: int
     function: str
     library: str = ""
-    """The line of a library on which it happens, and its function, if the user's own line only leads there."""
+    """Line and function of the library in which it happens, if the user's own line only calls into it."""
 
     def __str__(self) -> str:
         code = linecache.getline(self.file, self.line).strip()
@@ -31,7 +31,7 @@ class SourceLine:
 
 
 def line_of_stack() -> SourceLine | None:
-    """The user's line that is running."""
+    """The innermost running line of the user's program."""
     frames: list[tuple[str, int, str]] = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -41,7 +41,7 @@ def line_of_stack() -> SourceLine | None:
 
 
 def line_of_error(error: BaseException) -> SourceLine | None:
-    """The user's line that raised an error."""
+    """The innermost line of the user's program in the traceback of an error."""
     frames: list[tuple[str, int, str]] = []
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
@@ -52,7 +52,7 @@ def line_of_error(error: BaseException) -> SourceLine | None:
 
 
 def _innermost(frames: Iterable[tuple[str, int, str]]) -> SourceLine | None:
-    """The first frame that is the user's own, of frames from the inside out."""
+    """The first frame of the user's program, among frames with the innermost first."""
     library = ""
     for file, line, function in frames:
         if _is_own(file):
@@ -74,7 +74,7 @@ def _is_library(file: str) -> bool:
 
 
 def _short(file: str) -> str:
-    """Without the folders that say nothing: those of the library, or of where one is."""
+    """Shorten a path: cut it after site-packages, or make it relative to the working directory."""
     if "site-packages" in file:
         return file.rpartition("site-packages")[2].lstrip("/\\")
     path = Path(file)

@@ -1,4 +1,4 @@
-"""What a training step allocates and frees, in order, and the operators that do so."""
+"""The trace of a training step: what it allocates and frees, in order, and the operators that do so."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,18 +18,18 @@ CATEGORIES: tuple[Category, ...] = (
 
 @dataclass(slots=True)
 class Allocation:
-    """One storage of the recording."""
+    """One recorded storage."""
 
     requested_bytes: int
     """Size of the storage."""
     operator: int
-    """Index of the operator that returned it first."""
+    """Index of the operator that first returned it."""
     category: Category
-    """What it is for. Parameters count with buffers; what backward and optimizer hold briefly is "other"."""
+    """What it is for. Buffers count as parameters; temporary storages of backward and optimizer are "other"."""
     soft: bool = False
-    """Whether its owner goes on without it when memory runs out."""
+    """Whether its owner can do without it when memory runs out."""
     module: str = OUTSIDE
-    """Path of the module whose parameter, gradient or state it is; of other storages the operator knows the module."""
+    """Path of the module whose parameter, gradient or state it is. Other storages have the module of their operator."""
     shape: tuple[int, ...] = ()
     """Shape of the first tensor in it."""
     dtype: torch.dtype | None = None
@@ -43,7 +43,7 @@ class Operator:
     name: str
     phase: Phase
     module: str = OUTSIDE
-    """Dotted path of the module that called it, or whose forward operator it differentiates; "" outside."""
+    """Dotted path of the module that called it, or whose forward operator it differentiates; "" outside modules."""
 
 
 @dataclass
@@ -53,17 +53,17 @@ class Trace:
     allocations: list[Allocation] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
     events: list[tuple[int, bool, int]] = field(default_factory=list)
-    """In order: index of the allocation, whether it is born (or dies), index of the latest operator."""
+    """In order: index of the allocation, whether it is allocated (or freed), index of the latest operator."""
     iteration_starts: list[int] = field(default_factory=list)
     """Index of the first event of each training step."""
     first_operators: list[int] = field(default_factory=list)
     """Index of the first operator of each training step."""
     steady_steps: int = 1
-    """How many of the last steps count; those before only warm up."""
+    """Number of steps at the end that count; those before are warm-up."""
     work: list[tuple[int, Work]] = field(default_factory=list)
-    """Of the steps that count: index of each operator that launches kernels, and what they do."""
+    """For the steps that count: index of each operator that launches kernels, and its work."""
     source_lines: list[SourceLine | None] = field(default_factory=list)
-    """The user's line of each operator, where that was asked for; else empty."""
+    """The user's line of each operator, if lines were recorded; otherwise empty."""
 
     def alive_after(self, event: int) -> set[int]:
         """Indices of the allocations that are alive after an event, whether or not an allocator could serve them."""

@@ -1,1 +1,1 @@
-"""What a step reads on the host, where tensors have no values."""
+"""Stated values for what a step reads on the host, since meta tensors have none."""

@@ -1,6 +1,6 @@
-"""Operators whose result depends on values, or that bring values to the host, answered from oracles.
+"""Answers, from oracles, to operators whose result depends on values or that bring values to the host.
 
-They allocate what CUDA's kernels return.
+Each answer allocates what CUDA's kernel returns.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from drystep.values.oracles import as_item
 
 aten = torch.ops.aten
 Unique = tuple[Tensor, Tensor, Tensor]
-"""Values, inverse, counts; empty where nobody asked."""
+"""Values, inverse and counts; those that were not requested are empty."""
 
 
 def _nonzero(oracles: OracleLookup, func: Any, tensor: Tensor) -> Tensor:
-    """One row per element, in columns that are contiguous each, as on CUDA and on the CPU."""
+    """Indices with one row per element, whose columns are contiguous as on CUDA and on the CPU."""
     count = oracles.rows(func, tensor.numel())
     return torch.empty((tensor.dim(), count), dtype=torch.int64, device=tensor.device).t()
 
@@ -31,7 +31,7 @@ def answer_nms(oracles: OracleLookup, func: Any, boxes: Tensor, *_: object) -> T
 def _unique2(
     oracles: OracleLookup, func: Any, tensor: Tensor, sorted: bool = True, inverse: bool = False, counts: bool = False
 ) -> Unique:
-    """Of all elements: values are found in storage for all, and the rest is cut off (`cuda/Unique.cu`)."""
+    """Unique elements, whose storage is allocated for all elements and then resized (`cuda/Unique.cu`)."""
     size = tensor.numel()
     count = oracles.rows(func, size)
     values = torch.empty(size, dtype=tensor.dtype, device=tensor.device).resize_(count)
@@ -42,7 +42,7 @@ def _unique_dim(
     oracles: OracleLookup, func: Any, tensor: Tensor, dim: int, sorted: bool = True, inverse: bool = False,
     counts: bool = False,
 ) -> Unique:  # fmt: skip
-    """Of slices: they are selected by index, with their dimension moved to the front."""
+    """Unique slices, which are selected by index with their dimension moved to the front."""
     size = tensor.shape[dim]
     count = oracles.rows(func, size)
     values = tensor.new_empty((count, *tensor.moveaxis(dim, 0).shape[1:])).moveaxis(0, dim)
@@ -117,5 +117,5 @@ ANSWERS: dict[Any, Answer] = {
     aten._to_copy.default: _to_copy,
     aten.copy_.default: _copy,
 }
-"""Operator -> its result, or `NotImplemented` where a call asks for no value. The first arguments are the oracles and
-the operator itself."""
+"""Operator -> the function that returns its result, or `NotImplemented` where a call needs no value. The first
+arguments are the oracles and the operator itself."""

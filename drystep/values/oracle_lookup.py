@@ -1,4 +1,4 @@
-"""Which oracle answers which call of an operator, and what to state where none does."""
+"""Lookup of the oracle that answers a call of an operator, and the error where there is none."""
 
 import sys
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from drystep.values.oracles import ITEM, ROWS, Oracles, as_count
 
 
 class OracleLookup:
-    """Answers the questions of operators from oracles."""
+    """Answers operators from oracles."""
 
     def __init__(self, oracles: Oracles) -> None:
         self._oracles = oracles
@@ -17,11 +17,11 @@ class OracleLookup:
 
     @property
     def unused(self) -> list[str]:
-        """Names among the oracles that nothing asked for."""
+        """Names of oracles that were never used."""
         return sorted(self._unused)
 
     def rows(self, func: Any, limit: int | None = None) -> int:
-        """How many rows an operator returns, at most `limit`."""
+        """How many rows an operator returns, at most `limit`. Raises `SimulationError` if no oracle says so."""
         value = self._by_name(_names(func))
         if value is None:
             value = self._oracles.rows
@@ -34,7 +34,10 @@ class OracleLookup:
         return count if limit is None else min(count, limit)
 
     def item(self, func: Any, meaning: str) -> float:
-        """The number that the host reads; `meaning` is what the operator looks like in a program."""
+        """The number that the host reads. Raises `SimulationError` if no oracle says so.
+
+        `meaning` describes for that error what the operator looks like in a program.
+        """
         value = self._by_name([ITEM, *_names(func)])
         if value is None:
             value = self._oracles.item
@@ -46,7 +49,7 @@ class OracleLookup:
         return value
 
     def _by_name(self, operator_names: Iterable[str]) -> float | None:
-        """The answer for the operator, or else for the innermost function that has one."""
+        """The answer for the operator, or else for the innermost running function that has one."""
         by_name = self._oracles.by_name
         if not by_name:
             return None
@@ -58,7 +61,7 @@ class OracleLookup:
 
 
 def _running_functions() -> list[str]:
-    """Names of the Python functions on the stack, from the inside out, each also with its class."""
+    """Names of the Python functions on the stack, innermost first, each with and without its class."""
     names, frame = [], sys._getframe(1)
     while frame.f_back is not None:
         frame = frame.f_back
@@ -67,7 +70,7 @@ def _running_functions() -> list[str]:
 
 
 def _names(func: Any) -> list[str]:
-    """`aten._unique2.default` goes by `aten._unique2.default`, `aten._unique2`, `_unique2` and `unique`."""
+    """Names of an operator, such as `aten._unique2.default`, `aten._unique2`, `_unique2` and `unique`."""
     packet = str(func).rpartition(".")[0]
     name = packet.rpartition(".")[2]
     return [str(func), packet, name, name.strip("_0123456789")]

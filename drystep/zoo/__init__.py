@@ -1,1 +1,1 @@
-"""Where training steps come from."""
+"""Loading of the training steps that a user names."""

@@ -1,4 +1,4 @@
-"""Training steps from a Python file: `FILE.py:NAME`."""
+"""Training steps from a Python file, named as `FILE.py:NAME`."""
 
 import importlib.util
 import sys
@@ -11,14 +11,14 @@ from drystep.errors import choose
 from drystep.trace.source_lines import line_of_error
 
 MODULE_NAME = "step_file"
-"""Name under which the file is imported: it need not be one that Python could import by name."""
+"""Name under which the file is imported, since its own name need not be a valid module name."""
 
 
 def load_function(target: str) -> Callable[..., Any]:
-    """The function that `FILE.py:NAME` names.
+    """Return the function that `FILE.py:NAME` names.
 
     Modules beside the file are found if its folder is on the path, as in the process that `drystep fit` starts. Raises
-    `ValueError` for a file that cannot be imported, and a name that is no function in it.
+    `ValueError` for a file that cannot be imported, or a name that is not a function in it.
     """
     file, _, name = target.rpartition(":")
     module = _import(Path(file))
