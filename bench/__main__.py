@@ -1,8 +1,7 @@
 """`python -m bench`, in the checkout."""
 
-import sys
-
 from bench.commands.cli import main
+from drystep.commands.interruption import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,8 +1,6 @@
 """`python -m drystep`."""
 
-import sys
-
-from drystep.commands.cli import main
+from drystep.commands.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

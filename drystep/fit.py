@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE
-from drystep.errors import SimulationError
+from drystep.errors import SimulationError, shortened
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
 from drystep.largest import LARGEST_BATCH, Attempt, largest
@@ -119,7 +119,7 @@ class FitSession:
         except SimulationError as error:
             return {"failed": str(error)}
         except ValueError as error:
-            return {"wrong": str(error)}
+            return {"wrong": shortened(str(error))}
         return {"rows": [row.to_fields() for row in rows]}
 
     def so_far(self) -> dict[str, Any]:

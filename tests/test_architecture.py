@@ -22,7 +22,7 @@ BELOW = {
 """Package -> the packages that it may import."""
 ROOMS = {
     "drystep": (
-        {"errors", "late_imports", "operators", "torch_private", "units"},
+        {"bounds", "errors", "files", "late_imports", "operators", "torch_private", "units", "visible_text"},
         {"gpus", "trace", "values"},
         {"cuda", "measure", "memory", "time", "zoo"},
         {"largest", "simulation"},

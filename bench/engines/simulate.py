@@ -12,6 +12,7 @@ from bench.results.provenance import describe_environment
 from bench.results.result import Result, failed_result
 from drystep.cuda.meta_cache import META
 from drystep.gpus.classes import Gpu
+from drystep.measure.deadline import TimeLimitError, deadline
 from drystep.measure.failure import Failure, describe, kind_of
 from drystep.simulation import Simulation, judge
 from drystep.simulator import trace_steps
@@ -38,13 +39,19 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     )
 
 
-def measure_or_fail(case: Case, gpus: Sequence[Gpu]) -> Result:
-    """Simulate one case; whatever its model does wrong is a result with status "error", and costs no other case."""
+def measure_or_fail(case: Case, gpus: Sequence[Gpu], time_limit_s: float | None = None) -> Result:
+    """Simulate one case in this process, in the time that it may take; None: as long as it takes.
+
+    Whatever its model does wrong is a result with status "error", and costs no other case.
+    """
     try:
-        return measure(case, gpus)
+        with deadline(time_limit_s):
+            return measure(case, gpus)
+    except TimeLimitError as error:
+        failure = Failure("timeout", str(error), "simulation")
     except Exception as error:
         failure = Failure(kind_of(error), describe(error), "simulation")
-        return failed_result(case, failure, describe_environment("simulate", device=DEVICE))
+    return failed_result(case, failure, describe_environment("simulate", device=DEVICE))
 
 
 def trace_case(case: Case, build_step: BuildStep, device: torch.device) -> Trace:

@@ -5,7 +5,7 @@ those of the local launcher. The nodes get this checkout from Ray, so that all r
 """
 
 import os
-import platform
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +27,7 @@ MISSING = "the launcher ray needs Ray: pip install -c constraints.txt ray"
 OBJECT_STORE_BYTES = 100 << 20
 """Of a local Ray: results are lines of text."""
 JOIN_TIMEOUT_S = 10
+ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 LEFT_OUT = [".git", ".nox", ".venv", "docs", "bench-results", "*.jsonl", "build", "dist", "__pycache__", ".*_cache"]
 """What of the checkout the nodes do without, as gitignore patterns."""
 
@@ -140,12 +141,14 @@ def _resources(ray: ModuleType, case: Case) -> dict[str, float]:
 
 def _measure_there(case: Case, references: Sequence[Case], gpus: Sequence[Gpu], settings: Settings) -> str:
     """On a worker: measure one case, and return its result line."""
+    import ray
     import torch
 
     if case.engine == "simulate":
         torch.set_num_threads(1)  # as many of them run as there are cores
     (result,) = local.measure_all([case], [case, *references], gpus, settings, _unheard)
-    return replace(result, environment={**result.environment, "node": platform.node()}).to_json()
+    node = ray.get_runtime_context().get_node_id()  # a host's name is nobody else's business
+    return replace(result, environment={**result.environment, "node": node}).to_json()
 
 
 def _unheard(message: str) -> None:
@@ -172,4 +175,4 @@ def _told(ray: ModuleType, error: Exception) -> tuple[FailureKind, str]:
         return "signal", "the worker died in the middle of its work (killed, or its node was lost)"
     if isinstance(error, ray.exceptions.RayTaskError):
         return "exception", describe(error.cause)
-    return "exception", describe(error)
+    return "exception", ADDRESS.sub("a node", describe(error))

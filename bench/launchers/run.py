@@ -1,4 +1,7 @@
-"""Cases in, results out: picks the launcher, skips what is stored, and keeps going when a case fails."""
+"""Cases in, results out: picks the launcher, skips what is stored, and keeps going when a case fails.
+
+Launchers import PyTorch: they are imported when something is to be measured, so that a grid that is stored needs none.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,13 +11,11 @@ from pathlib import Path
 
 from bench.cases.case import Case
 from bench.engines.settings import DEFAULT_STEPS, DEFAULT_TIME_LIMIT_S, Say, Settings
-from bench.launchers import local, ray_cluster
 from bench.results.provenance import describe_cpu
 from bench.results.result import Result
 from bench.results.staleness import staleness, summarise
 from bench.results.store import append_result, read_results, require_writable
 from drystep.gpus.classes import Gpu, select_gpus
-from drystep.measure.cards import cards
 
 
 def _silent(message: str) -> None:
@@ -52,14 +53,22 @@ def run(
     engine without a device.
     """
     if settings.launcher == "ray":
+        from bench.launchers import ray_cluster
+
         return ray_cluster.measure_all(cases, requested or cases, gpus, settings)
+    from bench.launchers import local
+
     return local.measure_all(cases, requested or cases, gpus, settings, say)
 
 
 def smallest_card(settings: Settings) -> tuple[str, int]:
     """Name and memory of the smallest GPU that measures. Raises `ValueError` if there is none."""
     if settings.launcher == "ray":
+        from bench.launchers import ray_cluster
+
         return ray_cluster.smallest_gpu(settings.ray_address)
+    from drystep.measure.cards import cards
+
     return min(((card.name, card.total_bytes) for card in cards()), key=itemgetter(1))
 
 
@@ -88,7 +97,7 @@ class Resumed:
 def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, settings: Settings) -> Resumed:
     """Find out which cases a results file has not, or not any more. Raises `ValueError` if it cannot be used."""
     require_writable(out)
-    found = read_results(out)
+    found = read_results(out, wanted=frozenset(cases))
     stored = {} if rerun else {result.case: result for result in found.results if _answers(result, gpus)}
     stored = {case: stored[case] for case in cases if case in stored}
     reasons = {
@@ -132,4 +141,8 @@ def _device(case: Case, settings: Settings) -> str | None:
     """What an engine measures on; None for simulations, and on a cluster, whose nodes may differ."""
     if case.engine == "simulate" or settings.launcher == "ray":
         return None
-    return describe_cpu() if case.engine == "cpu" else cards()[0].name
+    if case.engine == "cpu":
+        return describe_cpu()
+    from drystep.measure.cards import cards
+
+    return cards()[0].name

@@ -23,7 +23,7 @@ def simulate_all(cases: Sequence[Case], gpus: Sequence[Gpu], settings: Settings)
     """Simulate cases in several processes, or here if they are few; results come as they are done."""
     processes = min(os.cpu_count() or 1, len(cases) // CASES_PER_PROCESS)
     if processes < 2:
-        yield from (simulate.measure_or_fail(case, gpus) for case in cases)
+        yield from (simulate.measure_or_fail(case, gpus, settings.time_limit_s) for case in cases)
         return
     workers = [Worker(gpus, settings) for _ in range(processes)]
     try:
@@ -40,13 +40,14 @@ class Worker:
         self._arguments = {"gpus": [asdict(gpu) for gpu in gpus]}
         self._time_limit_s = settings.time_limit_s
         self._child: Child | None = None
+        self._closed = False
 
     def measure(self, case: Case) -> Result:
         """Simulate a case. One whose process was killed is tried once more: its neighbours may have used the memory."""
         try:
             return self._ask(case)
         except ChildError as error:
-            if error.failure.kind != "signal":
+            if error.failure.kind != "signal" or self._closed:
                 return self._failed(case, error)
         try:
             return self._ask(case)
@@ -54,19 +55,24 @@ class Worker:
             return self._failed(case, error)
 
     def close(self) -> None:
-        """End the process."""
-        if self._child is not None:
-            self._child.close()
-        self._child = None
+        """End the process, also while a thread waits for its answer; no other takes its place."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
     def _ask(self, case: Case) -> Result:
         if self._child is None:
             self._child = Child(SESSION, self._arguments, self._time_limit_s, folders=[CHECKOUT])
-        self._child.left_s = self._time_limit_s  # the limit is one case's, and this serves many
+        child = self._child
+        child.left_s = self._time_limit_s  # the limit is one case's, and this serves many
         try:
-            return Result.from_json(self._child.call("measure", case=case.as_dict()))
+            return Result.from_json(child.call("measure", case=case.as_dict()))
         except ChildError:
-            self.close()
+            self._end()
             raise
 
     def _failed(self, case: Case, error: ChildError) -> Result:

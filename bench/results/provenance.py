@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bench.results.code_version import code_hash
 
 PACKAGES = ("torch", "torchvision", "timm")
@@ -22,7 +20,7 @@ def describe_environment(engine: str, device: str, driver: str | None = None) ->
     """The `environment` of a result line; None for what cannot be known here."""
     return {
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **installed_versions(),
         "device": device,
         "driver": driver,
         "code_hash": code_hash(engine),
@@ -30,14 +28,25 @@ def describe_environment(engine: str, device: str, driver: str | None = None) ->
     }
 
 
+@functools.cache
+def installed_versions() -> dict[str, str]:
+    """Version of each of `PACKAGES`."""
+    return {package: version(package) for package in PACKAGES}
+
+
 def describe_commit() -> dict[str, Any]:
-    """Commit of this checkout, and whether it has uncommitted changes; None where git does not know."""
-    commit = _git("rev-parse", "HEAD")
+    """Commit of this checkout, and whether it has uncommitted changes; None where git does not know.
+
+    A checkout that lies in another repository, without one of its own, has no commit: that repository's is not ours.
+    """
+    commit = _git("rev-parse", "HEAD") if _git("rev-parse", "--show-prefix") == "" else None
     return {"git_commit": commit, "git_dirty": None if commit is None else bool(_git("status", "--porcelain"))}
 
 
 def describe_cpu() -> str:
     """Model and the number of threads that PyTorch uses."""
+    import torch  # only here: who reads stored results needs none
+
     return f"{_cpu_model()}, {torch.get_num_threads()} threads"
 
 

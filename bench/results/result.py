@@ -9,7 +9,9 @@ from typing import Any, Literal
 from bench.cases.case import Case
 from bench.cases.methods import METHODS
 from bench.results.line_reading import Parts, read_case, read_parts, schema_of, split
+from bench.results.provenance import CHECKOUT
 from drystep.measure.failure import Failure
+from drystep.measure.impersonal import impersonal
 
 SCHEMA = 1
 LINE_ORDER = (
@@ -87,7 +89,11 @@ def failed_result(case: Case, failure: Failure, environment: Mapping[str, Any]) 
         case=case,
         status="oom" if failure.kind == "out_of_memory" and case.engine == "cuda" else "error",
         environment=environment,
-        message=failure.message,
-        failure={"kind": failure.kind, "phase": failure.phase, "detail": failure.detail},
+        message=_impersonal(failure.message),
+        failure={"kind": failure.kind, "phase": failure.phase, "detail": _impersonal(failure.detail)},
         **{name: failure.so_far[name] for name in ("params", "memory") if name in failure.so_far},
     )
+
+
+def _impersonal(text: str) -> str:
+    return impersonal(text, {CHECKOUT: ""})

@@ -1,19 +1,19 @@
 """Results in a file: appended line by line, read back, and checked."""
 
-import errno
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from bench.cases.case import Case
-from bench.results.result import Result
+from bench.results.result import NewerSchemaError, Result
+from drystep.errors import OutputError
+from drystep.files.lines import ForeignFileError, LineFile, begins, short_lines
 
-LOCK_TIMEOUT_S = 60
-"""A line takes milliseconds to write: who waits this long waits for a file system that hangs."""
+BEGINNING = b'{"schema": '
+"""What every result line begins with, of any schema."""
+MOST_PROBLEMS = 20
+"""Bad lines that are named one by one; of more, the number is told."""
 
 
 @dataclass(frozen=True)
@@ -23,84 +23,104 @@ class StoredResults:
     results: list[Result]
     """The latest result of each case, in order of first appearance."""
     problems: list[str]
-    """One line for each line of the file that could not be read."""
+    """One line for each line of the file that could not be read; of many, the first and how many more."""
 
 
-def read_results(path: Path) -> StoredResults:
+def read_results(path: Path, wanted: Collection[Case] | None = None) -> StoredResults:
     """Read a file of result lines; bad lines are named, and cost no good one. Raises `ValueError` if unreadable.
 
-    An unfinished last line is no error: a run that was killed, or still writes, leaves one.
+    `wanted` are the only cases whose results are kept (all by default), so that a large file takes no memory. An
+    unfinished last line is no error: a run that was killed, or still writes, leaves one.
     """
+    latest: dict[Case, Result] = {}
+    problems = _Problems(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            for number, line in enumerate(short_lines(file), start=1):
+                if not line.strip():
+                    continue
+                try:
+                    result = Result.from_json(line)
+                except ValueError as error:
+                    if line.endswith(b"\n") or not begins(line, BEGINNING):
+                        problems.add(number, line, error)
+                else:
+                    if wanted is None or result.case in wanted:
+                        latest[result.case] = result
     except OSError as error:
         raise ValueError(f"cannot read results from {path}: {error.strerror}") from error
-    latest: dict[Case, Result] = {}
-    problems = []
-    for number, line in enumerate(content.splitlines(keepends=True), start=1):
-        if not line.strip():
-            continue
-        try:
-            result = Result.from_json(line.decode(errors="replace"))
-        except ValueError as error:
-            if line.endswith(b"\n"):
-                problems.append(f"{path}:{number}: {error}")
-        else:
-            latest[result.case] = result
-    return StoredResults(list(latest.values()), problems)
+    return StoredResults(list(latest.values()), problems.lines())
 
 
 def require_writable(path: Path) -> None:
-    """Create folder and file if need be. Raises `ValueError` if results could not be written there."""
-    with _naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "it is not a file")
-        path.open("ab").close()
-        with _alone(path):
-            pass
-
-
-def append_result(path: Path, result: Result) -> None:
-    """Append one line, whole or not at all, one writer at a time. Raises `ValueError` if it cannot be written.
-
-    What a killed run has left of a line makes way; a last line that lacks its end of line alone gets it.
-    """
-    require_writable(path)
-    with _naming(path), _alone(path), path.open("r+b", buffering=0) as file:
-        content = file.read()
-        kept = content.rfind(b"\n") + 1
-        line = result.to_json().encode() + b"\n"
-        if _is_result(content[kept:]):
-            kept, line = len(content), b"\n" + line
-        file.truncate(kept)
-        file.seek(kept)
-        try:
-            while line:
-                line = line[file.write(line) :]
-            os.fsync(file)
-        except OSError:
-            file.truncate(kept)  # a full disk must not leave half a line
-            raise
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turn what the system says into an error that names the file."""
+    """Create folder and file if need be. Raises `ValueError` if results could not, or must not, be written there."""
     try:
-        yield
+        _lines_of(path).require_writable()
     except OSError as error:
         raise ValueError(f"cannot write results to {path}: {error.strerror or error}") from error
 
 
-def _alone(path: Path) -> FileLock:
-    """Held by one process at a time; the system takes it back from one that dies."""
-    return FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S)
+def append_result(path: Path, result: Result) -> None:
+    """Append one line, whole or not at all, one writer at a time. Raises `OutputError` if it cannot be written.
+
+    What a killed run has left of a line makes way; a last line that lacks its end of line alone gets it.
+    """
+    with _writing(path):
+        _lines_of(path).append(result.to_json())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the system says into an error that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write a result to {path}: {error.strerror or error}; the results before it are stored"
+        ) from error
+    except ForeignFileError as error:
+        raise OutputError(str(error)) from error
+
+
+def _lines_of(path: Path) -> LineFile:
+    return LineFile(path, "results", BEGINNING, _is_result)
 
 
 def _is_result(line: bytes) -> bool:
+    """Whether a line is a whole result, also one that a newer version wrote."""
     try:
-        Result.from_json(line.decode())
+        Result.from_json(line)
+    except NewerSchemaError:
+        return True
     except ValueError:
         return False
     return True
+
+
+class _Problems:
+    """Complaints about lines: those that look like JSON are named, up to a number; the others are one complaint."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._named: list[str] = []
+        self._more = 0
+        self._foreign: list[int] = []
+
+    def add(self, number: int, line: bytes, error: ValueError) -> None:
+        """Take up a line that is no result."""
+        if not line.lstrip().startswith(b"{"):
+            self._foreign.append(number)
+        elif len(self._named) < MOST_PROBLEMS:
+            self._named.append(f"{self._path}:{number}: {error}")
+        else:
+            self._more += 1
+
+    def lines(self) -> list[str]:
+        """One complaint a line."""
+        found = list(self._named)
+        if self._more:
+            found.append(f"{self._path}: {self._more} more lines are not results")
+        if self._foreign:
+            others = f", and {len(self._foreign) - 1} more lines" if len(self._foreign) > 1 else ""
+            found.append(f"{self._path}:{self._foreign[0]}: not a result{others}")
+        return found

@@ -1,12 +1,14 @@
 """The command line `drystep COMMAND`, also `python -m drystep`. Commands import PyTorch only when they need it."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from drystep import __version__
 from drystep.commands.calibrate import calibrate
 from drystep.commands.env import env
 from drystep.commands.fit import fit
 from drystep.commands.gpus import gpus
+from drystep.commands.interruption import leave
 from drystep.commands.run_app import make_app, run_app
 from drystep.commands.validate import validate
 
@@ -24,3 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: all went well; 1: the step failed; 2: the command was wrong; 3: a named card is too small; 130: interrupted.
     """
     return run_app(app, "drystep", arguments)
+
+
+def program() -> NoReturn:
+    """Run the command of this process's arguments, and end the process with its status."""
+    leave(main())

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-from drystep.commands.exit_status import INTERRUPTED, OK, WRONG_COMMAND
+from drystep.commands.exit_status import FAILED, OK, WRONG_COMMAND
+from drystep.commands.interruption import Interrupted, interruptible
+from drystep.commands.terminal import say
+from drystep.errors import OutputError
 
 
 def make_app(name: str, version: str, purpose: str, commands: Mapping[str, Callable[..., int]]) -> typer.Typer:
@@ -34,20 +37,32 @@ def make_app(name: str, version: str, purpose: str, commands: Mapping[str, Calla
 def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> int:
     """Run a command of the app and return its exit status; without arguments, print the help.
 
-    A wrong command line, and a `ValueError` of a command, are one line on stderr.
+    A wrong command line, and a `ValueError` or `OutputError` of a command, are one line on stderr. A signal that asks
+    the command to end (Ctrl-C, SIGTERM, SIGHUP) ends its child processes too; the status is 128 and its number.
     """
     command = typer.main.get_command(app)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return command.main(arguments or ["--help"], prog_name=name, standalone_mode=False) or OK
+        with interruptible():
+            return command.main(arguments or ["--help"], prog_name=name, standalone_mode=False) or OK
     except typer.TyperException as error:
-        return _complain(error.format_message())
+        return _complain(error.format_message(), WRONG_COMMAND)
     except ValueError as error:
-        return _complain(str(error))
-    except typer.Abort:
-        return INTERRUPTED
+        return _complain(str(error), WRONG_COMMAND)
+    except OutputError as error:
+        return _complain(str(error), FAILED)
+    except Interrupted as error:
+        _end_children()
+        return error.exit_status
 
 
-def _complain(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return WRONG_COMMAND
+def _complain(message: str, status: int) -> int:
+    say(f"error: {message}")
+    return status
+
+
+def _end_children() -> None:
+    """End the child processes, if any were started."""
+    children = sys.modules.get("drystep.measure.parent")
+    if children is not None:
+        children.close_all()

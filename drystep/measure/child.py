@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO, Protocol
 
-from drystep.measure.failure import describe, kind_of
+from drystep.measure.failure import DETAIL_CHARACTERS, describe, kind_of
 
 NotePhase = Callable[[str], None]
 
@@ -64,8 +64,8 @@ def main() -> None:
             request = requests.get()
             replies.send(done=getattr(session, request["call"])(**request["arguments"]))
     except BaseException as error:  # also SystemExit of the code that is measured
-        detail = "".join(traceback.format_exception(error))
-        failed = {"kind": kind_of(error), "message": describe(error), "detail": detail, "so_far": _so_far(session)}
+        failed: dict[str, Any] = {"kind": kind_of(error), "message": describe(error), "detail": _traceback(error)}
+        failed["so_far"] = _so_far(session)
         replies.send(failed=failed)
 
 
@@ -85,6 +85,13 @@ def _read_requests(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
 def _resolve(opener: str) -> Opener:
     module, _, name = opener.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:].strip()
+    except Exception:  # an error's own methods may fail in any way
+        return ""
 
 
 def _so_far(session: Session | None) -> dict[str, Any]:

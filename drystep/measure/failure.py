@@ -1,11 +1,12 @@
 """What can go wrong in a child process, and which of it an exception is."""
 
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
+from drystep.errors import shortened
 
 FailureKind = Literal["refused", "out_of_memory", "exception", "cuda_error", "signal", "exit", "timeout"]
 
@@ -17,6 +18,8 @@ OUT_OF_MEMORY_MARKS = (
     "NVML_SUCCESS == r",  # the caching allocator's assertion on MIG instances (huggingface/accelerate issue 3803)
 )
 """How libraries below PyTorch say that memory ran out; PyTorch's own allocator has an exception type for it."""
+DETAIL_CHARACTERS = 4000
+"""What is kept of the end of a traceback, or of what a process wrote."""
 CUDA_MARKS = ("CUDA error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS")
 
 
@@ -26,7 +29,7 @@ class Failure:
 
     kind: FailureKind
     message: str
-    """One line."""
+    """One line, not much longer than `drystep.errors.LONGEST_MESSAGE`."""
     phase: str
     """What the child was doing, as it last said: opening, build, forward, backward, optimizer, timing."""
     so_far: Mapping[str, Any] = field(default_factory=dict)
@@ -46,16 +49,19 @@ class ChildError(Exception):
 def kind_of(error: BaseException) -> FailureKind:
     """Tell memory that ran out and errors that spoil the CUDA context from all others."""
     text = _text_of(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(mark in text for mark in OUT_OF_MEMORY_MARKS):
+    torch = sys.modules.get("torch")  # what did not import it cannot raise its errors
+    if isinstance(error, MemoryError) or any(mark in text for mark in OUT_OF_MEMORY_MARKS):
         return "out_of_memory"
-    if isinstance(error, torch.AcceleratorError) or any(mark in text for mark in CUDA_MARKS):
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return "out_of_memory"
+    if any(mark in text for mark in CUDA_MARKS) or (torch is not None and isinstance(error, torch.AcceleratorError)):
         return "cuda_error"
     return "exception"
 
 
 def describe(error: BaseException) -> str:
-    """Type and message in one line, also of an error that cannot tell its message."""
-    return " ".join(f"{type(error).__name__}: {_text_of(error)}".split()).removesuffix(":")
+    """Type and message in one line, also of an error that cannot tell its message; a long one is cut."""
+    return " ".join(f"{type(error).__name__}: {shortened(_text_of(error))}".split()).removesuffix(":")
 
 
 def describe_exit(status: int) -> tuple[FailureKind, str]:

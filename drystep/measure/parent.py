@@ -6,20 +6,24 @@ import queue
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from drystep.measure.failure import ChildError, Failure, describe_exit
+from drystep.measure.failure import DETAIL_CHARACTERS, ChildError, Failure, describe_exit
+from drystep.measure.last_output import LastOutput
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """Folder in which drystep lies: a checkout, or one of installed packages."""
-DETAIL_CHARACTERS = 4000
+GUARD = Path(__file__).with_name("guard.py")
+END_TIMEOUT_S = 2.0
+"""The guard ends what it guards in milliseconds; who takes longer waits for a driver."""
+LONGEST_REPLY_BYTES = 1 << 26
 _LIVING: "weakref.WeakSet[Child]" = weakref.WeakSet()
 
 
@@ -28,8 +32,9 @@ class Child:
 
     `time_limit_s` bounds the time that all calls take together, the start included; `environment` changes variables of
     the process (None takes one away); `folders` are where it imports the session from, beside what is installed. Calls
-    raise `ChildError` when the child raised, died or ran out of time; it is
-    gone then. Neither `multiprocessing` nor a fork is involved, so scripts and notebooks need no guard.
+    raise `ChildError` when the child raised, died or ran out of time; it is gone then, with all that it started, as it
+    is when this process ends, however that happens. Neither `multiprocessing` nor a fork of this process is involved,
+    so scripts and notebooks need no guard of their own.
     """
 
     def __init__(
@@ -45,19 +50,28 @@ class Child:
         self.phase = "opening"
         self.opened = False
         self.failure: Failure | None = None
+        self._closing = threading.Lock()
         variables = {**os.environ, "PYTHONPATH": import_path(folders), "PYTHONSAFEPATH": "1", **(environment or {})}
-        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "drystep.measure.child", opener],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.stderr,
-            env={name: value for name, value in variables.items() if value is not None},
-        )
+        self._start(opener, {name: value for name, value in variables.items() if value is not None})
         self.replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read_replies, daemon=True).start()
         _LIVING.add(self)
         self._send(dict(arguments))
+
+    def _start(self, opener: str, variables: Mapping[str, str]) -> None:
+        command = [sys.executable, "-P", "-m", "drystep.measure.child", opener]
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self._lifeline: int | None = None
+        if os.name == "posix":
+            guarded, self._lifeline = os.pipe()
+            command = [sys.executable, "-I", "-S", os.fspath(GUARD), str(guarded), *command]
+            try:
+                self.process = subprocess.Popen(command, env=variables, pass_fds=(guarded,), process_group=0, **streams)  # type: ignore[call-overload]
+            finally:
+                os.close(guarded)
+        else:
+            self.process = subprocess.Popen(command, env=variables, **streams)  # type: ignore[call-overload]
+        self.output = LastOutput(self.process.stderr)
 
     def call(self, name: str, **arguments: Any) -> Any:
         """What a method of the session returns. A child that has failed fails again in the same way."""
@@ -70,12 +84,18 @@ class Child:
         return self._reply()
 
     def close(self) -> None:
-        """End the child, whatever it is doing."""
-        self.process.kill()
-        self.process.wait()
-        for file in (self.process.stdin, self.stderr):
-            if file is not None:
-                file.close()
+        """End the child and all that it started, whatever they are doing."""
+        with self._closing:
+            if self._lifeline is not None:
+                os.close(self._lifeline)
+                self._lifeline = None
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(END_TIMEOUT_S)
+            self.process.kill()
+            self.process.wait()
+            if self.process.stdin is not None:
+                with suppress(OSError):  # for what it never read
+                    self.process.stdin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,13 +110,13 @@ class Child:
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
-        except OSError:
-            pass  # it is dead: the missing reply tells
+        except (OSError, ValueError):
+            pass  # it is dead or closed: the missing reply tells
 
     def _read_replies(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
-            for line in lines:
+            while line := lines.readline(LONGEST_REPLY_BYTES):
                 self.replies.put(line)
         self.replies.put(b"")
 
@@ -104,11 +124,11 @@ class Child:
         start = time.monotonic()
         while True:
             try:
-                line = self.replies.get(timeout=max(0.0, self.left_s - (time.monotonic() - start)))
-            except queue.Empty:
+                line = self.replies.get(timeout=self._still_s(start))
+                if not line.endswith(b"\n"):  # nothing, or what it was writing when it died
+                    raise self._failed(*describe_exit(self.process.wait(self._still_s(start))))
+            except (queue.Empty, subprocess.TimeoutExpired):
                 raise self._failed("timeout", f"stopped at its time limit of {self.time_limit_s:g} s") from None
-            if not line.endswith(b"\n"):  # nothing, or what it was writing when it died
-                raise self._failed(*describe_exit(self.process.wait()))
             reply = json.loads(line)
             if "phase" in reply:
                 self.phase = reply["phase"]
@@ -118,17 +138,14 @@ class Child:
                 self.left_s -= time.monotonic() - start
                 return reply["done"]
 
+    def _still_s(self, start: float) -> float:
+        return max(0.0, self.left_s - (time.monotonic() - start))
+
     def _failed(self, kind: Any, message: str, **more: Any) -> ChildError:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if "detail" not in more and not self.stderr.closed:  # another thread may have closed the child
-            self.stderr.seek(0)
-            more["detail"] = self.stderr.read().decode(errors="replace")
-        more["detail"] = more.get("detail", "")[-DETAIL_CHARACTERS:].strip()
+        self.close()
+        more["detail"] = more.get("detail") or self.output.text()[-DETAIL_CHARACTERS:].strip()
         where = self.phase if self.phase in ("opening", "timing") else f"{self.phase} phase"
         self.failure = Failure(kind=kind, message=f"{message} ({where})", phase=self.phase, **more)
-        self.close()
         return ChildError(self.failure)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from drystep.errors import SimulationError
+from drystep.errors import SimulationError, shortened
 from drystep.trace.recorder import BuildStep, Step
 from drystep.trace.source_lines import line_of_error
 
@@ -51,11 +51,12 @@ def _naming_failures(what: str) -> Iterator[None]:
 
 
 def _said(what: str, error: Exception) -> str:
+    text = shortened(str(error))
     if isinstance(error, SimulationError):
-        return str(error)
-    message = next(iter(str(error).strip().splitlines()), "")
+        return text
+    message = next(iter(text.strip().splitlines()), "")
     if isinstance(error, Warning) and NEEDS_GPU.search(message):
         return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
-    if NEEDS_GPU.search(str(error)):
+    if NEEDS_GPU.search(text):
         return f"this needs a GPU, and a simulation has none: use the device that build_step is given ({message})"
     return f"{what} raised {type(error).__name__}" + (f": {message}" if message else "")

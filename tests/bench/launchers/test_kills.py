@@ -1,22 +1,29 @@
-"""A grid that is killed at any moment loses nothing: 200 kills, then every case is there once."""
+"""A grid that is killed at any moment loses nothing and leaves nobody: then every case is there once."""
 
 import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench import Case, Result
+from bench.cases.methods import PAPER_METHODS
 from bench.engines.settings import Settings
 from bench.launchers.run import resume, run_into
+from bench.results.provenance import CHECKOUT
 from bench.results.store import read_results
 
 KILLS = 200
+PARALLEL_KILLS = 100
 CASES = [
     Case(task="voc", method="full", backbone="swin_tiny", image_size=(64, 64), seed=seed, engine="simulate")
     for seed in range(60)
@@ -71,3 +78,58 @@ def test_two_hundred_kills(tmp_path: Path) -> None:
         assert Counter(line["case"]["seed"] for line in lines) == Counter(range(len(CASES)))
         grids += 1
     assert kills == KILLS
+
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+MARK = "KILLED_GRID"
+GONE_S = 2
+TINY = (
+    "run", "--task", "voc", "--backbone", "swin_tiny", "--image-size", "32x32", "--batch-size", "1",
+    "--engine", "simulate",
+)  # fmt: skip
+
+
+def _processes_of(mark: str) -> list[psutil.Process]:
+    """Processes that have inherited a grid's environment, however they are related to it."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _kill_a_grid(out: Path, number: int, after_s: float, mark: str) -> int:
+    """Start the grid, end it after a while, and see that nobody is left; its exit status."""
+    command = [sys.executable, "-m", "bench", *TINY, "--out", str(out)]
+    environment = {**os.environ, MARK: mark}
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL) as grid:
+        with suppress(subprocess.TimeoutExpired):
+            return grid.wait(after_s)
+        grid.send_signal(number)
+        end = time.monotonic() + GONE_S
+        while _processes_of(mark):
+            assert time.monotonic() < end, _processes_of(mark)
+            time.sleep(0.05)
+        return grid.wait()
+
+
+@pytest.mark.nightly
+def test_kills_of_a_parallel_grid_that_really_simulates(tmp_path: Path) -> None:
+    """Twelve methods in two processes; the moments are spread over start, simulations and end."""
+    out, kills, grids = tmp_path / "0.jsonl", 0, 0
+    random.seed(1)
+    while kills < PARALLEL_KILLS:
+        number = SIGNALS[kills % len(SIGNALS)]
+        status = _kill_a_grid(out, number, random.uniform(0.5, 12), f"{os.getpid()}-{kills}-{grids}")
+        stored = read_results(out) if out.exists() else None
+        assert stored is None or stored.problems == []
+        if status == 0:
+            cases = [json.dumps(json.loads(line)["case"]) for line in out.read_text().splitlines()]
+            assert len(cases) == len(set(cases)) == len(PAPER_METHODS)
+            grids += 1
+            out = tmp_path / f"{grids}.jsonl"
+        else:
+            assert status in {-number, 128 + number}
+            kills += 1
+    assert grids > 0

@@ -3,10 +3,9 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
-
-import torch
 
 
 class Faulty:
@@ -42,6 +41,24 @@ class Faulty:
     def exit_politely(self) -> None:
         sys.exit(3)
 
+    def start_others(self) -> list[int]:
+        """A process in our group, and one that left it; both hold our streams open."""
+        sleep = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+        return [subprocess.Popen(sleep, start_new_session=apart).pid for apart in (False, True)]
+
+    def hold_the_interpreter(self) -> None:
+        """Native code that never gives Python a turn."""
+        ctypes.PyDLL(None).sleep(600)
+
+    def write_without_end(self, mebibytes: int) -> None:
+        for _ in range(mebibytes):
+            os.write(2, b"x" * (1 << 20))
+        os.write(2, b"the end")
+        os._exit(4)
+
+    def raise_a_long_message(self) -> None:
+        raise ValueError("y" * 50_000_000)
+
     def hang(self) -> None:
         self.note_phase("forward")
         time.sleep(600)
@@ -66,10 +83,14 @@ class Faulty:
         return object()
 
     def cuda_out_of_memory(self) -> None:
+        import torch
+
         self.note_phase("optimizer")
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     def host_out_of_memory(self) -> None:
+        import torch
+
         torch.empty(1 << 60, dtype=torch.uint8)
 
     def cuda_error(self) -> None:

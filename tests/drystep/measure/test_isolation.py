@@ -1,9 +1,11 @@
 """Faults injected into real child processes: each is told as what it was."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -13,7 +15,8 @@ from bench import Case
 from bench.engines.settings import Settings
 from bench.launchers.run import run
 from bench.results.provenance import CHECKOUT
-from drystep.measure.failure import ChildError, describe_exit
+from drystep.errors import LONGEST_MESSAGE
+from drystep.measure.failure import DETAIL_CHARACTERS, ChildError, describe_exit
 from drystep.measure.parent import Child
 
 FAULTY = "tests.drystep.measure.faulty:Faulty"
@@ -23,7 +26,7 @@ LIMIT_S = 120
 def test_a_session_answers_and_what_it_prints_stays_away() -> None:
     with Child(FAULTY, {}, LIMIT_S) as child:
         assert child.call("echo", value=[1, "two", None]) == [1, "two", None]
-        assert child.call("pid") == child.process.pid != os.getpid()
+        assert child.call("pid") not in (child.process.pid, os.getpid())
 
 
 def test_a_child_imports_ours_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,16 +90,69 @@ def test_what_hangs_is_stopped_at_its_limit() -> None:
     assert not psutil.pid_exists(child.process.pid)
 
 
-def test_a_child_does_not_outlive_its_parent() -> None:
+GONE_S = 2
+
+
+def _wait_until_gone(pids: Iterable[int]) -> None:
+    alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs(alive, timeout=GONE_S)
+    assert alive == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("doing", ["hang", "hold_the_interpreter"])
+def test_nothing_outlives_the_parent(number: int, doing: str) -> None:
     code = (
         f"from drystep.measure.parent import Child\nchild = Child({FAULTY!r}, {{}}, 60)\n"
-        "print(child.call('pid'), flush=True)\nchild.call('hang')\n"
+        "print(child.process.pid, child.call('pid'), *child.call('start_others'), flush=True)\n"
+        f"child.call({doing!r})\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        orphan = psutil.Process(int(parent.stdout.readline()))
-        parent.kill()
-    orphan.wait(timeout=10)
-    assert not orphan.is_running()
+        orphans = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(orphans) == 4 and all(map(psutil.pid_exists, orphans))
+        parent.send_signal(number)
+    _wait_until_gone(orphans)
+
+
+@pytest.mark.parametrize("fault", ["kill", "leave", "segfault"])
+def test_a_child_that_dies_is_told_at_once_and_leaves_nobody(fault: str) -> None:
+    """Those it started hold its streams open, so that their end tells nothing."""
+    with Child(FAULTY, {}, LIMIT_S) as child:
+        others = child.call("start_others")
+        start = time.monotonic()
+        with pytest.raises(ChildError, match="SIGKILL|SIGSEGV|status 3"):
+            child.call(fault)
+        assert time.monotonic() - start < GONE_S
+        _wait_until_gone(others)
+
+
+def test_closing_ends_all_that_it_started() -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child:
+        pids = [child.process.pid, child.call("pid"), *child.call("start_others")]
+    _wait_until_gone(pids)
+
+
+def test_what_it_started_ends_with_it_when_its_guard_is_killed() -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child:
+        pid = child.call("pid")
+        child.process.kill()
+        _wait_until_gone([pid])
+
+
+def test_output_without_end_is_read_and_its_end_kept() -> None:
+    before = psutil.Process().memory_info().rss
+    with Child(FAULTY, {}, LIMIT_S) as child, pytest.raises(ChildError, match="exited with status 4") as told:
+        child.call("write_without_end", mebibytes=600)
+    assert psutil.Process().memory_info().rss - before < 50 << 20
+    assert told.value.failure.detail == "x" * (DETAIL_CHARACTERS - 7) + "the end"
+
+
+def test_a_long_message_is_cut() -> None:
+    with Child(FAULTY, {}, LIMIT_S) as child, pytest.raises(ChildError) as told:
+        child.call("raise_a_long_message")
+    failure = told.value.failure
+    assert failure.message == f"ValueError: {'y' * LONGEST_MESSAGE}... (50,000,000 characters) (opening)"
+    assert 0 < len(failure.detail) <= DETAIL_CHARACTERS
 
 
 def test_a_grid_goes_on_whatever_its_cases_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,75 @@
+"""Ends a command as soon as Ctrl-C, or whoever runs it, asks for it."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+from drystep.commands.terminal import stderr
+
+GRACE_S = 1.5
+"""What takes longer to tidy up is ended: the command is to be gone within two seconds."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+FIRST_STATUS = 128
+"""A shell reports a program that a signal ended by this and the signal's number."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the command to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_status = FIRST_STATUS + number
+        """130 for Ctrl-C."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `Interrupted` in the block when a signal asks to end; end the process if tidying up then takes long.
+
+    A signal that is ignored already (SIGHUP under nohup) stays so. Outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last_resort: list[threading.Timer] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        interrupted = Interrupted(number)
+        if last_resort:
+            _end(interrupted.exit_status)  # asked twice
+        last_resort.append(threading.Timer(GRACE_S, _end, [interrupted.exit_status]))
+        last_resort[0].daemon = True
+        last_resort[0].start()
+        raise interrupted
+
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for timer in last_resort:
+            timer.cancel()
+
+
+def leave(status: int) -> NoReturn:
+    """End this program with an exit status; at once after a signal, whatever its threads still wait for."""
+    if status > FIRST_STATUS:
+        _end(status)
+    sys.exit(status)
+
+
+def _end(status: int) -> NoReturn:
+    stderr.show_cursor()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(status)
