@@ -7,6 +7,7 @@ import pandas as pd
 MISSING = "–"
 OOM = "OOM"
 VERDICTS = {"fits": "yes", "fits_with_retries": "yes, retries", "oom": OOM}
+"""Verdict -> its cell; any other stands there by its name."""
 
 Column = tuple[str, list[str]]
 """Heading and cells."""
@@ -31,4 +32,4 @@ def text(values: Iterable[object]) -> list[str]:
 
 def verdict(name: str | None) -> str:
     """Whether a case fits a card."""
-    return MISSING if name is None else VERDICTS[name]
+    return MISSING if name is None else VERDICTS.get(name, name.replace("_", " "))

@@ -1,11 +1,15 @@
 """The report: one markdown document with its pictures, from stored results."""
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from reports.ablations import ablation_tables
+from reports.escaping import markdown_line
 from reports.forms import is_itself, is_reference
 from reports.highway import highway_table
 from reports.paper_settings import LEGACY, paper_settings_tables
@@ -35,21 +39,22 @@ def write_report(
     checks: Sequence[Record] = (),
     step_checks: Sequence[Record] = (),
 ) -> Path:
-    """Write report and pictures into a folder and return the document's path. Raises `ValueError` if it cannot.
+    """Write report and pictures into a folder and return the document's path.
 
-    `checks` are those of `python -m bench validate`, `step_checks` those of its `--step-time`.
+    Raises `ValueError` for a folder that cannot be made, and `OSError` for what cannot be written into it. `checks` are
+    those of `python -m bench validate`, `step_checks` those of its `--step-time`.
     """
-    frame = frame_of(records)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pictured = _without_variants(_single_shapes(frame))
-        drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
-        document = folder / FILE_NAME
-        trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
-        built = [*build_tables(frame, tables), *trust]
-        document.write_text(_markdown(records, frame, drawn, built), encoding="utf-8")
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder}: {error.strerror}") from error
+    frame = frame_of(records)
+    pictured = _without_variants(_single_shapes(frame))
+    drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
+    trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
+    built = [*build_tables(frame, tables), *trust]
+    document = folder / FILE_NAME
+    document.write_text(_markdown(records, frame, drawn, built), encoding="utf-8")
     return document
 
 
@@ -99,8 +104,9 @@ def _failures(records: Sequence[Record]) -> str:
     failed = [record for record in records if record["status"] == "error"]
     if not failed:
         return ""
-    lines = [f"- {r['case']['task']} {r['case']['backbone']} {r['case']['method']}: {r['message']}" for r in failed]
-    return "\n".join(["## Cases that failed\n", *lines, ""])
+    cases = [(record["case"], record["message"]) for record in failed]
+    lines = [f"{case['task']} {case['backbone']} {case['method']}: {message}" for case, message in cases]
+    return _list("Cases that failed", lines)
 
 
 def _provenance(frame: pd.DataFrame) -> str:
@@ -108,13 +114,33 @@ def _provenance(frame: pd.DataFrame) -> str:
         return ""
     lines = []
     for engine, rows in frame.groupby("engine"):
-        environments = {tuple(sorted(environment.items())) for environment in rows["environment"]}
-        for environment in sorted(environments, key=str):
-            known = {name: value for name, value in environment if value is not None}
-            dirty = " with uncommitted changes" if known.pop("git_dirty", False) else ""
-            facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in known.items())
-            lines.append(f"- {engine} ({len(rows)} cases): {facts}{dirty}")
-    return "\n".join(["## Where the figures come from\n", *lines, ""])
+        # As text, because an environment holds objects and lists, which cannot be counted.
+        environments = Counter(json.dumps(environment, sort_keys=True) for environment in rows["environment"])
+        for environment, count in sorted(environments.items()):
+            lines.append(f"{engine} ({count} cases): {_facts(json.loads(environment))}")
+    return _list("Where the figures come from", lines)
+
+
+def _facts(environment: Mapping[str, Any]) -> str:
+    """What is known of an environment, in one line."""
+    known = {name: value for name, value in environment.items() if value is not None}
+    dirty = " with uncommitted changes" if known.pop("git_dirty", False) else ""
+    return ", ".join(f"{name.replace('_', ' ')} {_fact(value)}" for name, value in known.items()) + dirty
+
+
+def _fact(value: Any) -> str:
+    """A value of any JSON type, what it holds in brackets."""
+    if isinstance(value, dict):
+        return f"({', '.join(f'{name}: {_fact(held)}' for name, held in value.items())})"
+    if isinstance(value, list):
+        return f"({', '.join(map(_fact, value))})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _list(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}\n", *(f"- {markdown_line(line)}" for line in lines), ""])
 
 
 HOW_TO_READ = """\

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from reports.cells import number, signed, text
+from reports.escaping import markdown_cell
 from reports.forms import is_as_published
 from reports.ratios import FULL, percent_above, percent_above_full
 from reports.records import label_of, published, select
@@ -53,9 +54,9 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
     settings = one.iloc[0]
     return Table(
         f"{TASKS[task]} under the paper's probable settings",
-        f"2 images of {settings['image_size']}, NVIDIA Apex O1, PyTorch 1.x with mmdetection's loop (profile "
-        f"{LEGACY}), plus {CONTEXT_MIB} MiB of CUDA context and {NCCL_MIB} MiB of NCCL's buffers, both estimated from "
-        "what others saw: what nvidia-smi would have shown. **Simulated**: *one "
+        f"2 images of {markdown_cell(settings['image_size'])}, NVIDIA Apex O1, PyTorch 1.x with mmdetection's loop "
+        f"(profile {LEGACY}), plus {CONTEXT_MIB} MiB of CUDA context and {NCCL_MIB} MiB of NCCL's buffers, both "
+        "estimated from what others saw: what nvidia-smi would have shown. **Simulated**: *one "
         f"shape*, and the *first {run.iloc[0]['batches']} batches* of a training, whose changing sizes fragment the "
         "memory. E3VA stands here as the paper describes it, out of plain modules (its reference form). Nothing is "
         "fitted to a row. Root mean square of *diff*: "

@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from reports.cells import OOM, Column, number, signed
+from reports.escaping import markdown_cell
 from reports.forms import is_as_published
 from reports.ratios import percent_above, percent_of_full
-from reports.records import Record, label_of, method_key, published, select, settings_of
+from reports.records import Record, cards_of, label_of, method_key, published, select, settings_of
 from reports.tables import TASKS, Table
 
 BACKBONES = {"voc": "swin_large", "ade20k": "swin_large", "coco": "swin_base"}
@@ -19,7 +20,7 @@ PAPERS_CARD = "v100-32gb"
 def predicted_tables(frame: pd.DataFrame) -> list[Table]:
     """Table 3 at full size, one per task: what each card would take, beside the paper and what was measured."""
     found = [(task, _predicted(frame, task, BATCH_SIZE)) for task in TASKS]
-    return [_table3(frame, task, rows) for task, rows in found if not rows.empty]
+    return [_table3(frame, task, rows) for task, rows in found if not rows.empty and _cards(rows)]
 
 
 def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
@@ -38,15 +39,17 @@ def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
     measured = _measured(frame, rows)
     if measured.notna().any():
         columns += [("measured ms", number(measured, 1)), ("% of Full", number(percent_of_full(measured), 1))]
-    row = rows.iloc[0]
-    scaled = [card for card in shares if any(_entry(times, card).get("scaled") for times in rows["predicted"])]
+    said = rows.iloc[0].map(markdown_cell)
+    scaled = [
+        markdown_cell(card) for card in shares if any(_entry(times, card).get("scaled") for times in rows["predicted"])
+    ]
     caption = (
-        f"**Predicted**: {row['batch_size']} images of {row['image_size']}, {row['precision']}, AdamW. A roofline "
+        f"**Predicted**: {said['batch_size']} images of {said['image_size']}, {said['precision']}, AdamW. A roofline "
         "whose achieved parts of the peaks were measured on single operators; scaled from another card or precision: "
         f"{', '.join(scaled) or 'none'}. {_agreement(compared, paper)} The paper's hours are whole trainings on GPUs "
         "that it does not name, with data loading and evaluation in them; nothing here is fitted to them."
     )
-    return Table(f"Table 3 predicted. {TASKS[task]}, {row['backbone']}", caption, columns)
+    return Table(f"Table 3 predicted. {TASKS[task]}, {rows.iloc[0]['backbone']}", caption, columns)
 
 
 def _agreement(share: pd.Series, paper: pd.Series) -> str:
@@ -76,9 +79,10 @@ def _throughput(task: str, batches: Sequence[tuple[int, pd.DataFrame]]) -> Table
         columns.append((card, [_fastest(batches, key, card) for key in first.index]))
     sizes = ", ".join(str(size) for size, _ in batches)
     row = first.iloc[0]
+    said = row.map(markdown_cell)
     return Table(
         f"Images per second. {TASKS[task]}, {row['backbone']}",
-        f"**Predicted** time and **simulated** memory, images of {row['image_size']}, {row['precision']}: the most "
+        f"**Predicted** time and **simulated** memory, images of {said['image_size']}, {said['precision']}: the most "
         f"images per second that a method reaches on a card, and with how many images, among batches of {sizes} that "
         "fit it. Less memory pays where a larger batch is faster.",
         columns,
@@ -203,7 +207,7 @@ def _batches(frame: pd.DataFrame, task: str) -> list[tuple[int, pd.DataFrame]]:
 
 
 def _cards(rows: pd.DataFrame) -> list[str]:
-    return [card for card, time in rows.iloc[0]["predicted"].items() if "step_ms" in time]
+    return [card for card in cards_of(rows["predicted"]) if _times(rows, card).notna().any()]
 
 
 def _entry(times: Any, card: str) -> dict[str, Any]:

@@ -22,6 +22,11 @@ FIGURES = (
     "environment",
 )  # fmt: skip
 """Columns of what was found out."""
+NUMBERS = (
+    "params", "allocated_mib", "reserved_mib", "step_ms", "step_p10_ms", "step_p90_ms", "inference_ms",
+    "relative_to_full", "inference_relative_to_full",
+)  # fmt: skip
+"""Those of them that are numbers; a missing one is NaN."""
 KEY = "key"
 """Column and index of what `select` returns: the method's key."""
 
@@ -40,7 +45,7 @@ def frame_of(records: Sequence[Record]) -> pd.DataFrame:
         {**_identity(record), **usual, **of_one, **_figures(record)}
         for record, of_one in zip(shown, settings, strict=True)
     ]
-    return pd.DataFrame(rows, columns=[*IDENTITY, *names, *FIGURES])
+    return pd.DataFrame(rows, columns=[*IDENTITY, *names, *FIGURES]).astype(dict.fromkeys(NUMBERS, float))
 
 
 def settings_of(frame: pd.DataFrame) -> list[str]:
@@ -70,26 +75,31 @@ def _usual(values: Sequence[Any]) -> Any:
 
 
 def _figures(record: Record) -> dict[str, Any]:
-    params, memory, time = (record.get(part) or {} for part in ("params", "memory", "time"))
-    step_ms, relative = time.get("step_ms", {}), time.get("relative_to", {})
+    params, memory, time = (_part(record, name) for name in ("params", "memory", "time"))
+    step_ms, relative = _part(time, "step_ms"), _part(time, "relative_to")
     return {
         "status": record["status"],
         "params": params.get("trainable_backbone"),
         "allocated_mib": _mib(memory.get("peak_allocated_bytes")),
         "reserved_mib": _mib(memory.get("peak_reserved_bytes")),
-        "at_peak": memory.get("at_peak"),
+        "at_peak": _part(memory, "at_peak"),
         "worst_batch": memory.get("worst_batch"),
         "step_ms": step_ms.get("median"),
         "step_p10_ms": step_ms.get("p10"),
         "step_p90_ms": step_ms.get("p90"),
-        "samples": len(step_ms.get("samples", ())),
-        "inference_ms": time.get("inference_ms", {}).get("median"),
-        "relative_to_full": relative.get("ratio", {}).get("median"),
-        "inference_relative_to_full": relative.get("inference_ratio", {}).get("median"),
-        "fits": record.get("fits") or {},
-        "predicted": record.get("predicted_time") or {},
-        "environment": record["environment"],
+        "samples": len(step_ms.get("samples") or ()),
+        "inference_ms": _part(time, "inference_ms").get("median"),
+        "relative_to_full": _part(relative, "ratio").get("median"),
+        "inference_relative_to_full": _part(relative, "inference_ratio").get("median"),
+        "fits": _part(record, "fits"),
+        "predicted": _part(record, "predicted_time"),
+        "environment": _part(record, "environment"),
     }
+
+
+def _part(whole: Record, name: str) -> Record:
+    """An optional part of a record or of its parts, which may be left out or null."""
+    return whole.get(name) or {}
 
 
 def published(table: str) -> pd.DataFrame:
@@ -133,6 +143,11 @@ def select(frame: pd.DataFrame, *, free: Sequence[str] = (), **wanted: object) -
     order = {key: position for position, key in enumerate(labels())}
     ordered = frame.sort_values(KEY, key=lambda keys: keys.map(lambda key: order.get(key, len(order))), kind="stable")
     return ordered.set_index(KEY, drop=False).rename_axis(None)
+
+
+def cards_of(parts: pd.Series) -> list[str]:
+    """The cards that any row of a column of parts per card names, in order."""
+    return list(dict.fromkeys(card for of_one in parts for card in of_one))
 
 
 def label_of(method: str) -> str:

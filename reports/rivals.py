@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.cells import Column, number, signed
+from reports.escaping import markdown_cell
 from reports.ratios import FULL, percent_above, percent_of
 from reports.records import select
 from reports.tables import TASKS, Table, settings_text, spread_text, timing_text
@@ -60,7 +61,7 @@ def rivals_table(frame: pd.DataFrame) -> Table | None:
             ("vs Full %", signed(percent_above(rows["reserved_mib"], rows["reserved_mib"].loc[PLAIN_FULL]))),
         ]
         first = rows.dropna(subset="task").iloc[0]
-        captions.append(f"{TASKS[task]} {first['backbone']}, {settings_text(first)}")
+        captions.append(f"{TASKS[task]} {markdown_cell(first['backbone'])}, {settings_text(first)}")
     if time["step_ms"].notna().any():
         share = percent_of(time["step_ms"], time["step_ms"].loc[PLAIN_FULL])
         columns += [("VOC step ms (p10-p90)", spread_text(time)), ("% of Full", number(share, 1))]

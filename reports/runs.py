@@ -6,7 +6,7 @@ import pandas as pd
 
 from reports.cells import MISSING, number, signed, verdict
 from reports.ratios import percent_above
-from reports.records import label_of, settings_of
+from reports.records import cards_of, label_of, settings_of
 from reports.tables import TASKS, Table
 
 OF_RUNS = ("batches", "stretch")
@@ -20,7 +20,7 @@ def run_table(frame: pd.DataFrame) -> Table | None:
         return None
     cards = [
         (gpu, [_card(run, one, gpu) for run, one in zip(rows["fits"], rows["fits_one"], strict=True)])
-        for gpu in rows.iloc[0]["fits"]
+        for gpu in cards_of(rows["fits"])
     ]
     return Table(
         "Worst case over a run",
@@ -65,8 +65,9 @@ def _shape(batch: Any) -> str:
     """Size and objects of the batch with the highest allocated peak."""
     if not isinstance(batch, dict):
         return MISSING
-    height, width = batch["image_size"]
-    return f"{height} x {width}" + (f", {batch['gt_boxes']} objects" if batch["gt_boxes"] else "")
+    sides, objects = batch.get("image_size"), batch.get("gt_boxes")
+    size = MISSING if sides is None else " x ".join(map(str, sides))
+    return size + (f", {objects} objects" if objects else "")
 
 
 def _card(run: dict[str, Any], one: Any, gpu: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.cells import MISSING, Column, number, signed, text, verdict
+from reports.escaping import markdown_cell
 from reports.ratios import percent_above, percent_above_full, percent_of_full
-from reports.records import label_of, published, select
+from reports.records import cards_of, label_of, published, select
 
 TASKS = {"voc": "VOC", "ade20k": "ADE20K", "coco": "COCO"}
 BATCH_SIZES = (1, 2)
@@ -22,11 +23,11 @@ MEMORY_NOTE = (
 
 @dataclass(frozen=True)
 class Table:
-    """A finished table: every cell is text."""
+    """A finished table: every cell is text, and so are title and headings."""
 
     title: str
     caption: str
-    """What was measured, how, and which columns are the paper's."""
+    """What was measured, how, and which columns are the paper's: Markdown, in which names of others are escaped."""
     columns: Sequence[Column]
 
     @property
@@ -38,8 +39,9 @@ class Table:
     def to_markdown(self) -> str:
         """Heading, caption and a pipe table."""
         align = ["left", *["right"] * (len(self.columns) - 1)]
-        body = self.cells.to_markdown(index=False, disable_numparse=True, colalign=align)
-        return f"## {self.title}\n\n{self.caption}\n\n{body}\n"
+        cells = self.cells.map(markdown_cell).rename(columns=markdown_cell)
+        body = cells.to_markdown(index=False, disable_numparse=True, colalign=align)
+        return f"## {markdown_cell(self.title)}\n\n{self.caption}\n\n{body}\n"
 
 
 def table1(frame: pd.DataFrame) -> Table | None:
@@ -131,7 +133,7 @@ def table4(frame: pd.DataFrame) -> Table | None:
         ("images per GPU", text(rows["batch_size"])),
     ]
     agreed, compared = 0, 0
-    for gpu in rows.iloc[0]["fits"]:
+    for gpu in cards_of(rows["fits"]):
         ours = [fits.get(gpu, {}).get("verdict") for fits in rows["fits"]]
         theirs = text(paper[gpu.replace("-", "_")]) if gpu.replace("-", "_") in paper else [MISSING] * len(rows)
         columns += [(gpu, [verdict(name) for name in ours]), ("paper", theirs)]
@@ -157,11 +159,12 @@ def _settings(rows: pd.DataFrame) -> str:
 
 def settings_text(row: pd.Series) -> str:
     """What all rows of a table share, as captions say it."""
-    images = f"{row['batch_size']} images" if "batch_size" in row else "images"
-    objects = f", {row['gt_boxes']} objects per image" if row["gt_boxes"] else ""
+    said = row.map(markdown_cell)
+    images = f"{said['batch_size']} images" if "batch_size" in row else "images"
+    objects = f", {said['gt_boxes']} objects per image" if row["gt_boxes"] else ""
     return (
-        f"{images} of {row['image_size']}{objects}, {row['precision']}, AdamW, PyTorch's rules {row['profile']}, "
-        f"explicit attention with window {row['window']}"
+        f"{images} of {said['image_size']}{objects}, {said['precision']}, AdamW, PyTorch's rules {said['profile']}, "
+        f"explicit attention with window {said['window']}"
     )
 
 
@@ -210,13 +213,15 @@ def _timing_caption(per_task: dict[str, pd.DataFrame]) -> str:
 def timing_text(per_task: dict[str, pd.DataFrame]) -> str:
     """How the step times of some tasks were measured, as captions say it."""
     first = next(iter(per_task.values())).iloc[0]
+    device = markdown_cell(first["environment"].get("device") or "its name is not known")
     sizes = []
     for task, rows in per_task.items():
         row = rows.iloc[0]
-        rois = f" with {row['rois_per_image']} RoIs each" if row["rois_per_image"] else ""
-        sizes.append(f"{TASKS[task]} {row['batch_size']} images of {row['image_size']}{rois}")
+        said = row.map(markdown_cell)
+        rois = f" with {said['rois_per_image']} RoIs each" if row["rois_per_image"] else ""
+        sizes.append(f"{TASKS[task]} {said['batch_size']} images of {said['image_size']}{rois}")
     return (
-        f"**Measured** on a CPU ({first['environment']['device']}), not on a GPU: real training steps of Swin-T at a "
-        f"small size ({'; '.join(sizes)}), {first['precision']}, AdamW. Median of {first['samples']} steps per method "
-        "after 3 of warm-up, each in turns with a step of Full."
+        f"**Measured** on a CPU ({device}), not on a GPU: real training steps of Swin-T at a small size "
+        f"({'; '.join(sizes)}), {markdown_cell(first['precision'])}, AdamW. Median of {first['samples']} steps per "
+        "method after 3 of warm-up, each in turns with a step of Full."
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.cells import MISSING, number, signed
+from reports.escaping import markdown_cell
 from reports.records import Record
 from reports.tables import Table
 from reports.units import MIB
@@ -17,7 +18,7 @@ def validation_table(checks: Sequence[Record]) -> Table | None:
     frame = pd.DataFrame(list(checks))
     errors = pd.to_numeric(frame["error_percent"])
     groups = ", ".join(
-        f"{group} {rows.abs().median():.2f} % ({rows.notna().sum()} runs)"
+        f"{markdown_cell(group)} {rows.abs().median():.2f} % ({rows.notna().sum()} runs)"
         for group, rows in errors.groupby(frame["group"])
     )
     return Table(

@@ -47,7 +47,7 @@ def compare(
         print(*compare_text.markdown(found, only_changed), sep="\n")
     else:
         for note in found.notes:
-            stdout.print(note, markup=False, soft_wrap=True)
+            stdout.print(note, soft_wrap=True)
         shown = [change for change in found.changes if change.outcome != "same" or not only_changed]
         if shown:
             stdout.print(compare_text.table(shown))

@@ -10,6 +10,7 @@ from rich.table import Table
 from bench.results.compare import Change, Comparison, Outcome
 from drystep.commands.terminal import plain_table
 from drystep.units import ABSENT, MIB
+from reports.escaping import markdown_cell, markdown_line
 
 WORST_FIRST: tuple[Outcome, ...] = ("worse", "missing", "better", "changed", "new", "not gated", "same")
 WITHIN = "within tolerance"
@@ -38,10 +39,10 @@ def markdown(comparison: Comparison, only_changed: bool = False) -> Iterator[str
     moved = [change for change in ordered if change.outcome != "same"]
     same = [change for change in ordered if change.outcome == "same"]
     verdict = "Worse" if comparison.worse else "Nothing got worse"
-    yield f"**{verdict}.** {_escaped(summary(comparison.changes))}"
+    yield f"**{verdict}.** {markdown_cell(summary(comparison.changes))}"
     if comparison.notes:
         yield ""
-        yield from (f"- {_escaped(note)}" for note in comparison.notes)
+        yield from (f"- {markdown_line(note)}" for note in comparison.notes)
     if moved:
         yield ""
         yield from _markdown_table(moved)
@@ -95,12 +96,7 @@ def _markdown_table(changes: Iterable[Change]) -> Iterator[str]:
     yield "| case | figure | before | after | change | allowed | |"
     yield "|---|---|--:|--:|--:|--:|---|"
     for change in changes:
-        cells = [_escaped(cell) for cell in _cells(change)]
+        cells = [markdown_cell(cell) for cell in _cells(change)]
         if change.worse:
             cells[-1] = f"**{cells[-1]}**"
         yield f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """A pipe would end a cell, and what looks like a tag vanish."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -44,8 +44,7 @@ def fit(
     stdout.print(
         f"{card.label}, {card.usable_bytes / GIB:.2f} GiB usable; {first.task}, {first.backbone}, "
         f"{first.batch_size} x {height} x {width}, {first.precision}; simulated"
-        + (f" over runs of {first.batches} batches" if first.batches > 1 else ""),
-        markup=False,
+        + (f" over runs of {first.batches} batches" if first.batches > 1 else "")
     )
     stdout.print(headroom_table(rows))
     return OK

@@ -7,6 +7,7 @@ from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.cuda.rules import PRECISIONS, PROFILES
 from drystep.gpus.classes import select_gpus
+from drystep.visible_text import one_line
 from e3va.backbones.sizes import SWIN_SIZES
 
 
@@ -27,5 +28,5 @@ def list_names(
     for section, names in sections.items():
         print(section)
         for name, meaning in names.items():
-            print(f"  {name:<{width}}{meaning}".rstrip())
+            print(f"  {one_line(name):<{width}}{one_line(meaning)}".rstrip())
     return OK

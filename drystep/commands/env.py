@@ -9,6 +9,7 @@ import typer
 
 from drystep import __version__
 from drystep.commands.exit_status import OK
+from drystep.visible_text import one_line
 
 PACKAGES = ("torch", "torchvision", "timm", "transformers", "peft", "numpy", "typer", "rich", "nvidia-ml-py")
 VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
@@ -26,7 +27,7 @@ def env(
         print(json.dumps(facts))
     else:
         for name, value in facts.items():
-            print(f"{name}: {value}")
+            print(f"{name}: {one_line(value)}")
     return OK
 
 

@@ -108,7 +108,7 @@ def _ask(arguments: Mapping[str, Any], folder: Path, time_limit_s: float) -> dic
 
 
 def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
-    stdout.print(title, markup=False)
+    stdout.print(title)
     columns = ["GPU", "verdict", "headroom GiB", "allocated MiB", "reserved MiB", "alloc retries", "largest batch"]
     table = plain_table(columns)
     for row in rows:
@@ -123,7 +123,7 @@ def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
             ABSENT if largest is None else str(largest),
         )
     stdout.print(table)
-    stdout.print(_at_peak(rows[0]["uncapped"]), soft_wrap=True, markup=False)
+    stdout.print(_at_peak(rows[0]["uncapped"]), soft_wrap=True)
 
 
 def _at_peak(uncapped: Row) -> str:

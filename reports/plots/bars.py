@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from reports.plots.figures import PARTS, panels, save
+from reports.plots.figures import PARTS, label, panels, save
 from reports.records import label_of
 from reports.units import GIB, MIB
 
@@ -38,10 +38,12 @@ VISIBLE_BYTES = 8 * MIB
 
 def breakdown(frame: pd.DataFrame, path: Path) -> bool:
     """Stacked bars: what was alive at the peak, per method and task; False without data."""
-    bars = [
-        (title, list(rows["method"]), [{part: size / GIB for part, size in of.items()} for of in rows["at_peak"]])
-        for title, rows in panels(frame)
-    ]
+    bars = []
+    for title, rows in panels(frame):
+        known = [(method, of) for method, of in zip(rows["method"], rows["at_peak"], strict=True) if of]
+        if known:
+            sizes = [{part: of.get(part, 0) / GIB for part in PARTS} for _, of in known]
+            bars.append((title, [method for method, _ in known], sizes))
     return _stacked(bars, PARTS, VISIBLE_BYTES / GIB, "GiB allocated at the peak (simulated)", path)
 
 
@@ -50,24 +52,24 @@ def time_by_operator(frame: pd.DataFrame, path: Path) -> bool:
     bars = []
     for title, rows in panels(frame):
         timed = [(row["method"], row["predicted"].get(TIMED_CARD) or {}) for _, row in rows.iterrows()]
-        known = [(method, _by_class(time)) for method, time in timed if "by_kind_ms" in time]
+        known = [(method, _by_class(time)) for method, time in timed if time.get("by_kind_ms")]
         if known:
             bars.append((title, [method for method, _ in known], [parts for _, parts in known]))
-    label = f"milliseconds of a step on a {TIMED_CARD} (predicted)"
-    return _stacked(bars, OPERATOR_CLASSES, VISIBLE_MS, label, path)
+    axis_label = f"milliseconds of a step on a {TIMED_CARD} (predicted)"
+    return _stacked(bars, OPERATOR_CLASSES, VISIBLE_MS, axis_label, path)
 
 
 def _by_class(time: dict[str, Any]) -> dict[str, float]:
     kinds = time["by_kind_ms"]
-    parts = {name: sum(kinds.get(kind, 0.0) for kind in of) for name, of in KINDS.items()}
-    return {**parts, "launches": time["launch_bound_ms"]}
+    parts = {name: sum(kinds.get(kind) or 0.0 for kind in of) for name, of in KINDS.items()}
+    return {**parts, "launches": time.get("launch_bound_ms") or 0.0}
 
 
 def _stacked(
     panels: Sequence[tuple[str, Sequence[str], Sequence[dict[str, float]]]],
     looks: dict[str, tuple[str, str]],
     visible: float,
-    label: str,
+    axis_label: str,
     path: Path,
 ) -> bool:
     """A panel per title: a bar per method, a part for each look that can be seen somewhere."""
@@ -78,17 +80,18 @@ def _stacked(
     shown = {part: look for part, look in looks.items() if any(parts[part] >= visible for parts in everything)}
     figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.0), squeeze=False)
     for axis, (title, methods, bars) in zip(axes[0], panels, strict=True):
-        names = [label_of(method) for method in methods][::-1]
+        names = [label(label_of(method)) for method in methods][::-1]
         left = [0.0] * len(names)
         for part, (legend, colour) in shown.items():
             widths = [parts[part] for parts in bars][::-1]
             axis.barh(names, widths, left=left, color=colour, label=legend, height=0.75)
             left = [start + width for start, width in zip(left, widths, strict=True)]
         axis.set_title(title, fontsize=11)
-        axis.set_xlabel(label)
+        axis.set_xlabel(axis_label)
         axis.spines[["top", "right"]].set_visible(False)
     handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="lower center", ncols=len(shown), frameon=False)
+    if handles:
+        figure.legend(handles, names, loc="lower center", ncols=len(handles), frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     save(figure, path)
     return True

@@ -9,8 +9,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from reports.escaping import character_number, one_line
 from reports.records import select
+
+matplotlib.rcParams["text.parse_math"] = False  # a dollar sign in a name opens no formula
 
 DPI = 130
 WORKLOADS = (
@@ -29,6 +33,21 @@ PARTS = {
     "other": ("temporary", "#bbbbbb"),
 }
 """Category of memory -> its name in legends, and colour."""
+
+LONGEST_LABEL = 46
+"""Characters of a label; a longer one would leave no room for the figures."""
+
+
+def label(text: object, longest: int = LONGEST_LABEL) -> str:
+    """Text of unknown origin for a picture: a long one loses its middle, what the font lacks is shown by its number."""
+    line = one_line(text)
+    if len(line) > longest:
+        half = (longest - 1) // 2
+        line = f"{line[:half]}…{line[-half:]}"
+    font = get_font(findfont(FontProperties()))
+    return "".join(
+        character if font.get_char_index(ord(character)) else character_number(character) for character in line
+    )
 
 
 def panels(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

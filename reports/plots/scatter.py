@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-from reports.plots.figures import DPI, panels, save
+from reports.plots.figures import DPI, label, panels, save
 from reports.plots.label_placement import Surroundings, place_labels
 from reports.plots.rectangles import Rectangle
 from reports.records import label_of, method_key, published
@@ -31,7 +31,7 @@ MARKER_RADIUS, GAP = 7.0, 2.0
 
 def memory_against_parameters(frame: pd.DataFrame, path: Path) -> bool:
     """Scatter of simulated reserved memory over trainable backbone parameters, a panel per task; False without data."""
-    shown = panels(frame)
+    shown = panels(frame.dropna(subset=["params", "reserved_mib"]))
     if not shown:
         return False
     figure, axes = plt.subplots(1, len(shown), figsize=(5.2 * len(shown), 5.2), squeeze=False, dpi=DPI)
@@ -41,7 +41,7 @@ def memory_against_parameters(frame: pd.DataFrame, path: Path) -> bool:
         axis.set_xlabel("trained parameters of the backbone, millions")
     axes[0][0].set_ylabel("peak reserved GPU memory, GiB (simulated)")
     used = {_group(row) for _, rows in shown for _, row in rows.iterrows()}
-    handles = [Patch(color=colour, label=label) for group, (label, colour) in GROUPS.items() if group in used]
+    handles = [Patch(color=colour, label=name) for group, (name, colour) in GROUPS.items() if group in used]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     # Labels are placed in pixels, which are known once the axes have their final places.
@@ -59,14 +59,15 @@ def _scatter(axis: Axes, rows: pd.DataFrame) -> None:
     axis.set_xlim(-0.03, 1000)
     axis.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
     axis.minorticks_off()
-    axis.set_ylim(0, max(gib) * 1.15)
+    axis.set_ylim(0, max(gib) * 1.15 or 1)
     axis.grid(color="#dddddd", linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
 
 
 def _label(axis: Axes, rows: pd.DataFrame) -> None:
     texts = [
-        axis.text(0, 0, label_of(method), fontsize=8.5, ha="left", va="bottom", zorder=4) for method in rows["method"]
+        axis.text(0, 0, label(label_of(method)), fontsize=8.5, ha="left", va="bottom", zorder=4)
+        for method in rows["method"]
     ]
     to_pixels, to_data = axis.transData, axis.transData.inverted()
     points = [tuple(point) for point in to_pixels.transform(list(zip(*_positions(rows), strict=True)))]

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from reports.plots.figures import PARTS, save
+from reports.plots.figures import PARTS, label, save
 from reports.units import GIB
 
 PHASES = {
@@ -30,8 +30,8 @@ SMALLEST_SHARE = 0.004
 """Part of the peak from which on a bar is worth its line."""
 NEAR = 1.3
 """A card's line is drawn up to this many times the peak: a far one would flatten the curve."""
-LONGEST_NAME = 46
-"""Characters of a bar's label."""
+LONGEST_TITLE = 120
+"""Characters of the title."""
 Timeline = Mapping[str, Any]
 
 
@@ -41,7 +41,7 @@ def timeline_plot(timeline: Timeline, path: Path, title: str, capacities: Mappin
     grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.35, 1))
     above = figure.add_subplot(grid[0, :])
     _curves(above, timeline, capacities or {})
-    above.set_title(title, fontsize=12)
+    above.set_title(label(title, LONGEST_TITLE), fontsize=12)
     _module_bars(figure.add_subplot(grid[1, 0]), timeline)
     _operator_bars(figure.add_subplot(grid[1, 1]), timeline)
     save(figure, path)
@@ -75,7 +75,9 @@ def _curves(axis: Axes, timeline: Timeline, capacities: Mapping[str, int]) -> No
     _shade(axis, timeline, first, end, top)
     for name, size in lines.items():
         axis.axhline(size, color=PEAK_COLOUR, linewidth=0.8, linestyle=":")
-        axis.text(end * 0.005, size, f"{name}: {size:.1f} GiB usable", fontsize=8, color=PEAK_COLOUR, va="bottom")
+        axis.text(
+            end * 0.005, size, f"{label(name)}: {size:.1f} GiB usable", fontsize=8, color=PEAK_COLOUR, va="bottom"
+        )
     _mark_peak(axis, timeline, first, end)
     axis.set_xlabel("operators since the start of the step")
     axis.set_ylabel("GiB")
@@ -85,11 +87,11 @@ def _curves(axis: Axes, timeline: Timeline, capacities: Mapping[str, int]) -> No
 
 def _shade(axis: Axes, timeline: Timeline, first: int, end: int, top: float) -> None:
     for phase, start, stop in phase_spans(timeline["operators"]):
-        label, colour = PHASES[phase]
+        name, colour = PHASES[phase]
         axis.axvspan(start - first, stop - first, color=colour, linewidth=0, zorder=0)
         if stop - start >= LABELLED_WIDTH * end:
             axis.text(
-                (start + stop) / 2 - first, top * 0.985, label, ha="center", va="top", fontsize=10, color="#444444"
+                (start + stop) / 2 - first, top * 0.985, name, ha="center", va="top", fontsize=10, color="#444444"
             )
 
 
@@ -100,7 +102,7 @@ def _mark_peak(axis: Axes, timeline: Timeline, first: int, end: int) -> None:
     words = f"peak {y:.2f} GiB allocated"
     if failed is not None:
         words = f"out of memory: {y:.2f} GiB allocated, {failed / GIB:.2f} GiB more asked for"
-    cause = _shortened(peak["name"]) + (f" of {_shortened(peak['module'])}" if peak["module"] else "")
+    cause = label(peak["name"]) + (f" of {label(peak['module'])}" if peak["module"] else "")
     axis.plot([x], [y], marker="o", color=PEAK_COLOUR, markersize=6, zorder=5)
     side = "left" if x < end / 3 else "right" if x > end * 2 / 3 else "center"
     axis.annotate(
@@ -113,16 +115,16 @@ def _mark_peak(axis: Axes, timeline: Timeline, first: int, end: int) -> None:
 
 def _module_bars(axis: Axes, timeline: Timeline) -> None:
     rows = [row for row in timeline["by_module"] if row["total_bytes"] >= _smallest(timeline)][:BARS][::-1]
-    names = [_shortened(row["module"] or "(no module)") for row in rows]
+    names = [label(row["module"] or "(no module)") for row in rows]
     left = [0.0] * len(rows)
     used: list[Patch] = []
-    for part, (label, colour) in PARTS.items():
+    for part, (name, colour) in PARTS.items():
         sizes = [row["by_category"].get(part, 0) for row in rows]
         if sum(sizes) >= _smallest(timeline):
             widths = [size / GIB for size in sizes]
             axis.barh(range(len(rows)), widths, left=left, color=colour, height=0.75)
             left = [start + width for start, width in zip(left, widths, strict=True)]
-            used.append(Patch(color=colour, label=label))
+            used.append(Patch(color=colour, label=name))
     axis.set_yticks(range(len(rows)), names, fontsize=8)
     when = "at the peak" if timeline["failed_request_bytes"] is None else "when memory ran out"
     _finish_bars(axis, f"{when}, by module", left, len(timeline["by_module"]))
@@ -134,7 +136,7 @@ def _operator_bars(axis: Axes, timeline: Timeline) -> None:
     rows = list(sums.items())[:BARS][::-1]
     widths = [size / GIB for _, size in rows]
     axis.barh(range(len(rows)), widths, color="#88aacc", height=0.75)
-    axis.set_yticks(range(len(rows)), [_shortened(name) for name, _ in rows], fontsize=8)
+    axis.set_yticks(range(len(rows)), [label(name) for name, _ in rows], fontsize=8)
     _finish_bars(axis, "by operator", widths, len(timeline["by_operator"]))
 
 
@@ -151,11 +153,3 @@ def _finish_bars(axis: Axes, title: str, widths: Sequence[float], count: int) ->
     axis.set_title(f"{title}{more}", fontsize=10)
     axis.set_xlabel("GiB")
     axis.spines[["top", "right"]].set_visible(False)
-
-
-def _shortened(name: str) -> str:
-    """A long path loses its middle."""
-    if len(name) <= LONGEST_NAME:
-        return name
-    half = (LONGEST_NAME - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
