@@ -12,6 +12,8 @@ from bench.commands.case_options import takes_cases
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.commands.terminal import stderr, stdout
+from drystep.errors import OutputError
+from drystep.files.whole import require_folder, written_whole
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.units import GIB, MIB
 
@@ -48,16 +50,19 @@ def explain(
     cards = {gpu.name: gpu for gpu in select_gpus((), gpu_files)}
     bound = select_gpus([under], gpu_files)[0] if under else None
     if out is not None:
-        _make_folder(out)
+        _require(out)
     with stderr.status(case.title):
         simulation = _simulate(case, bound)
         data = _as_dict(case, simulation, depth)
-        if out is not None:
-            _write(out, data, simulation, f"{_title(case)}, simulated", cards if bound is None else {bound.name: bound})
+    # First what is shown: a full disk costs nobody the figures.
     if as_json:
         print(json.dumps(data))
     else:
-        _show(case, simulation, bound, depth, top, out)
+        _show(case, simulation, bound, depth, top)
+    if out is not None:
+        _write(out, data, simulation, f"{_title(case)}, simulated", cards if bound is None else {bound.name: bound})
+        if not as_json:
+            stdout.print(f"\nThe timeline is in {out}; snapshot.pickle opens at {VISUALIZER}")
     return OK
 
 
@@ -81,11 +86,13 @@ def _title(case: Case) -> str:
     return case.title.replace(f" {case.engine}", "")
 
 
-def _make_folder(folder: Path) -> None:
+def _require(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        require_folder(folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise ValueError(f"--out {folder} is a file: name a folder") from error
+    except OSError as error:
+        raise ValueError(f"cannot write to --out {folder}: {error.strerror or error}") from error
 
 
 def _write(
@@ -94,15 +101,17 @@ def _write(
     from drystep.memory.snapshot import write_snapshot
     from reports.plots.timeline import timeline_plot
 
-    (folder / "timeline.json").write_text(json.dumps(data) + "\n")
     capacities = {gpu.label: gpu.usable_bytes for gpu in cards.values()}
-    timeline_plot(data, folder / "timeline.png", title, capacities)
-    write_snapshot(simulation.trace, folder / "snapshot.pickle", simulation.capacity_bytes)
+    try:
+        with written_whole(folder) as unfinished:
+            (unfinished / "timeline.json").write_text(json.dumps(data) + "\n")
+            timeline_plot(data, unfinished / "timeline.png", title, capacities)
+            write_snapshot(simulation.trace, unfinished / "snapshot.pickle", simulation.capacity_bytes)
+    except OSError as error:
+        raise OutputError(f"cannot write to --out {folder}: {error.strerror or error}") from error
 
 
-def _show(
-    case: Case, simulation: "Simulation", bound: Gpu | None, depth: int | None, top: int, out: Path | None
-) -> None:
+def _show(case: Case, simulation: "Simulation", bound: Gpu | None, depth: int | None, top: int) -> None:
     from drystep.commands.peak_tables import tables
 
     timeline = simulation.timeline
@@ -110,16 +119,13 @@ def _show(
     place = f" of {operator.module}" if operator.module else ""
     what = "peak" if timeline.failed_request_bytes is None else "out of memory"
     print = stdout.print
-    print(f"{_title(case)}{'' if bound is None else f' under {bound.label}'}; simulated", markup=False)
+    print(f"{_title(case)}{'' if bound is None else f' under {bound.label}'}; simulated")
     print(
         f"{what} in {operator.phase}, at {operator.name}{place}: {peak.allocated_bytes / GIB:.2f} GiB "
-        f"allocated; {timeline.peak_reserved_bytes / GIB:.2f} GiB reserved at most",
-        markup=False,
+        f"allocated; {timeline.peak_reserved_bytes / GIB:.2f} GiB reserved at most"
     )
     if timeline.failed_request_bytes is not None:
         print(f"{timeline.failed_request_bytes / MIB:,.1f} MiB more were asked for")
     for table in tables(timeline, depth, top):
         print()
         print(table)
-    if out is not None:
-        print(f"\nThe timeline is in {out}; snapshot.pickle opens at {VISUALIZER}", markup=False)

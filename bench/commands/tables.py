@@ -3,20 +3,24 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.run_options import Launcher, RayAddress, Rerun, Steps
 from bench.engines.settings import DEFAULT_STEPS, Settings
-from drystep.commands.terminal import say
+from drystep.commands.terminal import say, stdout
+from drystep.errors import OutputError
+from drystep.files.whole import require_folder, written_whole
 from drystep.gpus.classes import select_gpus
 
 if TYPE_CHECKING:
     from bench.results.result import Result
 
 DEFAULT_FOLDER = Path("bench-results")
-RESULTS_NAME, CHECKS_NAME, STEP_CHECKS_NAME = "results.jsonl", "validation.jsonl", "validation-steps.jsonl"
+RESULTS_NAME = "results.jsonl"
+CHECKS_NAMES = ("validation.jsonl", "validation-steps.jsonl")
+"""Files of checks of memory and of step times, beside the results."""
 
 
 def tables(
@@ -48,6 +52,7 @@ def tables(
     numbers = numbers or list(paper_grids.TABLES)
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
     grid = Grid(cases, select_gpus(), settings, out / RESULTS_NAME)
+    _require_outputs(out, writes_checks=bool(beyond))
     resumed = grid.resume(rerun)
     results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
@@ -68,6 +73,7 @@ def report(
 
     stored = [measuring.read(path) for path in results_files or [DEFAULT_FOLDER / RESULTS_NAME]]
     results = [result for file in stored for result in file.results]
+    _require_outputs(out)
     for line in summarise(map(code_staleness, results)):
         say(f"{line}; `run` or `tables` would measure them again")
     _report(results, out, list(paper_grids.TABLES))
@@ -81,21 +87,42 @@ def _write_checks(folder: Path) -> None:
     from drystep.validation.ground_truth import SAMPLE, STEPS, read_runs
     from drystep.validation.step_labels import read_steps
 
-    write_checks(folder / CHECKS_NAME, [*check_all(read_runs(SAMPLE))[0], *check_published()])
-    write_step_checks(folder / STEP_CHECKS_NAME, check_all_steps(read_steps(STEPS)))
+    checks, step_checks = (folder / name for name in CHECKS_NAMES)
+    write_checks(checks, [*check_all(read_runs(SAMPLE))[0], *check_published()])
+    write_step_checks(step_checks, check_all_steps(read_steps(STEPS)))
+
+
+def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
+    """Raise `ValueError` if the report, or the checks beside it, could not be written."""
+    from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, require_checks_file
+
+    try:
+        require_folder(folder)
+    except OSError as error:
+        raise ValueError(f"cannot write the report to {folder}: {error.strerror or error}") from error
+    if writes_checks:
+        for name, kind in zip(CHECKS_NAMES, (MEMORY_CHECKS, STEP_CHECKS), strict=True):
+            require_checks_file(folder / name, kind)
 
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -> None:
+    from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
     from reports.records import frame_of
 
     records = [json.loads(result.to_json()) for result in results]
-    write_report(records, folder, numbers, *(_lines(folder / name) for name in (CHECKS_NAME, STEP_CHECKS_NAME)))
+    files = [
+        read_checks_file(folder / name, kind)
+        for name, kind in zip(CHECKS_NAMES, (MEMORY_CHECKS, STEP_CHECKS), strict=True)
+    ]
+    for _, problems in files:
+        for problem in problems:
+            say(problem)
+    try:
+        with written_whole(folder) as unfinished:
+            write_report(records, unfinished, numbers, *(checks for checks, _ in files))
+    except OSError as error:
+        raise OutputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
     for table in build_tables(frame_of(records), numbers):
         print(table.to_markdown())
-    print(f"The report is {folder / FILE_NAME}")
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
+    stdout.print(f"The report is {folder / FILE_NAME}", soft_wrap=True)

@@ -8,7 +8,9 @@ import typer
 
 from drystep.commands.exit_status import OK
 from drystep.commands.terminal import say
-from drystep.gpus.classes import read_gpus
+from drystep.errors import OutputError
+from drystep.files.whole import require_folder
+from drystep.gpus.classes import add_gpu, require_name, require_new_gpu
 from drystep.units import MIB
 
 
@@ -17,6 +19,9 @@ def calibrate(
     out: Annotated[Path | None, typer.Option(help="Append the block to this file, for --gpu-file.")] = None,
 ) -> int:
     """Measure the card at hand, and print the block that describes it in a file of GPU classes."""
+    if name is not None:
+        require_name(name)
+
     import torch
 
     from drystep.time.calibrate import measure_card, peaks_from, toml_block
@@ -25,9 +30,9 @@ def calibrate(
         raise ValueError("no CUDA device: calibrate measures the card at hand; write a block by hand for another")
     device = torch.device("cuda", torch.cuda.current_device())
     label = torch.cuda.get_device_name(device)
-    name = name or re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
-    if out is not None and out.exists() and name in read_gpus(out):
-        raise ValueError(f"{out} has a class {name} already: choose another --name")
+    name = name or re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "card"
+    if out is not None:
+        _require(out, name)
     say(f"measuring {label}, under two minutes")
     card, peaks = peaks_from(measure_card(device))
     torch.cuda.empty_cache()
@@ -37,7 +42,20 @@ def calibrate(
     if out is None:
         print(block, end="")
     else:
-        with out.open("a", encoding="utf-8") as file:
-            file.write("\n" + block if file.tell() else block)
+        try:
+            add_gpu(out, name, block)
+        except (OSError, ValueError) as error:
+            print(block, end="")  # what was measured is not lost
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise OutputError(f"cannot write GPU classes to {out}: {reason}; the new one is on stdout") from error
         say(f"{out} has {name}: use it with --gpu-file {out} --gpu {name}")
     return OK
+
+
+def _require(out: Path, name: str) -> None:
+    """Raise `ValueError` if the class could not be added to the file."""
+    try:
+        require_folder(out.parent)
+        require_new_gpu(out, name)
+    except OSError as error:
+        raise ValueError(f"cannot write GPU classes to {out}: {error.strerror or error}") from error

@@ -15,8 +15,16 @@ from drystep.commands.validation_tables import (
     steps_table,
     summary_table,
 )
+from drystep.errors import OutputError
 from drystep.validation import memtracker
 from drystep.validation.check import Check, Summary, summarise
+from drystep.validation.check_files import (
+    MEMORY_CHECKS,
+    STEP_CHECKS,
+    CheckKind,
+    require_checks_file,
+    write_checks_file,
+)
 from drystep.validation.ground_truth import MeasuredRun, read_runs
 from drystep.validation.memtracker import Comparison, TrackedCase
 from drystep.validation.step_check import StepCheck, check_steps, summarise_steps
@@ -37,50 +45,33 @@ def validate_runs(
     """Check the runs of a table and print them; FAILED if some run cannot be simulated.
 
     `further` are checks beside those of the table, `tracked` further cases for MemTracker. Raises `ValueError` for a
-    bad table or a file that cannot be written.
+    bad table or a file that holds something else than checks, and `OutputError` where they cannot be written after all.
     """
     if out is not None:
-        require_writable(out)
+        require_checks_file(out, MEMORY_CHECKS)
     runs = read_runs(table)
     checks, known = check_all(runs)
     checks = [*checks, *further]
+    _show_checks(checks, as_json)  # first, so that a full disk costs nobody the figures
     if out is not None:
         write_checks(out, checks)
-    comparisons = (
-        list(_told(memtracker.compare(known, tracked), lambda comparison: comparison.id)) if with_memtracker else []
-    )
-    summaries = summarise(checks)
-    if as_json:
-        _print_json(checks, comparisons, summaries)
-    else:
-        stdout.print(checks_table(checks))
-        if comparisons:
-            stdout.print()
-            stdout.print(comparison_table(comparisons))
-        stdout.print()
-        stdout.print(summary_table(summaries))
+    if with_memtracker:
+        compared = memtracker.compare(known, tracked)
+        _show_comparisons(list(_told(compared, lambda comparison: comparison.id)), as_json)
+    _show_summaries(summarise(checks), as_json)
     return OK if len(known) == len(runs) else FAILED
 
 
 def validate_steps(table: Path, out: Path | None, as_json: bool) -> int:
     """Check the step times of a table and print them; FAILED if some cannot be predicted."""
     if out is not None:
-        require_writable(out)
+        require_checks_file(out, STEP_CHECKS)
     steps = read_steps(table)
     checks = check_all_steps(steps)
+    _show_steps(checks, as_json)
     if out is not None:
         write_step_checks(out, checks)
-    _show_steps(checks, as_json)
     return OK if len(checks) == len(steps) else FAILED
-
-
-def require_writable(path: Path) -> None:
-    """Create folder and file if need be. Raises `ValueError` if nothing could be written there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("ab").close()
-    except OSError as error:
-        raise ValueError(f"cannot write checks to {path}: {error.strerror or error}") from error
 
 
 def check_all(runs: Sequence[MeasuredRun]) -> tuple[list[Check], list[MeasuredRun]]:
@@ -105,13 +96,20 @@ def check_all_steps(steps: Sequence[TimedStep]) -> list[StepCheck]:
 
 
 def write_checks(path: Path, checks: Sequence[Check]) -> None:
-    """Replace a file by one JSON line for each check."""
-    path.write_text("".join(json.dumps(_record(check)) + "\n" for check in checks), encoding="utf-8")
+    """Replace a file by one JSON line for each check. Raises `OutputError`."""
+    _write(path, MEMORY_CHECKS, map(_record, checks))
 
 
 def write_step_checks(path: Path, checks: Sequence[StepCheck]) -> None:
-    """Replace a file by one JSON line for each check."""
-    path.write_text("".join(json.dumps(_step_record(check)) + "\n" for check in checks), encoding="utf-8")
+    """Replace a file by one JSON line for each check. Raises `OutputError`."""
+    _write(path, STEP_CHECKS, map(_step_record, checks))
+
+
+def _write(path: Path, kind: CheckKind, records: Iterable[dict[str, Any]]) -> None:
+    try:
+        write_checks_file(path, kind, records)
+    except OSError as error:
+        raise OutputError(f"cannot write checks to {path}: {error.strerror or error}") from error
 
 
 def _step_record(check: StepCheck) -> dict[str, Any]:
@@ -136,14 +134,31 @@ def _record(check: Check) -> dict[str, Any]:
     return asdict(check) | {"error_percent": check.error_percent, "right_about_oom": check.right_about_oom}
 
 
-def _print_json(checks: Sequence[Check], comparisons: Sequence[Comparison], summaries: Sequence[Summary]) -> None:
-    for check in checks:
-        print(json.dumps({"check": _record(check)}))
-    for comparison in comparisons:
-        figures = {name: getattr(comparison, name) for name in memtracker.DERIVED}
-        print(json.dumps({"memtracker": asdict(comparison) | figures}))
-    for summary in summaries:
-        print(json.dumps({"summary": asdict(summary)}))
+def _show_checks(checks: Sequence[Check], as_json: bool) -> None:
+    if as_json:
+        for check in checks:
+            print(json.dumps({"check": _record(check)}))
+    else:
+        stdout.print(checks_table(checks))
+
+
+def _show_comparisons(comparisons: Sequence[Comparison], as_json: bool) -> None:
+    if as_json:
+        for comparison in comparisons:
+            figures = {name: getattr(comparison, name) for name in memtracker.DERIVED}
+            print(json.dumps({"memtracker": asdict(comparison) | figures}))
+    elif comparisons:
+        stdout.print()
+        stdout.print(comparison_table(comparisons))
+
+
+def _show_summaries(summaries: Sequence[Summary], as_json: bool) -> None:
+    if as_json:
+        for summary in summaries:
+            print(json.dumps({"summary": asdict(summary)}))
+    else:
+        stdout.print()
+        stdout.print(summary_table(summaries))
 
 
 def _told(items: Iterable[Item], name: Callable[[Item], str]) -> Iterator[Item]:

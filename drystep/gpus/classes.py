@@ -1,5 +1,7 @@
 """GPU classes: how much memory a card leaves for tensors, and how fast it is."""
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from drystep.errors import choose
+from drystep.files.rewrite import rewrite
 from drystep.gpus.peaks import PEAK_FIELDS, Peaks, read_peaks
 from drystep.units import MIB
 
 MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source")
+NAME = re.compile(r"[A-Za-z0-9._-]+")
 OWN_CLASSES = Path(__file__).with_name("gpus.toml")
 
 
@@ -40,10 +44,62 @@ class Gpu:
 def read_gpus(path: Path = OWN_CLASSES) -> dict[str, Gpu]:
     """Read classes from a TOML file with one table per card. Raises `ValueError` naming the bad field."""
     try:
-        tables = tomllib.loads(path.read_text())
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot read GPU classes from {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    return _parse(path, content)
+
+
+def require_new_gpu(path: Path, name: str) -> None:
+    """Raise `ValueError` if a class could not be added to a file: it has the name, or is no file of classes."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"cannot add a GPU class to {path}: it is not a file")
+    if path.exists() and path.stat().st_size:
+        _require_new(path, name, read_gpus(path))
+
+
+def add_gpu(path: Path, name: str, block: str) -> None:
+    """Add a class to a file, which is as it was after any error.
+
+    `block` is the class as TOML. Raises `ValueError` for a file that has the name or is no file of classes, and
+    `OSError`.
+    """
+
+    def added(before: bytes) -> str:
+        if before:
+            _require_new(path, name, _parse(path, before))
+        after = "\n\n".join(filter(None, [before.decode().rstrip(), block]))
+        _parse(path, after.encode())  # it is read before it replaces what was good
+        return after
+
+    rewrite(path, added)
+
+
+def require_name(name: str) -> None:
+    """Raise `ValueError` for a name that no command line could take as it is."""
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot name a GPU class: a name has letters (A to Z), digits, dots, dashes and underscores alone"
+        )
+
+
+def toml_text(text: str) -> str:
+    """Any text as a string of TOML, on one line of characters that print."""
+    storable = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
+    quoted = json.dumps(storable, ensure_ascii=False)  # TOML has JSON's escapes, and one for each character
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08X}" for each in quoted)
+
+
+def _require_new(path: Path, name: str, known: Mapping[str, Gpu]) -> None:
+    if name in known:
+        raise ValueError(f"{path} has a class {name} already: choose another --name")
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Gpu]:
+    """The classes of a file's content; errors name the file."""
+    try:
+        tables = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number with too many digits
         raise ValueError(f"{path} is not TOML: {error}") from error
     if not tables:
         raise ValueError(f"{path} names no GPU: write one table per card, such as [my-card] with visible_mib = 8192")

@@ -1,14 +1,13 @@
 """Peaks of tests as they were, in a file, so that a test can tell that its memory grew. Imports no torch."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from drystep.files.rewrite import rewrite
 from drystep.units import MIB, VISIBLE_BYTES, beyond, growth_percent
 
 KIND = "drystep memory baseline"
@@ -46,12 +45,37 @@ def installed_torch() -> str:
 
 
 def read_baseline(path: Path) -> dict[str, Peak]:
-    """The peaks of a file by name of the test. Raises `ValueError` if it is missing or something else."""
+    """The peaks of a file by name of the test; none of an empty file. Raises `ValueError` for anything else."""
     try:
-        content = json.loads(path.read_text())
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot read the memory baseline {path}: {error.strerror}") from error
-    except ValueError as error:
+    return _peaks(path, content)
+
+
+def update_baseline(path: Path, peaks: Mapping[str, Peak]) -> None:
+    """Add peaks to a file, which keeps those of other tests, whoever recorded them meanwhile.
+
+    Raises `ValueError` if it is something else than a baseline, or cannot be written; it then is as it was.
+    """
+    try:
+        rewrite(path, lambda content: _text({**_peaks(path, content), **peaks}))
+    except OSError as error:
+        raise ValueError(f"cannot write the memory baseline {path}: {error.strerror or error}") from error
+
+
+def _text(peaks: Mapping[str, Peak]) -> str:
+    tests = {name: asdict(peaks[name]) for name in sorted(peaks)}
+    return json.dumps({"kind": KIND, "schema": SCHEMA, "tests": tests}, indent=1) + "\n"
+
+
+def _peaks(path: Path, text: bytes) -> dict[str, Peak]:
+    """What a file holds, which is named in errors."""
+    if not text.strip():
+        return {}
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a memory baseline: not JSON ({error})") from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise ValueError(f'{path} is not a memory baseline: it has no "kind": "{KIND}"')
@@ -61,20 +85,6 @@ def read_baseline(path: Path) -> dict[str, Peak]:
         return {name: _peak(fields) for name, fields in content["tests"].items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a whole memory baseline: {error}") from error
-
-
-def write_baseline(path: Path, peaks: Mapping[str, Peak]) -> None:
-    """Write a file, whole or not at all. Raises `ValueError` if it cannot be written."""
-    content = {"kind": KIND, "schema": SCHEMA, "tests": {name: asdict(peaks[name]) for name in sorted(peaks)}}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-        Path(name).chmod(0o644)  # temporary files are their owner's alone
-        Path(name).replace(path)
-    except OSError as error:
-        raise ValueError(f"cannot write the memory baseline {path}: {error.strerror}") from error
 
 
 def describe_growth(before: Peak, after: Peak, tolerance_percent: float) -> list[str]:
@@ -104,7 +114,13 @@ def _of(percent: float) -> str:
 
 def _peak(fields: Mapping[str, Any]) -> Peak:
     peak = Peak(**fields)
-    for key in FIGURES.values():
-        if not isinstance(getattr(peak, key), int):
-            raise TypeError(f"{key} must be a number of bytes, not {getattr(peak, key)!r}")
+    for key in ("how", "device", "torch"):
+        if not isinstance(getattr(peak, key), str):
+            raise TypeError(f"{key} must be text, not {getattr(peak, key)!r}")
+    if not isinstance(peak.at_peak, dict):
+        raise TypeError(f"at_peak must be an object, not {peak.at_peak!r}")
+    sizes = {**{key: getattr(peak, key) for key in FIGURES.values()}, **peak.at_peak}
+    for key, size in sizes.items():
+        if not isinstance(size, int):
+            raise TypeError(f"{key} must be a number of bytes, not {size!r}")
     return peak

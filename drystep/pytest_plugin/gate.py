@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drystep.pytest_plugin.baseline import Peak, describe_growth, installed_torch, read_baseline, write_baseline
+from drystep.pytest_plugin.baseline import Peak, describe_growth, installed_torch, read_baseline, update_baseline
 from drystep.units import ABSENT, MIB
+from drystep.visible_text import one_line
 
 COLUMNS = ("test", "allocated MiB", "reserved MiB", "limit", "verdict", "since baseline", "how")
 
@@ -51,7 +52,7 @@ class Gate:
         if self.file is None:
             if self.tolerance_percent is not None or self.update:
                 raise ValueError("--fail-on-increase and --memory-baseline-update need --memory-baseline FILE")
-        elif self.file.exists():
+        elif self.file.exists() and self.file.stat().st_size:
             self.baseline = read_baseline(self.file)
         elif not self.update:
             raise ValueError(f"no memory baseline {self.file}: record one with --memory-baseline-update")
@@ -68,11 +69,11 @@ class Gate:
         """Record what was measured; tests that did not run keep what they had."""
         if self.file is not None and self.update:
             measured = {name: test.peak for name, test in self.measured.items() if not test.broke_off}
-            write_baseline(self.file, {**self.baseline, **measured})
+            update_baseline(self.file, measured)
 
     def table(self) -> Iterator[str]:
         """Lines: one per measured step."""
-        rows = [COLUMNS, *(self._cells(test) for test in self.measured.values())]
+        rows = [COLUMNS, *(tuple(map(one_line, self._cells(test))) for test in self.measured.values())]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for first, *others in rows:
             cells = [
@@ -83,6 +84,9 @@ class Gate:
 
     def notes(self) -> Iterator[str]:
         """Lines: what to know about the figures and the baseline."""
+        return map(one_line, self._notes())
+
+    def _notes(self) -> Iterator[str]:
         for test in self.measured.values():
             yield from (f"{test.name}: {warning}" for warning in test.warnings)
         if self.file is None:

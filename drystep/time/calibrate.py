@@ -5,7 +5,6 @@ operator data. So the curves of that card, at this card's level, predict what wa
 best among sizes is taken.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from drystep.gpus.classes import toml_text
 from drystep.operators import Work
 from drystep.time.efficiency import Achieved
 from drystep.time.measured_operators import measured_cards
@@ -137,14 +137,14 @@ def _synchronize(device: torch.device) -> None:
 def toml_block(name: str, label: str, visible_mib: int, context_mib: int, card: str, peaks: Mapping[str, float]) -> str:
     """What `gpus.toml` holds of a card."""
     lines = [
-        f"[{name}]",
-        f"label = {json.dumps(label)}",
+        f"[{toml_text(name) if '.' in name else name}]",  # else a dot would make a table in a table
+        f"label = {toml_text(label)}",
         f"visible_mib = {visible_mib}",
         f"context_mib = {context_mib}",
         'source = "measured with drystep calibrate"',
         *(f"{field} = {value:.{DIGITS}g}" for field, value in peaks.items()),
-        f"operators = {json.dumps(card)}",
+        f"operators = {toml_text(card)}",
         "scaled = true",
-        f'peaks_source = "measured with drystep calibrate, PyTorch {torch.__version__}"',
+        f"peaks_source = {toml_text(f'measured with drystep calibrate, PyTorch {torch.__version__}')}",
     ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,106 @@
+"""Files of checks: one JSON line for each, marked by its kind, for reports and other programs."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from drystep.files.lines import short_lines
+from drystep.files.whole import require_folder, write_whole
+
+LARGEST = 1e300
+"""Figures beyond it, and infinite ones, come from no measurement."""
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckKind:
+    """A kind of checks, and what a line of it must have so that a report can show it."""
+
+    name: str
+    texts: tuple[str, ...]
+    numbers: tuple[str, ...]
+    truths: tuple[str, ...] = ()
+    may_be_null: tuple[str, ...] = ()
+
+    def is_check(self, line: Any) -> bool:
+        """Whether what a line of JSON holds is a check of this kind."""
+        return isinstance(line, dict) and line.get("kind") == self.name and all(self._has(line))
+
+    def _has(self, line: Fields) -> Iterator[bool]:
+        for names, kind in ((self.texts, _is_text), (self.numbers, _is_number), (self.truths, _is_truth)):
+            for name in names:
+                yield kind(line.get(name)) or (name in self.may_be_null and line.get(name) is None)
+
+
+MEMORY_CHECKS = CheckKind(
+    "drystep memory check",
+    texts=("id", "group", "quantity"),
+    numbers=("predicted_bytes", "measured_bytes", "capped_right", "capped_runs", "error_percent"),
+    truths=("predicted_oom", "measured_oom", "right_about_oom"),
+    may_be_null=("error_percent", "measured_oom", "right_about_oom"),
+)
+STEP_CHECKS = CheckKind(
+    "drystep step-time check", texts=("id", "card"), numbers=("error_percent", "roofline_error_percent")
+)
+
+
+def write_checks_file(path: Path, kind: CheckKind, checks: Iterable[Fields]) -> None:
+    """Replace a file by one line for each check, whole or not at all. Raises `OSError`."""
+    write_whole(path, "".join(json.dumps({"kind": kind.name, **fields}) + "\n" for fields in checks))
+
+
+def require_checks_file(path: Path, kind: CheckKind) -> None:
+    """Raise `ValueError` if checks could not be written to a path, or would replace something else than checks."""
+    try:
+        require_folder(path.parent)
+        if path.exists() and not path.is_file():
+            raise ValueError(f"cannot write checks to {path}: it is not a file")
+        first = _lines(path, 1) if path.exists() else []
+    except OSError as error:
+        raise ValueError(f"cannot write checks to {path}: {error.strerror or error}") from error
+    if not all(map(kind.is_check, first)):
+        raise ValueError(f"{path} holds something else than lines of a {kind.name}: name another file, or a new one")
+
+
+def read_checks_file(path: Path, kind: CheckKind) -> tuple[list[Fields], list[str]]:
+    """The checks of a file, and a sentence about what it holds beside them; nothing without the file."""
+    if not path.exists():
+        return [], []
+    if not path.is_file():
+        return [], [f"{path} is not a file and is left out"]  # to read a device may take forever
+    try:
+        lines = _lines(path)
+    except OSError as error:
+        return [], [f"{path} is left out: {error.strerror or error}"]
+    checks = [line for line in lines if kind.is_check(line)]
+    left_out = len(lines) - len(checks)
+    problem = f"{path}: {left_out} of {len(lines)} lines are not a {kind.name} and are left out"
+    return checks, [problem] if left_out else []
+
+
+def _lines(path: Path, most: int | None = None) -> list[Any]:
+    """What the lines of a file hold as JSON; None for a line that is none."""
+    with path.open("rb") as file:
+        return [_parsed(line) for line in islice(short_lines(file), most) if line.strip()]
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
