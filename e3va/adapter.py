@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Bound at import, like the authors' adapters do: Apex O1 patches the attribute, so theirs run in half precision.
+# Bound at import, as in the authors' adapters: Apex O1 patches the attribute alone, so theirs run in half precision.
 from torch.nn.functional import gelu
 
 BRANCHES = 2
@@ -15,11 +15,12 @@ STANDARD_HIDDEN = 32
 
 
 class DualLowRankAdapter(nn.Module):
-    """x + gelu(x W^d + b^d) W^u + b^u, with W = s_1 t_1 + s_2 t_2 of rank alpha each; the hidden width is dim / 2.
+    """The adapter of E3VA: x + gelu(x W^d + b^d) W^u + b^u, with W = s_1 t_1 + s_2 t_2 and hidden width dim / 2.
 
-    12 alpha d / 2 + 1.5 d parameters. One factor of the up-projection starts at zero, so the adapter starts as the
-    identity; the others start Kaiming-uniform. The paper states neither initialisation nor the residual "+ x"; without
-    the residual its equation 6 would lose the branch that the adapter reads.
+    Each product s t has the rank alpha, which makes 12 alpha d / 2 + 1.5 d parameters. With `starts_zero`, one factor
+    of the up-projection starts at zero, so that the adapter starts as the identity; all other factors start
+    Kaiming-uniform. The paper states neither the initialisation nor the residual "+ x"; without the residual, its
+    equation 6 would lose the branch that the adapter reads.
     Raises `ValueError` for a rank that is not between 1 and dim.
     """
 
@@ -44,7 +45,10 @@ class DualLowRankAdapter(nn.Module):
 
 
 class StandardAdapter(nn.Module):
-    """x + up(gelu(down(x))) through 32 channels (paper, Table 5; Houlsby et al. 2019): 65 d + 32 parameters."""
+    """Standard adapter x + up(gelu(down(x))) with 32 hidden channels: 65 d + 32 parameters.
+
+    See Table 5 of the paper, and Houlsby et al. 2019.
+    """
 
     def __init__(self, dim: int, residual: bool = True, starts_zero: bool = True) -> None:
         super().__init__()
@@ -61,7 +65,7 @@ class StandardAdapter(nn.Module):
 
 
 def _kaiming(rows: int, columns: int) -> nn.Parameter:
-    """(2, rows, columns): one factor of both products, each drawn like the weight of a linear layer from `rows`."""
+    """One factor of both products (2, rows, columns), each drawn like the weight of a linear layer of `rows` inputs."""
     factor = nn.Parameter(torch.empty(BRANCHES, rows, columns))
     for branch in factor:
         nn.init.kaiming_uniform_(branch, a=math.sqrt(5), mode="fan_out")

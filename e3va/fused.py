@@ -1,13 +1,13 @@
-"""The highway of one stage as a single autograd function: same values and gradients as its adapters one by one.
+"""The highway of one stage as a single autograd function, with the values and gradients of separate adapters.
 
-Inside a stage the highway is a plain sum, e_out = e_in + sum_j A_j(x_j), so all adapters share one upstream gradient G:
-their last factors take one product, their biases one sum. The projections stay factored. With the factors of both
-branches side by side, r = 2 alpha wide,
+Inside a stage the highway is a plain sum, e_out = e_in + sum_j A_j(x_j), so all adapters share one upstream gradient G.
+One product with G gives the gradients of all last factors, and one sum those of all biases. The projections stay
+factored. With the factors of both branches side by side, r = 2 alpha wide,
 
     A_j(x) = x + y T_u + b_u,   y = gelu(z T_d + b_d) S_u,   z = x S_d.
 
-Backward needs x_j alone; z, the hidden values and y are computed again. Tokens are worked through in chunks, so that
-what is narrow for one adapter never stands in memory for all tokens of all adapters.
+Backward only needs x_j, and computes z, the hidden values and y again. Tokens are processed in chunks, so that these
+intermediates never exist for all tokens of all adapters at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,21 +22,21 @@ from torch.nn.functional import gelu
 from e3va.adapter import BRANCHES, DualLowRankAdapter
 
 CHUNK_ELEMENTS = 1 << 23
-"""Numbers that the intermediates of one chunk may take together, 32 MiB in fp32: thousands of tokens, so that starting
-kernels costs little beside them, and at the paper's sizes less than one x_j of the first stage takes."""
+"""Number of elements that the intermediates of one chunk may have together, 32 MiB in fp32. That is thousands of
+tokens, so that launching kernels costs little, and at the paper's sizes less than one x_j of the first stage takes."""
 PARAMETERS = ("down_s", "down_t", "down_bias", "up_s", "up_t", "up_bias")
-"""Of an adapter, in the order of the function's arguments."""
+"""Names of an adapter's parameters, in the order of the function's arguments."""
 
 
 def fused_sum(highway: Tensor, taps: Sequence[Tensor], adapters: Sequence[DualLowRankAdapter]) -> Tensor:
-    """e_in and the branch outputs x_j, all (B, H, W, C) -> e_in + sum_j A_j(x_j)."""
+    """Return e_in + sum_j A_j(x_j) for the highway e_in and the branch outputs x_j, all (B, H, W, C)."""
     parameters = [getattr(adapter, name) for name in PARAMETERS for adapter in adapters]
     return cast(Tensor, _FusedSum.apply(adapters[0].residual, taps, highway, *parameters))
 
 
 @dataclass
 class _Factors:
-    """The factors of J adapters, stacked, with both branches side by side; or their gradients."""
+    """The stacked factors of J adapters, with both branches side by side, or the gradients of these factors."""
 
     down_s: Tensor
     """S_d (J, d, r)"""
@@ -51,7 +51,7 @@ class _Factors:
 
     @classmethod
     def of(cls, parameters: tuple[Tensor, ...], dtype: torch.dtype) -> "_Factors":
-        """Stack the parameters: J of each name."""
+        """Stack the parameters, of which there are J for each name."""
         count = len(parameters) // len(PARAMETERS)
         down_s, down_t, down_bias, up_s, up_t = (
             torch.stack(parameters[first : first + count]).to(dtype) for first in range(0, 5 * count, count)
@@ -62,12 +62,12 @@ class _Factors:
         )  # fmt: skip
 
     def zeros(self, dtype: torch.dtype) -> "_Factors":
-        """Gradients of these, so far zero."""
+        """Zeros in the shapes of the factors, to which gradients are added."""
         shapes = (self.down_s, self.down_t, self.down_bias, self.up_s, self.up_t)
         return _Factors(*(torch.zeros_like(factor, dtype=dtype) for factor in shapes))
 
     def unstacked(self) -> list[Tensor]:
-        """Undo `of`."""
+        """Split the factors into one tensor per parameter, in the order that `of` takes."""
         count, dim, rank = self.down_s.shape
         stacked = (
             self.down_s.view(count, dim, BRANCHES, -1).transpose(1, 2).contiguous(),
@@ -79,14 +79,14 @@ class _Factors:
         return [factor for factors in stacked for factor in factors]
 
     def chunks(self, tokens: int) -> Iterator[slice]:
-        """Rows that are worked through together."""
+        """Slices of the token rows that are processed together."""
         count, hidden, rank = self.up_s.shape
         # y of all adapters and its gradient; of one adapter, the hidden values before and after GELU, and gradients.
         size = max(1, CHUNK_ELEMENTS // (2 * count * rank + 4 * hidden))
         return (slice(first, first + size) for first in range(0, tokens, size))
 
     def hidden(self, index: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, d) -> z (n, r) and the hidden values before GELU (n, d/2) of one adapter."""
+        """Return z (n, r) and the hidden values before GELU (n, d/2) of one adapter for x (n, d)."""
         z = x @ self.down_s[index]
         return z, torch.addmm(self.down_bias[index], z, self.down_t[index])
 
@@ -113,7 +113,7 @@ class _FusedSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: activation checkpointing unpacks each a single time
+        saved = ctx.saved_tensors  # read once, because activation checkpointing unpacks each tensor a single time
         taps, parameters = saved[: ctx.count], saved[ctx.count :]
         factors = _Factors.of(parameters, ctx.dtype)
         gradients = factors.zeros(parameters[0].dtype)
@@ -126,13 +126,16 @@ class _FusedSum(torch.autograd.Function):
                 for index, tap in enumerate(rows_in)
             ]
             gradients.up_t += torch.cat(narrow, dim=1).mT @ shared
-        bias_gradient = rows_gradient.sum(0, dtype=parameters[0].dtype)  # the same for all: each needs its own memory
+        bias_gradient = rows_gradient.sum(0, dtype=parameters[0].dtype)  # equal for all adapters; each gets a copy
         biases = bias_gradient.repeat(ctx.count, 1)
         return None, None, gradient.to(ctx.highway_dtype), *gradients.unstacked(), *biases
 
 
 def _accumulate(gradients: _Factors, factors: _Factors, index: int, x: Tensor, narrow_gradient: Tensor) -> Tensor:
-    """Add what some tokens of one adapter contribute; x (n, d) and the gradient of y (n, r) -> y (n, r)."""
+    """Add to the gradients what one chunk of one adapter contributes, and return y (n, r).
+
+    x is (n, d), and the gradient of y is (n, r).
+    """
     z, before = factors.hidden(index, x)
     after = gelu(before)
     gradients.up_s[index] += after.mT @ narrow_gradient
@@ -148,6 +151,6 @@ def _rows(x: Tensor) -> Tensor:  # (B, H, W, C) -> (B*H*W, C)
 
 
 def _product_dtype(parameter: Tensor) -> torch.dtype:
-    """What a matrix product computes in here: autocast may lower it. An empty product tells, under any autocast."""
+    """Type of matrix products here, which autocast may lower. An empty product shows it under any autocast."""
     empty = parameter.new_empty(0, parameter.shape[-1])
     return (empty @ empty.mT).dtype

@@ -24,22 +24,23 @@ from e3va.private_parts import recompile_limit
 from e3va.storage import describe, read_adapters, write_adapters
 
 Form = Literal["reference", "fused", "recompute"]
-"""How the same function is computed: plain modules as in the paper; one autograd function per stage; that, and each
-stage run again in backward, frozen blocks included."""
+"""How the same function is computed: with plain modules as in the paper; with one autograd function per stage; or with
+that function and each stage recomputed in backward, frozen blocks included."""
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
 class E3VA(Backbone):
-    """A frozen Swin with a highway of parallel adapters; called like the Swin it wraps.
+    """A frozen Swin with a highway of parallel adapters, called like the Swin that it wraps.
 
-    The backbone path l runs as ever, without gradient; every block lends its two branch outputs, before DropPath, to
-    the highway e. Between stages the highway passes the backbone's own frozen patch merging, and each output is
-    norm(l + e) with a trainable norm. What the paper leaves open is settled so that the model starts as the frozen one:
-    e_0 = l_0, hence e = l in every stage at first, and LayerNorm is scale-free; `design` has the alternatives.
+    The backbone path l runs as before, without gradient. The highway e reads the two branch outputs of every block,
+    before DropPath. Between stages it passes through the backbone's own frozen patch merging, and each output is
+    norm(l + e) with a trainable norm. What the paper leaves open is chosen so that the model starts as the frozen one:
+    e_0 = l_0, hence e = l in every stage at first, and LayerNorm is scale-invariant. `design` has the alternatives.
 
-    Wraps the shared Swin, or a timm Swin of the user's (v1 or v2), which it freezes; `TimmSwin(model, out_stages)`
-    chooses its outputs. All forms have the same state, values and gradients. Raises `ValueError` for another kind of
-    model or one that has a method already, a rank beyond the width of the first stage, and an unknown form.
+    Wraps and freezes the shared Swin or a user's timm Swin (v1 or v2), whose outputs `TimmSwin(model, out_stages)`
+    selects. All forms have the same state, values and gradients. Raises `ValueError` for another kind of model, for one
+    to which a method was applied before, for a rank beyond the width of the first stage, and for an unknown form or one
+    that does not support the design.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class E3VA(Backbone):
         if isinstance(backbone, Backbone):
             require_untuned(backbone)
         trunk = as_trunk(backbone)
-        require_untuned(trunk)  # a timm model can have been wrapped before
+        require_untuned(trunk)  # a timm model may have been wrapped before
         self.rank, self.design = rank, design or Design()
         if form not in FORMS:
             raise ValueError(f"unknown form {form!r}: choose from {', '.join(FORMS)}")
@@ -73,14 +74,14 @@ class E3VA(Backbone):
         own = copy.deepcopy(merging) if self.design.trains_merging else []
         self.merging = nn.ModuleList(own).requires_grad_(True)
         self.tuned = trunk.tuned = True
-        self._block_dtype: torch.dtype | None = None  # where it differs from that of everything else
+        self._block_dtype: torch.dtype | None = None  # set if it differs from the type of the other parts
         self._compiled_graphs = 0
 
     def lower_trunk(self, dtype: torch.dtype = torch.bfloat16) -> Self:
-        """Store and compute the frozen blocks in half precision. The highway, and what trains, keep theirs.
+        """Store and compute the frozen blocks in half precision, and return self. The highway and norms keep theirs.
 
-        Halves the blocks' weights and what the highway keeps of them for backward; changes values as rounding does.
-        Raises `ValueError` for adapters out of plain modules, which compute in one precision.
+        Halves the memory of the blocks' weights and of the branch outputs that the highway keeps for backward. Values
+        change by rounding. Raises `ValueError` for adapters of plain modules, which compute in a single precision.
         """
         if self.form == "reference" or not self.design.can_be_fused:
             raise ValueError("a trunk in half precision needs fused adapters: take form fused or recompute")
@@ -89,23 +90,26 @@ class E3VA(Backbone):
         return self
 
     def compile_trunk(self, backend: str = "inductor") -> Self:
-        """Let `torch.compile` make kernels for the frozen branches. Same values up to rounding, same state."""
+        """Compile the frozen branches with `torch.compile`, and return self.
+
+        Values stay the same up to rounding, and the state dict does not change.
+        """
         self._compiled_graphs = compile_branches(self.backbone, backend)
         return self
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
-        """The parameters that train, by name: adapters and output norms."""
+        """Return the parameters that train, by name: adapters, output norms, and what else the design trains."""
         return trainable_state_dict(self)
 
     def save_adapters(self, path: Path | str) -> None:
-        """Write what trains to a safetensors file of a few MB, with what it belongs to: backbone, rank, design."""
+        """Write what trains to a safetensors file of a few MB, with the backbone, rank and design it belongs to."""
         write_adapters(path, self.trainable_state_dict(), self._belongs_to())
 
     def load_adapters(self, path: Path | str) -> None:
-        """Load what `save_adapters` wrote, from whatever form, on top of the same frozen weights.
+        """Load what `save_adapters` wrote, in any form, on top of the same frozen weights.
 
-        Raises `ValueError`, and changes nothing, unless the file has adapters of this kind of backbone, its outputs,
-        this rank and design.
+        Raises `ValueError`, and changes nothing, unless the file has adapters for this kind of backbone, these outputs,
+        this rank and this design.
         """
         load_trainable_state_dict(self, read_adapters(path, self._belongs_to()))
 
@@ -120,9 +124,10 @@ class E3VA(Backbone):
         return [output for output in outputs if output is not None]
 
     def _stage(self, index: int, *inputs: Tensor) -> tuple[Tensor | None, list[Tensor]]:
-        """One stage with the merging behind it. Between stages l and e are narrowest there: (B, H, W, C) each.
+        """Run one stage and the patch merging after it, where l and e are smallest: (B, H, W, C) each.
 
-        Takes the images, later l and e; returns the stage's output if it has one, and l and e for the next stage.
+        Takes the images, or l and e in later stages. Returns the stage's output, if it has one, and l and e for the
+        next stage.
         """
         trunk, highway = inputs if index else self._start(*inputs)
         taps: list[Tensor] = []
@@ -154,7 +159,7 @@ class E3VA(Backbone):
         return self.backbone.output(index, trunk + highway if self.design.output == "sum" else highway)
 
     def _belongs_to(self) -> dict[str, str]:
-        """What a file of adapters and a model must have in common."""
+        """Properties that a file of adapters and a model must have in common."""
         return {
             "backbone": describe(self.backbone),
             "outputs": f"of stages {'-'.join(self.backbone.norms)}",
@@ -163,7 +168,7 @@ class E3VA(Backbone):
         }
 
     def _beside(self, dim: int, taps: int) -> HighwayStage:
-        """The part of the highway beside one stage."""
+        """Build the part of the highway beside one stage of width `dim`, with one adapter per tap."""
         design = self.design
         stage = HighwayStage if self.form == "reference" else FusedHighwayStage
         if not design.can_be_fused:

@@ -1,6 +1,6 @@
-"""The private parts of PyTorch and timm that E3VA relies on: each with what it is for, all in one place.
+"""The private parts of PyTorch and timm that E3VA uses, each with its purpose.
 
-A version that lacks one gets a sentence that names the part and the version.
+If the installed version lacks one, the error names the part and the version.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class MissingPrivatePartError(ImportError):
-    """PyTorch or timm, in this version, lacks a private part that is needed here."""
+    """The installed version of PyTorch or timm lacks a private part that is needed here."""
 
 
 def _missing(part: str, package: str, purpose: str) -> MissingPrivatePartError:
@@ -35,10 +35,10 @@ def window_attention(block: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def recompile_limit(graphs: int) -> Iterator[None]:
-    """Let `torch.compile` make up to `graphs` variants of a function while the context lasts.
+    """Let `torch.compile` compile up to `graphs` variants of a function until the context ends.
 
-    Its own limit is eight (`torch._dynamo.config.recompile_limit`); what comes after runs uncompiled, without a word.
-    All blocks of a Swin share their code, so they need more. A higher limit that is set already stays. Raises
+    The default limit is eight (`torch._dynamo.config.recompile_limit`), and further variants silently run uncompiled.
+    All blocks of a Swin share their code, so they need more. A higher limit that is already set is kept. Raises
     `MissingPrivatePartError` where PyTorch has no such setting.
     """
     try:

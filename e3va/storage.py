@@ -1,4 +1,4 @@
-"""Adapters in a file of their own: what one fine-tuned task has to store beside the shared backbone."""
+"""Files of adapters: all that one fine-tuned task has to store besides the shared backbone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +17,12 @@ FORMAT = {"format": "e3va-adapters", "version": "1"}
 
 
 def write_adapters(path: Path | str, state: Mapping[str, Tensor], belongs_to: Mapping[str, str]) -> None:
-    """Write trained tensors, and what they belong to, as safetensors."""
+    """Write trained tensors, and the model that they belong to, as safetensors."""
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, {**FORMAT, **belongs_to})
 
 
 def read_adapters(path: Path | str, belongs_to: Mapping[str, str]) -> dict[str, Tensor]:
-    """Read what `write_adapters` wrote. Raises `ValueError` for any other file, and for what belongs elsewhere."""
+    """Read what `write_adapters` wrote. Raises `ValueError` for any other file, and for adapters of another model."""
     try:
         with safe_open(path, framework="pt") as file:
             found = file.metadata() or {}
@@ -44,7 +44,7 @@ def _require(path: Path | str, expected: Mapping[str, str], found: Mapping[str, 
 
 
 def describe(trunk: Trunk) -> str:
-    """Kind (by its name where it has one), sizes and window of a Swin. Its weights are not looked at."""
+    """Describe a Swin by its kind (or its name, if it has one), sizes and window. Its weights are not considered."""
     first = [stage.blocks[0] for stage in trunk.stages]
     timm_blocks = [_timm_block(block) for block in first]
     depths = tuple(len(stage.blocks) for stage in trunk.stages)

@@ -1,1 +1,1 @@
-"""The simulation beside what others measured."""
+"""Comparison of simulations with published measurements."""

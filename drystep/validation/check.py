@@ -1,4 +1,4 @@
-"""One measured run beside its simulation, and what many of them come to."""
+"""Comparison of a measured run with its simulation, and summaries of many such comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,43 +12,43 @@ Quantity = Literal["reserved", "allocated"]
 
 @dataclass(frozen=True)
 class Check:
-    """What was predicted and what was measured or published for one run."""
+    """Predicted and measured (or published) memory of one run."""
 
     id: str
     group: str
     """Rows summarised together, such as "cnn"."""
     quantity: Quantity
     predicted_bytes: int
-    """With the workspaces of convolutions, under the device's limit; up to the failure if out of memory."""
+    """Peak with the workspaces of convolutions, under the device's limit; up to the failure if out of memory."""
     lean_bytes: int
     """The same without these workspaces."""
     measured_bytes: int
-    """Up to the failure if the run was out of memory."""
+    """Measured peak, up to the failure if the run ran out of memory."""
     predicted_oom: bool
     measured_oom: bool | None
-    """None where nobody tried a limit."""
+    """None if no limit was tried."""
     capped_right: int
-    """Repetitions under a smaller limit whose verdict the simulation has right."""
+    """Number of repetitions under a smaller limit whose verdict the simulation predicts correctly."""
     capped_runs: int
     seconds: float
-    """Of the simulation: building, tracing and replaying."""
+    """Time of the simulation: building, tracing and replaying."""
 
     @property
     def error_percent(self) -> float | None:
-        """Signed; None where the run was out of memory: then it has no peak to compare with."""
+        """Signed error; None if the run ran out of memory, because it has no peak to compare with then."""
         if self.measured_oom:
             return None
         return 100 * (self.predicted_bytes / self.measured_bytes - 1)
 
     @property
     def right_about_oom(self) -> bool | None:
-        """Whether the verdict on the whole device is right; None where there is none."""
+        """Whether the verdict for the whole device is right; None if none was measured."""
         return None if self.measured_oom is None else self.predicted_oom == self.measured_oom
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a group of checks comes to."""
+    """Summary of a group of checks."""
 
     group: str
     quantity: Quantity
@@ -56,7 +56,7 @@ class Summary:
     compared: int
     """Runs with a measured peak."""
     median_percent: float | None
-    """Of the absolute errors."""
+    """Median of the absolute errors; the two below are of the absolute errors as well."""
     p90_percent: float | None
     max_percent: float | None
     verdicts_right: int
@@ -64,11 +64,11 @@ class Summary:
     capped_right: int
     capped_runs: int
     median_seconds: float
-    """Of one simulation."""
+    """Median time of one simulation."""
 
 
 def summarise(checks: Sequence[Check]) -> list[Summary]:
-    """One summary per group, in the order in which the groups come."""
+    """Return one summary per group, in the order in which the groups first occur."""
     groups = dict.fromkeys(check.group for check in checks)
     return [_summary(group, [check for check in checks if check.group == group]) for group in groups]
 

@@ -1,4 +1,4 @@
-"""Measured training runs, read from tables in the form of the xMem results (`drystep/ground_truth/README.md`)."""
+"""Measured training runs, read from tables in the format of the xMem results (`drystep/ground_truth/README.md`)."""
 
 import csv
 import re
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[1] / "ground_truth"
 SAMPLE, STEPS = FOLDER / "xmem_sample.csv", FOLDER / "neusight_steps.csv"
 """Measured runs of xMem, and measured step times of NeuSight."""
 ESTIMATORS = ("xmem", "dnnmem", "schedtune", "llmem")
-"""Whose estimates the source took as limits when it repeated a run."""
+"""Estimators whose estimates the source used as memory limits when it repeated a run."""
 KINDS = ("cnn", "transformer")
 COLUMNS = (
     "id", "kind", "model", "input", "num_classes", "optimizer", "lr", "zero_grad_mode", "batch_size", "iterations",
@@ -26,10 +26,10 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class CappedRun:
-    """The same run, repeated under a limit on what the allocator reserves."""
+    """A repetition of a run under a limit on what the allocator reserves."""
 
     fraction: float
-    """Limit, as a part of the device's memory (`set_per_process_memory_fraction`)."""
+    """Limit as a fraction of the device's memory (`set_per_process_memory_fraction`)."""
     oom: bool
 
 
@@ -42,9 +42,9 @@ class MeasuredRun:
     model: str
     """Name in torchvision or of the Hugging Face hub."""
     num_classes: int
-    """Of a CNN; 0 for a language model."""
+    """Number of classes of a CNN; 0 for a language model."""
     image_size: tuple[int, int]
-    """Of a CNN; (0, 0) for a language model."""
+    """Height and width of a CNN's images; (0, 0) for a language model."""
     optimizer: str
     """Class in `torch.optim`."""
     learning_rate: float
@@ -55,13 +55,13 @@ class MeasuredRun:
     device_bytes: int
     """`total_memory` of the device."""
     measured_bytes: int
-    """Most that was used of the device, by NVML; up to the failure if it ran out of memory."""
+    """Highest use of the device according to NVML, up to the failure if it ran out of memory."""
     oom: bool
     capped: tuple[CappedRun, ...]
 
 
 def read_runs(path: Path) -> list[MeasuredRun]:
-    """Read a table. Raises `ValueError` with the number of the first line that is not as it should be."""
+    """Read a table. Raises `ValueError` with the number of the first invalid line."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return _runs(path, csv.reader(file, strict=True))

@@ -1,6 +1,6 @@
-"""Sizes of language models, as the `config.json` of each on the Hugging Face hub has them.
+"""Sizes of language models, from their `config.json` on the Hugging Face hub.
 
-Values left out are the defaults of the configuration class.
+Values that are left out are the defaults of the configuration class.
 """
 
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ SEQUENCE_LENGTH = 128
 
 
 class PaddedBatch(TorchFunctionMode):
-    """Answers what models ask of a mask's values, which meta tensors do not have: it is not all ones."""
+    """Answers models that ask whether a mask is all ones, which meta tensors cannot tell: it is not."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -36,25 +36,25 @@ class LanguageModel:
     batch_size: int
 
     def build(self) -> nn.Module:
-        """With random weights."""
+        """Build the model with random weights."""
         transformers = transformers_library()
         config_class, model_class, values = CONFIGS[self.name]
         config = getattr(transformers, config_class)(**values, use_cache=False, attn_implementation="eager")
         return build_on_meta(lambda: getattr(transformers, model_class)(config))
 
     def batch(self, device: torch.device) -> dict[str, Tensor]:
-        """What the collator makes: tokens, mask and labels."""
+        """Tokens, mask and labels as the collator makes them, (batch size, 128) int64 each."""
         names = ("input_ids", "attention_mask", "labels")
         size = (self.batch_size, SEQUENCE_LENGTH)
         return {name: torch.ones(size, dtype=torch.long, device=device) for name in names}
 
     def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> Any:
-        """Loss and scores of the vocabulary."""
+        """Run the model, which returns its loss and the scores of the vocabulary."""
         with PaddedBatch():
             return model(**batch)
 
     def loss(self, output: Any, batch: dict[str, Tensor]) -> Tensor:
-        """The model's own."""
+        """The loss that the model computed."""
         return output.loss
 
     def logits(self, output: Any) -> Tensor:
@@ -63,7 +63,7 @@ class LanguageModel:
 
 
 def transformers_library() -> ModuleType:
-    """The library. Raises `ValueError` that says how to get it if it is not installed."""
+    """Import the transformers library. Raises `ValueError`, which says how to get it, if it is not installed."""
     try:
         return importlib.import_module("transformers")
     except ImportError as error:

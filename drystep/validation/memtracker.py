@@ -1,4 +1,4 @@
-"""PyTorch's own `MemTracker` on the same cases: its time and its error beside ours, measured in one run."""
+"""Comparison with PyTorch's own `MemTracker` on the same cases: time and error of both, measured in one run."""
 
 import sys
 import time
@@ -21,62 +21,62 @@ from drystep.validation.networks import network_of
 from drystep.validation.xmem_loop import build_loop
 
 ITERATIONS = 2
-"""Of both: the optimizer's state is there in the second."""
+"""Iterations of both. The optimizer's state exists in the second."""
 DERIVED = ("times_faster", "our_error_percent", "tracker_error_percent")
-"""Properties of a comparison."""
+"""Names of the properties of a comparison."""
 
 
 class TrackedStep(Protocol):
-    """A training step that shows its parts."""
+    """A training step that gives access to its model and optimizer."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
 
     def __call__(self) -> object:
-        """Run it."""
+        """Run one step."""
         ...
 
 
 BuildTracked = Callable[[torch.device], Any]
-"""Makes a `TrackedStep`."""
+"""Builds a `TrackedStep` on a device."""
 TrackedCase = tuple[str, Callable[[], BuildTracked]]
-"""Name of a case, and what prepares it; that is part of the time."""
+"""Name of a case, and a function that prepares it, which counts as part of the time."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One case, simulated and tracked, each from building the step to the peak."""
+    """One case, simulated and tracked. The times are from building the step to the peak."""
 
     id: str
     measured_bytes: int | None
-    """What the GPU's allocator reserved; None where nobody measured, or the run was out of memory."""
+    """Measured memory to compare with; None if it was not measured, or if the run ran out of memory."""
     our_bytes: int
-    """Peak reserved."""
+    """Simulated peak of reserved memory."""
     our_seconds: float
     tracker_bytes: int | None
-    """Peak of `MemTracker`, which knows tensors and no allocator; None if it failed."""
+    """Peak of `MemTracker`, which tracks tensors and does not simulate the allocator; None if it failed."""
     tracker_seconds: float
     message: str = ""
-    """How `MemTracker` failed."""
+    """Error of `MemTracker`, if it failed."""
 
     @property
     def times_faster(self) -> float | None:
-        """How many times longer `MemTracker` takes; None if it failed."""
+        """Time of `MemTracker` divided by ours; None if it failed."""
         return None if self.tracker_bytes is None else self.tracker_seconds / self.our_seconds
 
     @property
     def our_error_percent(self) -> float | None:
-        """Signed; None without a measurement."""
+        """Signed error; None without a measurement."""
         return _error(self.our_bytes, self.measured_bytes)
 
     @property
     def tracker_error_percent(self) -> float | None:
-        """Signed; None without a measurement or a peak."""
+        """Signed error; None without a measurement, or if `MemTracker` failed."""
         return _error(self.tracker_bytes, self.measured_bytes)
 
 
 def compare(runs: Sequence[MeasuredRun], further: Sequence[TrackedCase] = ()) -> Iterator[Comparison]:
-    """Measured runs, then further cases that nobody measured."""
+    """Compare on measured runs, then on further cases without a measurement."""
     for run in runs:
         measured_bytes = None if run.oom else run.measured_bytes
         yield compare_one(run.id, lambda run=run: build_loop(run, network_of(run)), measured_bytes)  # type: ignore[misc]
@@ -85,7 +85,7 @@ def compare(runs: Sequence[MeasuredRun], further: Sequence[TrackedCase] = ()) ->
 
 
 def compare_one(name: str, prepare_step: Callable[[], BuildTracked], measured_bytes: int | None) -> Comparison:
-    """Simulate, then track; both start from nothing."""
+    """Simulate a case and then track it. Both build the step anew."""
     start = time.perf_counter()
     trace = trace_steps(prepare_step(), META, "torch-2.11", "fp32", ITERATIONS)
     our_bytes = replay(trace, workspaces=True).peak_reserved_bytes
@@ -94,13 +94,13 @@ def compare_one(name: str, prepare_step: Callable[[], BuildTracked], measured_by
     tracker_bytes, message = None, ""
     try:
         tracker_bytes = track(prepare_step(), ITERATIONS)
-    except Exception as error:  # whatever goes wrong in there is a finding, not the end of the comparison
+    except Exception as error:  # a failure of MemTracker is a result, and does not end the comparison
         message = f"{type(error).__name__}: {error}".splitlines()[0]
     return Comparison(name, measured_bytes, our_bytes, our_seconds, tracker_bytes, time.perf_counter() - start, message)
 
 
 def track(build_step: BuildTracked, iterations: int) -> int:
-    """Peak by `MemTracker` of some iterations on fake tensors, in bytes."""
+    """Return the peak of `MemTracker`, in bytes, over some iterations on fake tensors."""
     fake_mode, tracker_class = mem_tracker_classes()
     with fake_mode(allow_non_fake_inputs=True), _step_counts_without_values():
         step: TrackedStep = build_step(META)
@@ -116,7 +116,7 @@ def track(build_step: BuildTracked, iterations: int) -> int:
 
 @contextmanager
 def _step_counts_without_values() -> Iterator[None]:
-    """Optimizers read their step count, which a fake tensor does not have; memory does not depend on it."""
+    """Let optimizers read a step count, which fake tensors do not have. Memory does not depend on it."""
     with ExitStack() as patches:
         for name, module in list(sys.modules.items()):
             if name.startswith("torch.optim.") and hasattr(module, "_get_value"):

@@ -1,4 +1,4 @@
-"""The networks of measured runs by name; torchvision's classifiers among them."""
+"""The networks of measured runs by name, and torchvision's classifiers among them."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,10 @@ from drystep.validation.xmem_loop import Network, build_on_meta
 
 
 def network_of(run: MeasuredRun) -> Network:
-    """What a run trains. Raises `ValueError` for a model that is not known or a library that is not installed."""
+    """Return the network that a run trains.
+
+    Raises `ValueError` for an unknown model, or a library that is not installed.
+    """
     if run.kind == "cnn":
         names = torchvision.models.list_models(module=torchvision.models)
         return Classifier(choose("torchvision model", run.model, names), run)
@@ -24,31 +27,31 @@ def network_of(run: MeasuredRun) -> Network:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A torchvision model with cross entropy over its classes."""
+    """A torchvision model with cross-entropy over its classes."""
 
     name: str
     run: MeasuredRun
 
     def build(self) -> nn.Module:
-        """Without weights."""
+        """Build the model without pretrained weights."""
         return build_on_meta(
             lambda: torchvision.models.get_model(self.name, weights=None, num_classes=self.run.num_classes)
         )
 
     def batch(self, device: torch.device) -> dict[str, Tensor]:
-        """Images and labels."""
+        """Images (B, 3, H, W) and labels (B,)."""
         count = self.run.batch_size
         images = torch.empty(count, 3, *self.run.image_size, device=device)
         return {"images": images, "labels": torch.zeros(count, dtype=torch.long, device=device)}
 
     def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        """Scores of the classes."""
+        """Scores of the classes, (B, classes)."""
         return model(batch["images"])
 
     def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Cross entropy."""
+        """Cross-entropy."""
         return F.cross_entropy(output, batch["labels"])
 
     def logits(self, output: Tensor) -> Tensor:
-        """What the model returned."""
+        """The output of the model itself."""
         return output

@@ -1,4 +1,4 @@
-"""One measured step time beside its prediction, and what many of them come to."""
+"""Comparison of a measured step time with its prediction, and summaries of many such comparisons."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ ALL = "all cards"
 
 @dataclass(frozen=True)
 class StepCheck:
-    """What was predicted and what was measured for one step."""
+    """Predicted and measured time of one step."""
 
     id: str
     card: str
@@ -27,23 +27,23 @@ class StepCheck:
     predicted_forward_ms: float
     predicted_backward_ms: float
     roofline_ms: float
-    """With the card's peaks alone."""
+    """Prediction from the card's peaks alone."""
     measured_ms: float
 
     @property
     def error_percent(self) -> float:
-        """Signed."""
+        """Signed error of the prediction."""
         return 100 * (self.predicted_ms / self.measured_ms - 1)
 
     @property
     def roofline_error_percent(self) -> float:
-        """Signed, of the plain roofline."""
+        """Signed error of the prediction from the card's peaks alone."""
         return 100 * (self.roofline_ms / self.measured_ms - 1)
 
 
 @dataclass(frozen=True)
 class StepSummary:
-    """Mean absolute errors of one card, or of all."""
+    """Mean absolute errors on one card, or on all cards."""
 
     card: str
     steps: int
@@ -52,7 +52,7 @@ class StepSummary:
 
 
 def check_steps(steps: Sequence[TimedStep]) -> Iterator[StepCheck]:
-    """Predict every measured step; steps of one model and batch share a trace."""
+    """Predict every measured step. Steps with the same model and batch share a trace."""
     traces: dict[TimedStep, Trace] = {}
     for step in steps:
         model = replace(step, card="", step_ms=0, forward_ms=0, backward_ms=0, flag="", gemm_gflop=None)
@@ -62,7 +62,7 @@ def check_steps(steps: Sequence[TimedStep]) -> Iterator[StepCheck]:
 
 
 def trace_timed(step: TimedStep) -> Trace:
-    """The recording of what was timed: not the loss, which is outside of the model, but what follows from it."""
+    """Record what was timed. The loss is computed outside of the model and was not timed, but its backward pass was."""
     build_step = build_timed(step.model, step.trains, step.batch_size, step.length)
     trace = trace_steps(build_step, META, RUN_PROFILE, RUN_PRECISION)
     trace.work = [(index, work) for index, work in trace.work if not _is_loss(trace, index)]
@@ -90,7 +90,7 @@ def _check(step: TimedStep, trace: Trace) -> StepCheck:
 
 
 def summarise_steps(checks: Sequence[StepCheck]) -> list[StepSummary]:
-    """One summary per card in the order in which they come, and one of all."""
+    """Return one summary per card, in the order in which the cards first occur, and one of all cards."""
     cards = dict.fromkeys(check.card for check in checks)
     groups = {card: [check for check in checks if check.card == card] for card in cards}
     return [_summary(card, group) for card, group in {**groups, ALL: list(checks)}.items() if group]

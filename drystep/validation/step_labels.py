@@ -1,4 +1,4 @@
-"""Measured step times of language models: tables in the form of NeuSight's (`drystep/ground_truth/README.md`)."""
+"""Measured step times of language models, in tables of NeuSight's format (`drystep/ground_truth/README.md`)."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -12,32 +12,32 @@ from drystep.validation.timed_models import MODELS
 
 CARDS = FOLDER / "neusight_cards.csv"
 COLUMNS = ("model", "mode", "batch", "seq", "gpu", "e2e_ms", "fw_ms", "bw_ms", "dtype")
-"""Columns that a table must have; others are ignored, but for `flag` and `gemm_gflop_fw/bw`."""
+"""Columns that a table must have. Others are ignored, except for `flag` and `gemm_gflop_fw/bw`."""
 MODES = ("inf", "train")
 
 
 @dataclass(frozen=True)
 class TimedStep:
-    """One measured forward pass, or forward and backward."""
+    """One measured forward pass, or forward and backward pass."""
 
     model: str
     trains: bool
     batch_size: int
     length: int
-    """Tokens of a text."""
+    """Number of tokens of a text."""
     card: str
     step_ms: float
     forward_ms: float
     backward_ms: float
-    """0 of an inference."""
+    """0 for an inference."""
     flag: str = ""
-    """What the source of the labels found odd about it."""
+    """Remark by the source of the labels on something unusual."""
     gemm_gflop: float | None = None
-    """Operations of the matrix products, counted by the source."""
+    """Operations of the matrix products in 10^9, counted by the source."""
 
 
 def read_cards() -> dict[str, Peaks]:
-    """Peaks of the cards that were measured, by name, from their datasheets."""
+    """Return the peaks of the measured cards by name, from their datasheets."""
     with CARDS.open(newline="", encoding="utf-8") as file:
         return {row["name"]: _card(row) for row in csv.DictReader(file)}
 
@@ -49,7 +49,7 @@ def _card(row: Mapping[str, str]) -> Peaks:
 
 
 def read_steps(path: Path) -> list[TimedStep]:
-    """Read a table. Raises `ValueError` with the number of the first line that is not as it should be."""
+    """Read a table. Raises `ValueError` with the number of the first invalid line."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             steps = list(_steps(path, csv.DictReader(file)))

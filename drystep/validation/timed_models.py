@@ -1,7 +1,7 @@
-"""The language models behind measured step times, as transformers 4.38 computed them.
+"""The language models whose step times were measured, as transformers 4.38 computed them.
 
-Later versions of the library compute attention and experts with other operators, so these are stated here
-(`drystep/ground_truth/README.md`).
+Later versions of the library compute attention and experts with other operators, so the operators of that version are
+written out here (`drystep/ground_truth/README.md`).
 """
 
 import importlib
@@ -26,16 +26,16 @@ Attention = Callable[..., tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class TimedModel:
-    """One model of the labels."""
+    """One model of the measurements."""
 
     config: tuple[str, dict[str, Any]]
     """Configuration class, and values that differ from its defaults."""
     inference: str
-    """Model class of an inference."""
+    """Model class for an inference."""
     training: str
-    """Model class of a training step."""
+    """Model class for a training step."""
     module: str
-    """Where the library has the model."""
+    """Module of `transformers.models` that defines the model."""
 
 
 def _gpt2(**values: Any) -> TimedModel:
@@ -65,13 +65,13 @@ MODELS = {
         "switch_transformers.modeling_switch_transformers",
     ),
 }  # fmt: skip
-"""Sizes as NeuSight's model files have them, by the names of its labels."""
+"""Models by the names of NeuSight's labels, with the sizes in NeuSight's model files."""
 
 
 def build_timed(name: str, trains: bool, batch_size: int, length: int) -> BuildStep:
-    """What `simulate` takes: forward, and in training the backward pass into gradients that are there already.
+    """Return a `build_step` for `simulate`: a forward pass, and in training a backward pass into existing gradients.
 
-    Raises `ValueError` for an unknown model, or without the transformers library.
+    Raises `ValueError` for an unknown model, or if the transformers library is not installed.
     """
     known = MODELS[choose("model", name, MODELS)]
     library = transformers_library()
@@ -100,7 +100,7 @@ def build_timed(name: str, trains: bool, batch_size: int, length: int) -> BuildS
 
 @contextmanager
 def _as_measured(module: str) -> Iterator[None]:
-    """Put the measured version's operators in place."""
+    """Replace functions of the library by those of the measured version."""
     place = importlib.import_module(f"transformers.models.{module}")
     with ExitStack() as stack:
         if module in ATTENTION:
@@ -111,7 +111,7 @@ def _as_measured(module: str) -> Iterator[None]:
 
 
 def _gpt2_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
-    """Scores are divided by a tensor, and masked by choice: (B, heads, L, d) -> (B, L, heads, d)."""
+    """GPT-2: scores are divided by a tensor, and masked with `where`. (B, heads, L, d) -> (B, L, heads, d)."""
     scores = query @ key.transpose(-1, -2)
     scores = scores / torch.full([], 8.0, device=scores.device)
     causal = torch.empty(scores.shape[-2:], dtype=torch.bool, device=scores.device)
@@ -120,14 +120,14 @@ def _gpt2_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor
 
 
 def _bert_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
-    """Scores are divided by a number; the mask has a row per text."""
+    """BERT: scores are divided by a number, and the mask has one row per text."""
     scores = (query @ key.transpose(-1, -2)) / 8.0
     scores = scores + scores.new_empty(scores.shape[0], 1, 1, scores.shape[-1])
     return _weigh(scores, value, 0.1 if module.training else 0.0)
 
 
 def _opt_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
-    """Scaled queries, a mask per text, and a maximum that keeps scores finite; no dropout."""
+    """OPT: queries are scaled, each text has a mask, a maximum keeps scores finite, and there is no dropout."""
     scores = query.contiguous() @ key.contiguous().transpose(-1, -2)
     scores = scores + scores.new_empty(scores.shape[0], 1, *scores.shape[-2:])
     scores = torch.max(scores, scores.new_empty([]))
@@ -140,7 +140,7 @@ def _weigh(scores: Tensor, value: Tensor, dropout: float) -> tuple[Tensor, Tenso
 
 
 def _even_experts(layer: Any, hidden: Tensor) -> Tensor:
-    """(B, L, d) -> (B, L, d). Which expert a token meets depends on random weights: they share evenly here."""
+    """Switch: the experts share the tokens evenly, because routing depends on values. (B, L, d) -> (B, L, d)."""
     share = min(layer.router.expert_capacity, hidden.shape[1] // layer.router.num_experts)
     _, probabilities, _ = layer.router(hidden)
     mixed = hidden.clone()

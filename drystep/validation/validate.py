@@ -1,4 +1,4 @@
-"""Measured training runs, simulated."""
+"""Simulation of measured training runs."""
 
 import time
 
@@ -13,14 +13,14 @@ from drystep.validation.networks import network_of
 from drystep.validation.xmem_loop import build_loop
 
 DRIVER_BYTES = 107 * MIB
-"""Least that no run had of its device: the largest use ever measured on the RTX 4060 is 7826 of 7933 MiB."""
+"""Memory that no run could use of its device: the largest use ever measured on the RTX 4060 is 7826 of 7933 MiB."""
 RUN_PROFILE, RUN_PRECISION = "torch-2.11", "fp32"
 
 
 def check_run(run: MeasuredRun) -> Check:
     """Simulate a measured run on its device, and each repetition under its own limit.
 
-    Raises `ValueError` for a model that is not known or whose library is missing.
+    Raises `ValueError` for an unknown model, or if its library is not installed.
     """
     start = time.perf_counter()
     trace = trace_run(run)
@@ -44,7 +44,7 @@ def check_run(run: MeasuredRun) -> Check:
 
 
 def trace_run(run: MeasuredRun) -> Trace:
-    """The recording of a measured run."""
+    """Record the simulated iterations of a measured run."""
     return trace_steps(build_loop(run, network_of(run)), META, RUN_PROFILE, RUN_PRECISION, run.iterations)
 
 

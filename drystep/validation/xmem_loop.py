@@ -18,32 +18,32 @@ BEFORE_FORWARD, BEFORE_BACKWARD, AFTER_STEP = range(3)
 
 
 class Network(Protocol):
-    """What a run trains, and on what."""
+    """The network that a run trains, and its batches."""
 
     def build(self) -> nn.Module:
-        """The model, in host memory or on meta."""
+        """Build the model, in host memory or on meta."""
         ...
 
     def batch(self, device: torch.device) -> dict[str, Tensor]:
-        """One batch on the device."""
+        """Make one batch on the device."""
         ...
 
     def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> Any:
-        """What the model returns."""
+        """Run the model, and return its output."""
         ...
 
     def loss(self, output: Any, batch: dict[str, Tensor]) -> Tensor:
-        """Loss of what the model returned."""
+        """Loss of an output."""
         ...
 
     def logits(self, output: Any) -> Tensor:
-        """The scores in what the model returned."""
+        """The scores in an output."""
         ...
 
 
 @dataclass
 class Loop:
-    """One iteration per call. Batch, outputs and loss of the last iteration live until they are overwritten."""
+    """One iteration per call. The batch, output and loss of the last iteration live until they are overwritten."""
 
     network: Network
     model: nn.Module
@@ -56,7 +56,7 @@ class Loop:
     predicted: Tensor | None = None
 
     def __call__(self) -> None:
-        """zero_grad stands where the run had it."""
+        """Run one iteration, with `zero_grad` where the run had it."""
         self._zero_grad(BEFORE_FORWARD)
         self.batch = self.network.batch(self.device)
         self.output = self.network.forward(self.model, self.batch)
@@ -73,7 +73,7 @@ class Loop:
 
 
 def build_loop(run: MeasuredRun, network: Network) -> BuildStep:
-    """What `simulate` takes. Raises `ValueError` for an optimizer that PyTorch does not have."""
+    """Return a `build_step` for `simulate`. Raises `ValueError` for an optimizer that PyTorch does not have."""
     make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, choose("optimizer", run.optimizer, OPTIMIZERS))
     host_model = network.build()
 
@@ -86,9 +86,9 @@ def build_loop(run: MeasuredRun, network: Network) -> BuildStep:
 
 
 def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a model without filling weights, where its code allows it."""
+    """Build a model on meta, without filling weights; in host memory, if its code does not work on meta."""
     try:
         with META:
             return build()
-    except NotImplementedError:  # it computes its own widths with tensors, as RegNet does
+    except NotImplementedError:  # RegNet, for one, computes its widths with tensors
         return build()

@@ -1,1 +1,1 @@
-"""The shared Swin, and views of other Swins."""
+"""The Swin that all methods share, and the same interface for other Swins."""

@@ -1,4 +1,4 @@
-"""What detectors and methods need of a Swin: feature maps, and stages whose blocks show their two branches."""
+"""What detectors and methods need from a Swin: feature maps, and stages whose blocks give access to both branches."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 Tap = Callable[[Tensor, Tensor], object]
-"""Is shown a branch output before and after its DropPath."""
+"""A function that is called with a branch output before and after its DropPath."""
 
 
 class Backbone(nn.Module):
-    """Maps images (B, 3, H, W) to feature maps (B, C_k, H_k, W_k), the finest first."""
+    """Maps images (B, 3, H, W) to feature maps (B, C_k, H_k, W_k), finest first."""
 
     out_channels: list[int]
     """C_k of each map."""
     tuned = False
-    """Whether a fine-tuning method was applied. A backbone takes one."""
+    """Whether a fine-tuning method was applied, which can be done once."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> a list of (B, C_k, H_k, W_k)."""
@@ -31,17 +31,17 @@ def require_untuned(backbone: Backbone) -> None:
 
 
 def ignore(before: Tensor, after: Tensor) -> None:
-    """The tap of who wants to see nothing."""
+    """A tap that does nothing."""
 
 
 class TrunkBlock(nn.Module):
-    """A block with two residual branches. The branch outputs can be seen."""
+    """A block with two residual branches, whose outputs are passed to a tap."""
 
     dim: int
     """Channels."""
 
     def forward(self, x: Tensor, tap: Tap = ignore) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C). `tap` is shown each branch output, before and after its DropPath."""
+        """(B, H, W, C) -> (B, H, W, C). `tap` is called with each branch output before and after its DropPath."""
         raise NotImplementedError
 
 
@@ -59,10 +59,10 @@ class TrunkStage(nn.Module):
 
 
 class Trunk(Backbone):
-    """A Swin as a dense-prediction backbone, in parts: a feature map per chosen stage, through a LayerNorm of its own.
+    """A Swin as a dense-prediction backbone: one feature map per chosen stage, through a LayerNorm of its own.
 
     Takes (B, 3, H, W); returns a list of contiguous (B, C_k, H/2^(k+2), W/2^(k+2)).
-    The output norms are the "pre-FPN" norms of the paper (section 3.2); no checkpoint has weights for them.
+    The output norms are the "pre-FPN" norms of the paper (section 3.2). Checkpoints have no weights for them.
     """
 
     patch_embed: nn.Module
@@ -82,7 +82,7 @@ class Trunk(Backbone):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are; new modules belong there too."""
+        """Device of the parameters, on which new modules are created as well."""
         return next(self.parameters()).device
 
     def has_output(self, stage_index: int) -> bool:
@@ -90,11 +90,11 @@ class Trunk(Backbone):
         return str(stage_index) in self.norms
 
     def output(self, stage_index: int, x: Tensor) -> Tensor:
-        """The output norm of one stage: (B, H, W, C) -> contiguous (B, C, H, W)."""
+        """Apply the output norm of one stage: (B, H, W, C) -> contiguous (B, C, H, W)."""
         return self.norms[str(stage_index)](x).permute(0, 3, 1, 2).contiguous()
 
     def _add_output_norms(self, dims: Sequence[int], out_stages: Sequence[int]) -> None:
-        """Set `out_channels` and `norms`. Raises `ValueError` unless `out_stages` is a choice of the stages."""
+        """Set `out_channels` and `norms`. Raises `ValueError` unless `out_stages` are some of the stages."""
         unknown = sorted(set(out_stages) - set(range(len(dims))))
         if unknown or not out_stages:
             raise ValueError(f"out_stages {tuple(out_stages)} must be a choice of {tuple(range(len(dims)))}")

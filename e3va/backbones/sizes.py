@@ -1,4 +1,4 @@
-"""Names and sizes of the published Swins, without PyTorch: command lines list them."""
+"""Names and sizes of the published Swins. Does not import PyTorch, because command lines list them."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""One Swin for every method: timm's blocks, any image size, NCHW outputs, branches that can be reached."""
+"""The Swin that all methods share: timm's blocks, any image size, NCHW outputs, and branches as modules."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ def _dropped(branch_output: Tensor, drop_path: nn.Module, tap: Tap) -> Tensor:
 
 
 class Branch(nn.Module):
-    """A residual branch of a block: (B, H, W, C) -> (B, H, W, C). Images don't see each other."""
+    """A residual branch of a block: (B, H, W, C) -> (B, H, W, C). The images of a batch do not interact."""
 
     parts = 1
-    """How many parts of the batch are worked through one after the other. Without a graph, less is alive at once."""
+    """Number of parts of the batch that are computed one after the other, which takes less memory without a graph."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self._branch(x) if self.parts == 1 else torch.cat([self._branch(part) for part in x.chunk(self.parts)])
@@ -37,7 +37,7 @@ class Branch(nn.Module):
 class AttentionBranch(Branch):
     """Shifted-window attention of the normalised input, `W-MSA(LN(x))`, before DropPath and the residual add.
 
-    Holds timm's own block, stripped of the MLP half, because shifting, padding and masking live in it.
+    Holds timm's block without its MLP half, because that block does the shifting, padding and masking.
     """
 
     def __init__(self, block: SwinTransformerBlock) -> None:
@@ -61,7 +61,7 @@ class MlpBranch(Branch):
 
 
 class SwinBlock(TrunkBlock):
-    """A Swin block whose two residual branches are modules: methods wrap or replace them, and copy no forward pass."""
+    """A Swin block whose two residual branches are modules, which methods wrap or replace."""
 
     def __init__(self, block: SwinTransformerBlock) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class SwinStage(TrunkStage):
 
 
 class SwinBackbone(Trunk):
-    """The Swin that all methods share: takes any image whose sides divide by 4, and its branches can be replaced."""
+    """The Swin that all methods share. It takes any image whose sides are multiples of 4."""
 
     stages: Sequence[SwinStage]
 
@@ -142,7 +142,7 @@ def build_swin(
         raise ValueError(f"unknown window {window!r}: choose from {', '.join(map(str, WINDOW_IMAGE_SIZE))}")
     if pretrained is True and window not in size.pretrained_windows:
         raise ValueError(f"no ImageNet-22K weights exist for {name} with window {window}")
-    # timm names a Swin by the window it was pre-trained with; T and S exist with window 7 alone.
+    # timm names a Swin by the window it was pre-trained with; T and S only exist with window 7.
     named_window = window if window in size.pretrained_windows else 7
     overlay = {"file": str(pretrained)} if isinstance(pretrained, Path) else None
     try:

@@ -1,4 +1,4 @@
-"""A user's own timm Swin, seen as a trunk: no copy of a forward pass, and the user's model stays as it is."""
+"""A user's timm Swin as a trunk, without a copy of its forward pass and without a change to its modules."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -17,13 +17,13 @@ EXPECTED = (
     '(timm.create_model("swin_...") or ("swinv2_..."), without features_only)'
 )
 _tuned: WeakSet[nn.Module] = WeakSet()
-"""Patch embeddings of the models that a method was applied to: the models themselves are left alone."""
+"""Patch embeddings of the models that a method was applied to. Nothing is stored in the models themselves."""
 
 
 class TappedBlock(TrunkBlock):
-    """A timm block, whose branch outputs are seen where they pass DropPath.
+    """A timm block, whose branch outputs are taken where they pass DropPath.
 
-    In version 2 that is behind the post-norm, `norm1(attn(x))`; in version 1 it is `attn(norm1(x))`.
+    In version 2 these come after the post-norm, as in `norm1(attn(x))`; in version 1 they are `attn(norm1(x))`.
     """
 
     def __init__(self, block: nn.Module) -> None:
@@ -45,7 +45,7 @@ class TappedBlock(TrunkBlock):
 
 
 class TimmStage(TrunkStage):
-    """A timm stage in its parts. Checks that its blocks are known."""
+    """The parts of a timm stage. Raises `ValueError` for blocks of an unknown type."""
 
     def __init__(self, index: int, stage: nn.Module) -> None:
         super().__init__()
@@ -59,10 +59,11 @@ class TimmStage(TrunkStage):
 
 
 class TimmSwin(Trunk):
-    """timm's `SwinTransformer` (also Swin-S3) or `SwinTransformerV2`: shares its parts, adds an output norm per level.
+    """timm's `SwinTransformer` (also Swin-S3) or `SwinTransformerV2`, with an output norm per chosen stage.
 
-    Any image size that the model itself takes: timm's `dynamic_img_size=True` or `set_input_size` widen that. Raises
-    `ValueError` for a model without stages, with blocks of another type, or stages that it has not.
+    It shares the modules of the model, and takes the image sizes that the model takes; timm's `dynamic_img_size=True`
+    or `set_input_size` allow others. Raises `ValueError` for a model without stages, for blocks of another type, and
+    for `out_stages` that the model does not have.
     """
 
     def __init__(self, model: nn.Module, out_stages: Sequence[int] | None = None) -> None:
@@ -78,7 +79,7 @@ class TimmSwin(Trunk):
 
     @property
     def tuned(self) -> bool:
-        """Whether a method was applied to this model, through whichever view of it."""
+        """Whether a method was applied to this model, through this `TimmSwin` or another one."""
         return self.patch_embed in _tuned
 
     @tuned.setter
@@ -87,5 +88,8 @@ class TimmSwin(Trunk):
 
 
 def as_trunk(backbone: nn.Module) -> Trunk:
-    """A trunk as it is; a timm Swin as one with an output per stage. Raises `ValueError` for anything else."""
+    """Return a trunk as it is, and a timm Swin as a `TimmSwin` with an output per stage.
+
+    Raises `ValueError` for any other module.
+    """
     return backbone if isinstance(backbone, Trunk) else TimmSwin(backbone)
