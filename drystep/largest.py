@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drystep.memory.replay import Verdict
+from drystep.memory.verdict import Verdict
 
 LARGEST_BATCH = 1024
 PATIENCE = 8

@@ -9,7 +9,7 @@ from bench.cases.tasks import WORKLOADS
 from bench.engines import simulate
 from drystep.gpus.classes import Gpu
 from drystep.largest import LARGEST_BATCH, Attempt, largest
-from drystep.memory.replay import Verdict
+from drystep.memory.verdict import Verdict
 
 IMAGE_STEP = 32
 """Sides of searched images are multiples of it, as detectors pad theirs."""

@@ -14,7 +14,7 @@ from bench.engines.settings import DEFAULT_STEPS, DEFAULT_TIME_LIMIT_S, Say, Set
 from bench.results.provenance import describe_cpu
 from bench.results.result import Result
 from bench.results.staleness import staleness, summarise
-from bench.results.store import append_result, read_results, require_writable
+from bench.results.store import Problems, ResultsAt, append_result, each_result, require_writable
 from drystep.gpus.classes import Gpu, select_gpus
 
 
@@ -86,7 +86,7 @@ class Resumed:
 
     missing: list[Case]
     """Cases still to measure."""
-    stored: list[Result]
+    stored: Sequence[Result]
     """Results of the other cases."""
     problems: list[str]
     """Lines of the file that could not be read."""
@@ -97,15 +97,16 @@ class Resumed:
 def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, settings: Settings) -> Resumed:
     """Find out which cases a results file has not, or not any more. Raises `ValueError` if it cannot be used."""
     require_writable(out)
-    found = read_results(out, wanted=frozenset(cases))
-    stored = {} if rerun else {result.case: result for result in found.results if _answers(result, gpus)}
-    stored = {case: stored[case] for case in cases if case in stored}
-    reasons = {
-        case: staleness(result, gpus, settings.steps, _device(case, settings)) for case, result in stored.items()
-    }
-    fresh = {case: result for case, result in stored.items() if not reasons[case]}
+    wanted = {} if rerun else {case: _device(case, settings) for case in cases}
+    problems = Problems(out)
+    found: dict[Case, tuple[int, str]] = {}  # where the latest answer is, and why it does not count any more
+    for position, result in each_result(out, problems):
+        if result.case in wanted and _answers(result, gpus):
+            found[result.case] = position, staleness(result, gpus, settings.steps, wanted[result.case])
+    fresh = {case: position for case, (position, stale) in found.items() if not stale}
     missing = [case for case in cases if case not in fresh]
-    return Resumed(missing, list(fresh.values()), found.problems, summarise(reasons.values()))
+    stored = ResultsAt(out, [fresh[case] for case in dict.fromkeys(cases) if case in fresh])
+    return Resumed(missing, stored, problems.lines(), summarise(stale for _, stale in found.values()))
 
 
 def run_into(

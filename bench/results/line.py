@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Required, TypedDict
 
 import msgspec
 
-from drystep.memory.replay import Verdict
+from drystep.memory.verdict import Verdict
 
 MOST_BYTES = 2**60
 """An exbibyte: more than any card or host has."""

@@ -1,11 +1,11 @@
 """Results in a file: appended line by line, read back, and checked."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
-from bench.cases.case import Case
 from bench.results.result import NewerSchemaError, Result
 from drystep.errors import OutputError
 from drystep.files.lines import ForeignFileError, LineFile, begins, short_lines
@@ -26,30 +26,55 @@ class StoredResults:
     """One line for each line of the file that could not be read; of many, the first and how many more."""
 
 
-def read_results(path: Path, wanted: Collection[Case] | None = None) -> StoredResults:
-    """Read a file of result lines; bad lines are named, and cost no good one. Raises `ValueError` if unreadable.
+def read_results(path: Path) -> StoredResults:
+    """Read a file of result lines; bad lines are named, and cost no good one. Raises `ValueError` if unreadable."""
+    problems = Problems(path)
+    latest = {result.case: result for _, result in each_result(path, problems)}
+    return StoredResults(list(latest.values()), problems.lines())
 
-    `wanted` are the only cases whose results are kept (all by default), so that a large file takes no memory. An
-    unfinished last line is no error: a run that was killed, or still writes, leaves one.
+
+def each_result(path: Path, problems: "Problems") -> Iterator[tuple[int, Result]]:
+    """The results of a file in its order, each with the position of its line; what is none goes to `problems`.
+
+    One line at a time is held, so that a large file takes no memory. An unfinished last line is no problem: a run that
+    was killed, or still writes, leaves one. Raises `ValueError` if the file cannot be read.
     """
-    latest: dict[Case, Result] = {}
-    problems = _Problems(path)
+    position = 0
     try:
         with path.open("rb", buffering=0) as file:
             for number, line in enumerate(short_lines(file), start=1):
-                if not line.strip():
-                    continue
-                try:
-                    result = Result.from_json(line)
-                except ValueError as error:
-                    if line.endswith(b"\n") or not begins(line, BEGINNING):
-                        problems.add(number, line, error)
-                else:
-                    if wanted is None or result.case in wanted:
-                        latest[result.case] = result
+                if line.strip():
+                    try:
+                        yield position, Result.from_json(line)
+                    except ValueError as error:
+                        if line.endswith(b"\n") or not begins(line, BEGINNING):
+                            problems.add(number, line, error)
+                position += len(line)
     except OSError as error:
         raise ValueError(f"cannot read results from {path}: {error.strerror}") from error
-    return StoredResults(list(latest.values()), problems.lines())
+
+
+@dataclass(frozen=True)
+class ResultsAt(Sequence[Result]):
+    """Results of a file, each read when it is asked for."""
+
+    path: Path
+    positions: Sequence[int]
+    """Where their lines begin."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ResultsAt": ...
+    def __getitem__(self, index: int | slice) -> "Result | ResultsAt":
+        if isinstance(index, slice):
+            return ResultsAt(self.path, self.positions[index])
+        with self.path.open("rb") as file:
+            file.seek(self.positions[index])
+            return Result.from_json(file.readline())
 
 
 def require_writable(path: Path) -> None:
@@ -97,7 +122,7 @@ def _is_result(line: bytes) -> bool:
     return True
 
 
-class _Problems:
+class Problems:
     """Complaints about lines: those that look like JSON are named, up to a number; the others are one complaint."""
 
     def __init__(self, path: Path) -> None:

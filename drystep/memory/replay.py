@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Literal
 
 from drystep.memory.allocator import (
     AllocatorStats,
@@ -11,9 +10,8 @@ from drystep.memory.allocator import (
     OutOfMemoryError,
     PoolName,
 )
+from drystep.memory.verdict import Verdict
 from drystep.trace.trace import CATEGORIES, Category, Phase, Trace
-
-Verdict = Literal["fits", "fits_with_retries", "oom"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE
 from drystep.errors import choose
 from drystep.measure.cuda_run import holds, run_on_cuda
-from drystep.memory.replay import Verdict
+from drystep.memory.verdict import Verdict
 from drystep.pytest_plugin.limits import Limit, parse_limit
 from drystep.simulation import Simulation, judge
 from drystep.simulator import simulate

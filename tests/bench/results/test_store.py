@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from bench import Case, Result
-from bench.results.store import MOST_PROBLEMS, append_result, read_results, require_writable
+from bench.results.store import (
+    MOST_PROBLEMS,
+    Problems,
+    ResultsAt,
+    append_result,
+    each_result,
+    read_results,
+    require_writable,
+)
 from drystep.errors import OutputError
 
 FULL, LORA = Case(task="voc", method="full", engine="simulate"), Case(task="voc", method="lora", engine="simulate")
@@ -153,8 +161,11 @@ def test_lines_of_a_newer_version_survive(tmp_path: Path) -> None:
         assert problem.startswith(f"{path}:1: a line of schema 2")
 
 
-def test_only_what_is_wanted_is_kept(tmp_path: Path) -> None:
+def test_results_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    for result in (_result(), _result(LORA), _result(message="new")):
+    results = [_result(), _result(LORA), _result(message="new")]
+    for result in results:
         append_result(path, result)
-    assert [result.message for result in read_results(path, wanted={FULL}).results] == ["new"]
+    positions = [position for position, _ in each_result(path, Problems(path))]
+    at = ResultsAt(path, positions)
+    assert (len(at), list(at), list(at[1:])) == (3, results, results[1:])
