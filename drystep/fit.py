@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from drystep.bounds import require_whole
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE
 from drystep.errors import SimulationError, shortened
 from drystep.gpus.classes import Gpu
@@ -17,6 +18,8 @@ from drystep.values.oracles import Oracles
 from drystep.zoo.python_file import load_function
 
 DEFAULT_BATCH = 2
+MOST_BATCH_SIZE = 2**24
+"""Images, or whatever a step counts: rows of a table may be millions."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ def fit_step(
             f"{build_step.__name__} takes no batch_size: leave --batch-size out, or give the function that keyword"
         )
     size_asked = _default_batch(build_step) if takes_batch and batch_size is None else batch_size
-    if size_asked is not None and size_asked < 1:
-        raise ValueError(f"batch size must be a whole number of at least 1, not {size_asked}")
+    if size_asked is not None:
+        require_whole("batch size", size_asked, 1, MOST_BATCH_SIZE)
 
     @functools.cache
     def simulation(size: int | None) -> Simulation:

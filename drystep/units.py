@@ -8,6 +8,10 @@ VISIBLE_BYTES = MIB // 20
 """Smaller sizes would be printed as "0.0 MiB"."""
 ABSENT = "–"
 """Stands for a figure that does not exist, as opposed to zero and to running out of memory."""
+MOST_PERCENT = 1_000_000
+"""Largest tolerance: a figure that may grow ten thousand times is not checked at all."""
+LONGEST_SHOWN = 40
+"""Characters of a bad text that an error repeats."""
 ROUNDING = 1e-9
 """Rounding error, in percent, within which a growth counts as equal to its tolerance."""
 
@@ -18,11 +22,14 @@ def mib_text(size_bytes: int) -> str:
 
 
 def parse_percent(text: str) -> float:
-    """Turn "1%" or "1" into 1.0. Raises `ValueError` for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", text)
+    """Turn "1%" or "1" into 1.0. Raises `ValueError` for anything else, and for more than `MOST_PERCENT`."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%?", text)
     if not match:
-        raise ValueError(f"tolerance {text!r} is not a percentage, such as 1%")
-    return float(match[1])
+        raise ValueError(f"tolerance {text[:LONGEST_SHOWN]!r} is not a percentage, such as 1%")
+    percent = float(match[1])
+    if percent > MOST_PERCENT:
+        raise ValueError(f"tolerance {text[:LONGEST_SHOWN]!r} must be between 0% and {MOST_PERCENT}%")
+    return percent
 
 
 def growth_percent(before: float, after: float) -> float:

@@ -7,15 +7,31 @@ from typing import Any
 from bench.cases.batches import STRETCHES
 from bench.cases.methods import METHODS
 from bench.cases.tasks import FULL_ROIS_PER_IMAGE, WORKLOADS
+from drystep.bounds import require_whole, shown
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES
 from drystep.errors import choose
 from e3va.backbones.sizes import SWIN_SIZES, WINDOW_IMAGE_SIZE
 
+TASKS = tuple(WORKLOADS)
 TASKS_OWN: Any = None
 """Default of fields whose value the task knows: its own value takes their place."""
 ENGINES = ("simulate", "cpu", "cuda")
 OPTIMIZERS = ("adamw",)
 PATCH_SIZE = 4
+LEAST_ROIS = 4
+"""A quarter of them may be positive."""
+MOST_IMAGES = 65_536
+"""Per GPU. These bounds lie far above what any card can train; beyond them, arithmetic of sizes may overflow."""
+MOST_PIXELS = 65_536
+"""Of a side of an image."""
+MOST_BATCHES = 100_000
+"""Of a run: COCO has 58,633 of two images each."""
+MOST_OBJECTS = 65_536
+"""In one image."""
+MOST_ROIS = 1_000_000
+"""Of one image in one stage of the cascade."""
+LARGEST_SEED = 2**63 - 1
+"""What every random generator that takes it can hold."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +44,15 @@ class Option:
     """The values that it may have; any value of its type if there are none."""
     least: int | None = None
     """The least number that it may be."""
+    most: int | None = None
+    """The largest number that it may be."""
     words: str = ""
     """How a title says that it is not the default, with {} for the value; "" for the value alone."""
 
 
-def option(default: Any, help: str, choices: Iterable[Any] = (), least: int | None = None, words: str = "") -> Any:
+def option(default: Any, help: str, choices: Iterable[Any] = (), **stated: Any) -> Any:
     """A field of `Case`: its default, and what `Option` says about it."""
-    return field(default=default, metadata={"option": Option(help, tuple(choices), least, words)})
+    return field(default=default, metadata={"option": Option(help, tuple(choices), **stated)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +71,18 @@ class Case:
     """Name of a Swin."""
     window: int = option(7, "Attention window.", WINDOW_IMAGE_SIZE, words="window {}")
     """Side of the windows in which attention works, in tokens."""
-    batch_size: int = option(2, "Images per GPU.", least=1)
+    batch_size: int = option(2, "Images per GPU.", least=1, most=MOST_IMAGES)
     """Images per GPU."""
     image_size: tuple[int, int] = option(
         TASKS_OWN, "Height and width in pixels, such as 800x1344; default: the task's."
     )
     """Height and width of the padded image, divisible by 4; in a run, of the largest that augmentation can make."""
     batches: int = option(
-        1, "More than 1: a run of that many batches from the task's augmentation.", least=1, words="run of {} batches"
+        1,
+        "More than 1: a run of that many batches from the task's augmentation.",
+        least=1,
+        most=MOST_BATCHES,
+        words="run of {} batches",
     )
     """1: steps on one batch of the stated size. More: a run of that many batches from the task's augmentation."""
     stretch: str = option("worst", "Which batches of an epoch a run takes.", STRETCHES, words="{} batches")
@@ -73,9 +95,13 @@ class Case:
     """simulate, cpu or cuda; auto takes cuda where there is a device, else simulate."""
     profile: str = option(DEFAULT_PROFILE, "Rules by which PyTorch allocates.", PROFILES)
     """Rules by which PyTorch allocates."""
-    gt_boxes: int = option(TASKS_OWN, "Objects per image; default: the task's.", words="{} objects")
+    gt_boxes: int = option(
+        TASKS_OWN, "Objects per image; default: the task's.", least=0, most=MOST_OBJECTS, words="{} objects"
+    )
     """Objects per image; 0 for a task without objects. A run draws them instead."""
-    rois_per_image: int = option(TASKS_OWN, "RoIs per image and cascade stage; default: 512.", words="{} RoIs")
+    rois_per_image: int = option(
+        TASKS_OWN, "RoIs per image and cascade stage; default: 512.", least=0, most=MOST_ROIS, words="{} RoIs"
+    )
     """RoIs sampled per image and cascade stage; 0 for a detector without RoIs."""
     fused_attention: bool = option(False, "Compute attention in one kernel instead of explicitly.")
     """Attention as one kernel; explicit, as the paper measured, by default."""
@@ -83,14 +109,16 @@ class Case:
     """Recompute each Swin block in backward instead of keeping its activations."""
     bf16_trunk: bool = option(False, "Store and compute the frozen blocks beside E3VA's highway in bfloat16.")
     """Frozen blocks stored and computed in bfloat16 beside an E3VA highway; the rest in the case's precision."""
-    seed: int = option(0, "Seed of weights and batches.", least=0, words="seed {}")
+    seed: int = option(0, "Seed of weights and batches.", least=0, most=LARGEST_SEED, words="seed {}")
     """Seed of weights and batches."""
 
     def __post_init__(self) -> None:
-        for name, value in _own_values(choose("task", self.task, WORKLOADS)).items():
+        choose("task", self.task, TASKS)
+        for name in OWN_FIELDS:
             if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        object.__setattr__(self, "image_size", tuple(self.image_size))
+                object.__setattr__(self, name, _own_values(self.task)[name])
+        if type(self.image_size) is not tuple:
+            object.__setattr__(self, "image_size", tuple(self.image_size))
         self._check_choices()
         self._check_combinations()
         self._check_sizes()
@@ -99,13 +127,11 @@ class Case:
 
     def _check_choices(self) -> None:
         choose("method", self.method, METHODS)
-        for name, stated in OPTIONS.items():
-            value, choices = getattr(self, name), stated.choices
-            if name == "engine":
-                choices = ("auto", *choices)
-            if choices and value not in choices:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
                 what = name.replace("_", " ")
-                raise ValueError(f"unknown {what} {value!r}: choose from {', '.join(map(str, choices))}")
+                raise ValueError(f"unknown {what} {shown(value)}: choose from {', '.join(map(str, choices))}")
 
     def _check_combinations(self) -> None:
         if self.bf16_trunk and not METHODS[self.method].lowers_trunk:
@@ -125,27 +151,27 @@ class Case:
             )
 
     def _check_sizes(self) -> None:
-        if len(self.image_size) != 2 or any(not _is_count(side) or side < 1 for side in self.image_size):
-            raise ValueError(f"image size {self.image_size} must be a height and a width in pixels")
+        if len(self.image_size) != 2:
+            raise ValueError(f"image size {shown(self.image_size)} must be a height and a width in pixels")
         for side in self.image_size:
+            require_whole("image side", side, 1, MOST_PIXELS)
             if side % PATCH_SIZE:
                 raise ValueError(f"image side {side} does not divide by the patch size {PATCH_SIZE}: use {_near(side)}")
         workload = WORKLOADS[self.task]
-        has = {"gt_boxes": workload.gt_boxes > 0, "rois_per_image": workload.has_rois}
-        least = {name: stated.least for name, stated in OPTIONS.items() if stated.least is not None}
-        # A quarter of the RoIs may be positive.
-        least |= {"gt_boxes": 1 if has["gt_boxes"] else 0, "rois_per_image": 4 if has["rois_per_image"] else 0}
-        for name, minimum in least.items():
-            value = getattr(self, name)
-            if not _is_count(value) or value < minimum:
-                raise ValueError(
-                    f"{name.replace('_', ' ')} must be a whole number of at least {minimum}, got {value!r}"
-                )
-        for name, wanted in has.items():
-            if getattr(self, name) and not wanted:
-                raise ValueError(f"task {self.task} has no {name.replace('_', ' ')}: leave them at 0")
+        self._check_needed("gt_boxes", 1, workload.gt_boxes > 0)
+        self._check_needed("rois_per_image", LEAST_ROIS, workload.has_rois)
+        for name, (least, most) in BOUNDS.items():
+            require_whole(name.replace("_", " "), getattr(self, name), least, most)
         if self.batches > 1 and self.gt_boxes != workload.gt_boxes:
             raise ValueError("a run of batches draws its objects per image: leave gt boxes out, or batches at 1")
+
+    def _check_needed(self, name: str, least: int, has: bool) -> None:
+        """A count that only some tasks have, and of which they need at least so many."""
+        value, what = getattr(self, name), name.replace("_", " ")
+        if has:
+            require_whole(what, value, least, BOUNDS[name][1])
+        elif value:
+            raise ValueError(f"task {self.task} has no {what}: leave them at 0")
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as they stand in a result line."""
@@ -173,7 +199,21 @@ def _options(cases: type) -> dict[str, Option]:
 
 OPTIONS: Mapping[str, Option] = _options(Case)
 """Field of `Case` -> what it is on the command line, in order."""
+CHOICES: Mapping[str, tuple[Any, ...]] = {
+    name: ("auto", *stated.choices) if name == "engine" else stated.choices
+    for name, stated in OPTIONS.items()
+    if stated.choices
+}
+"""Field -> the values that a case may be built with."""
+BOUNDS: Mapping[str, tuple[int, int]] = {
+    name: (stated.least, stated.most)
+    for name, stated in OPTIONS.items()
+    if stated.least is not None and stated.most is not None
+}
+"""Field -> the least and the largest number that it may be."""
 FIELDS: Mapping[str, Field[Any]] = {described.name: described for described in fields(Case)}
+OWN_FIELDS = ("backbone", "image_size", "gt_boxes", "rois_per_image")
+"""Fields whose value a task knows."""
 DEFAULTS: Mapping[str, Any] = {name: described.default for name, described in FIELDS.items()}
 IN_FIRST_WORDS = frozenset({"task", "backbone", "method", "batch_size", "image_size", "engine"})
 """Fields that every title names, whatever their value."""
@@ -194,10 +234,6 @@ def _has_cuda() -> bool:
     import torch  # only here: command lines check their cases without it
 
     return torch.cuda.is_available()
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _near(side: int) -> str:

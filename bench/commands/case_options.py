@@ -12,6 +12,7 @@ import typer
 from bench.cases.case import DEFAULTS, OPTIONS, Case, Option
 from bench.cases.methods import METHODS, PAPER_METHODS
 from bench.cases.tasks import WORKLOADS
+from drystep.bounds import shown
 from drystep.errors import choose
 
 ALL = "all"
@@ -76,6 +77,8 @@ def _help(name: str, stated: Option, repeatable: bool, default: Any) -> str:
     parts = [stated.help]
     if stated.choices:
         parts.append(f"One of {', '.join(map(str, stated.choices))}.")
+    if stated.least is not None and stated.most is not None:
+        parts.append(f"From {stated.least} to {stated.most}.")
     if name == "method" and repeatable:
         parts.append('Default: "all", the paper\'s twelve.')
     elif isinstance(default, str | int) and not isinstance(default, bool):
@@ -121,7 +124,7 @@ def method_names(methods: Sequence[str]) -> list[str]:
 
 def parse_size(text: str) -> tuple[int, int]:
     """Turn "800x1344" into height and width. Raises `ValueError` for anything else."""
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text)  # a case says which of these are too large
     if not match:
-        raise ValueError(f"image size {text!r} is not HxW, such as 800x1344")
+        raise ValueError(f"image size {shown(text)} is not HxW, such as 800x1344")
     return int(match[1]), int(match[2])

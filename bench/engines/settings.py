@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drystep.bounds import require_time_limit, require_whole
 from drystep.errors import choose
 
 DEFAULT_STEPS = 5
+MOST_STEPS = 100_000
+"""Timed steps of one case: more add nothing to a median."""
 DEFAULT_TIME_LIMIT_S = 1800.0
 LAUNCHERS = ("local", "ray")
 Say = Callable[[str], None]
@@ -31,7 +34,5 @@ class Settings:
         choose("launcher", self.launcher, LAUNCHERS)
         if self.ray_address and self.launcher != "ray":
             raise ValueError("--ray-address joins a Ray cluster: add --launcher ray")
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, not {self.steps}")
-        if not self.time_limit_s > 0:
-            raise ValueError(f"the time limit must be more than 0 seconds, not {self.time_limit_s:g}")
+        require_whole("steps", self.steps, 1, MOST_STEPS)
+        require_time_limit(self.time_limit_s)

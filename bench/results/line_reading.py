@@ -25,6 +25,7 @@ _CASE = msgspec.json.Decoder(Case)
 _DECODE: dict[str, Callable[[msgspec.Raw], Any]] = {
     name: msgspec.json.Decoder(kind).decode for name, kind in PARTS.items()
 }
+_HEADS = {name: b'"%b": ' % name.encode() for name in ("schema", "case", *PARTS, *OPTIONS)}
 
 
 def split(line: str | bytes) -> Parts:
@@ -34,8 +35,7 @@ def split(line: str | bytes) -> Parts:
         parts = _RAW_PARTS.decode(content)
     except (*BROKEN, UnicodeEncodeError) as error:
         raise ValueError(explain("", PARTS, error, line)) from None
-    if not _is_canonical(parts, content):
-        _refuse_repeated("", content)
+    _refuse_repeated("", parts, content)
     return parts
 
 
@@ -85,18 +85,16 @@ def _case(raw: bytes) -> Case:
         raise ValueError(f"case.{min(unknown)[:100]}: this version of drystep knows no such setting of a case")
     if bytes(stated.get("engine", b'"auto"')) == b'"auto"':
         raise ValueError("case.engine: must say which engine measured, such as simulate, cpu or cuda")
-    _refuse_repeated("case.", raw)
+    _refuse_repeated("case.", stated, raw)
     return case
 
 
-def _is_canonical(parts: Parts, content: bytes) -> bool:
-    """Whether the parts, written as `Result.to_json` does, are the line: then none is there twice."""
-    written = b", ".join([b'"%b": %b' % (name.encode(), raw) for name, raw in parts.items()])
-    return len(content) == len(written) + 2 and content[1:-1] == written
-
-
-def _refuse_repeated(where: str, content: bytes) -> None:
+def _refuse_repeated(where: str, parts: Parts, content: bytes) -> None:
     """Raise `ValueError` for an object that has one name twice: which of the two values holds would be a guess."""
+    if all(map(_HEADS.__contains__, parts)):
+        written = b", ".join([_HEADS[name] + raw for name, raw in parts.items()])  # as `Result.to_json` does
+        if content[1:-1] == written:
+            return
     names: Counter[str] = Counter()
 
     def note(pairs: list[tuple[str, Any]]) -> None:  # the outermost object comes last

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from drystep.bounds import is_finite, require_time_limit, shown
 from drystep.values.oracles import ITEM, ROWS, Oracles
 
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
@@ -18,10 +19,26 @@ OracleTexts = Annotated[
         help="State a value that the step reads, such as rows=512 or item=0. Repeatable.",
     ),
 ]
-TimeLimit = Annotated[
-    float, typer.Option("--time-limit", metavar="SECONDS", help="Stop the process of a step after so many seconds.")
-]
 DEFAULT_TIME_LIMIT_S = 1800.0
+
+
+def _within_limits(seconds: float) -> float:
+    """Check a time limit while the command line is read. Raises typer's error for one that no clock can wait for."""
+    try:
+        return require_time_limit(seconds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+TimeLimit = Annotated[
+    float,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        callback=_within_limits,
+        help="Stop the process of a step after so many seconds, at most 31 days.",
+    ),
+]
 
 
 def parse_oracles(texts: Sequence[str]) -> Oracles:
@@ -29,12 +46,18 @@ def parse_oracles(texts: Sequence[str]) -> Oracles:
     values: dict[str, float] = {}
     for text in texts:
         name, equals, number = text.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = float("nan")
-        if not (name and equals) or value != value or value in (float("inf"), float("-inf")):
-            raise ValueError(f"oracle {text!r} is not NAME=NUMBER, such as rows=512, item=0 or nms=1000")
+        value = _number(number)
+        if not (name and equals) or value is None:
+            raise ValueError(f"oracle {shown(text)} is not NAME=NUMBER, such as rows=512, item=0 or nms=1000")
         values[name] = int(value) if value == value // 1 else value
     item, rows = values.pop(ITEM, None), values.pop(ROWS, None)
     return Oracles(rows=rows, item=item, by_name=values)  # type: ignore[arg-type]  # oracles check what is a count
+
+
+def _number(text: str) -> float | None:
+    """A number, None for text that is none or whose number is not finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if is_finite(value) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drystep.bounds import require_whole
 from drystep.errors import choose
 from drystep.files.rewrite import rewrite
 from drystep.gpus.peaks import PEAK_FIELDS, Peaks, read_peaks
@@ -15,6 +16,8 @@ from drystep.units import MIB
 
 MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
+MOST_MIB = 2**24
+"""16 TiB, more than any card has: a larger number is in another unit."""
 OWN_CLASSES = Path(__file__).with_name("gpus.toml")
 
 
@@ -120,9 +123,7 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
     values: dict[str, Any] = {"context_mib": 512, "label": name, "source": ""}
     values |= {key: value for key, value in table.items() if key in MEMORY_FIELDS}
     for key in ("visible_mib", "context_mib"):
-        value = values[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{where} {key} must be a whole number of MiB, not {value!r}")
+        require_whole(f"{where} {key}", values[key], 0, MOST_MIB, "MiB")
     for key in ("label", "source"):
         if not isinstance(values[key], str):
             raise ValueError(f"{where} {key} must be text, not {values[key]!r}")

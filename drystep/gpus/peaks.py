@@ -1,9 +1,10 @@
 """What a card can do at most: floating-point operations per precision, and bytes from memory."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from drystep.bounds import is_finite, shown
 
 LIKELY = {"_tflops": (0.01, 10_000.0, "10^12 operations a second"), "_gbs": (1.0, 100_000.0, "10^9 bytes a second")}
 """Suffix of a field -> least and most that any card has, and the unit. What lies outside is in another unit."""
@@ -56,7 +57,7 @@ def read_peaks(where: str, table: Mapping[str, Any]) -> Peaks:
 
 
 def _check(name: str, value: Any, least: float, most: float, unit: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a positive number of {unit}, not {value!r}")
+    if not is_finite(value) or value <= 0:
+        raise ValueError(f"{name} must be a positive number of {unit}, not {shown(value)}")
     if not least <= value <= most:
-        raise ValueError(f"{name} is in {unit}: {value!r} cannot be, cards have {least:g} to {most:g}")
+        raise ValueError(f"{name} is in {unit}: {shown(value)} cannot be, cards have {least:g} to {most:g}")

@@ -69,8 +69,10 @@ def test_impossible_sizes() -> None:
 
     with pytest.raises(ValueError, match="no_batch takes no batch_size: leave --batch-size out, or give the function"):
         fit_step(no_batch, [SMALL], 3)
-    with pytest.raises(ValueError, match="batch size must be a whole number of at least 1, not 0"):
+    with pytest.raises(ValueError, match="batch size must be between 1 and 16777216, got 0"):
         fit_step(_build_step, [SMALL], 0)
+    with pytest.raises(ValueError, match="batch size must be between 1 and 16777216, got 1000000000"):
+        fit_step(_build_step, [SMALL], 10**9)
 
 
 def test_a_batch_that_fails_is_named() -> None:

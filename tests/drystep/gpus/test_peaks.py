@@ -38,6 +38,11 @@ def test_a_missing_peak_is_named() -> None:
         ("bandwidth_gbs = 0.9", r"bandwidth_gbs is in 10\^9 bytes a second: 0.9 cannot be, cards have 1 to 100000"),
         ("bandwidth_gbs = nan", "bandwidth_gbs must be a positive number"),
         ("bandwidth_gbs = true", "bandwidth_gbs must be a positive number"),
+        ("bandwidth_gbs = -inf", "bandwidth_gbs must be a positive number"),
+        (
+            f"bandwidth_gbs = {'9' * 400}",
+            "bandwidth_gbs must be a positive number .*, not a number of about 400 digits",
+        ),
         ("bandwidth_tbs = 0.9", "unknown fields bandwidth_tbs: use .*bandwidth_gbs"),
         ('scaled = "no"', "scaled must be true or false"),
         ("operators = 3", "operators must be text"),
