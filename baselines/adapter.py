@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-# Bound at import, like the authors' adapters do: Apex O1 patches the attribute, so theirs run in half precision.
+# Bound at import, as in the authors' adapters: Apex O1 patches the attribute alone, so theirs run in half precision.
 from torch.nn.functional import gelu
 
 from baselines.method import Method, append_to_branches, parameters_of, train_only
@@ -14,9 +14,10 @@ HIDDEN = 64
 
 
 class Bottleneck(nn.Module):
-    """up(drop(gelu(down(x)))): (..., dim) -> (..., dim) through `hidden` channels.
+    """A bottleneck up(dropout(gelu(down(x)))): (..., dim) -> (..., dim) through `hidden` channels.
 
-    Weights start as truncated normal (std 0.02) with zero biases, like all linear layers of the authors' Swin.
+    Weights are drawn from a truncated normal distribution (std 0.02) and biases are zero, like those of all linear
+    layers in the authors' Swin.
     """
 
     def __init__(self, dim: int, hidden: int = HIDDEN, dropout: float = 0.1) -> None:

@@ -11,7 +11,7 @@ SCALE = 0.1
 
 
 class ParallelBottleneck(Bottleneck):
-    """A bottleneck whose up-projection starts at zero, so that it starts as no change."""
+    """A bottleneck whose up-projection starts at zero, so that its output is zero at first."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
@@ -19,7 +19,10 @@ class ParallelBottleneck(Bottleneck):
 
 
 class ParallelBranch(nn.Module):
-    """DropPath(branch(x)) + scale * adapter(x): the adapter reads the residual stream and no DropPath drops it."""
+    """A branch with a parallel adapter: DropPath(branch(x)) + scale * adapter(x).
+
+    The adapter reads the residual stream, and DropPath does not apply to it.
+    """
 
     def __init__(self, branch: nn.Module, drop_path: nn.Module, dim: int) -> None:
         super().__init__()
@@ -34,7 +37,8 @@ class ParallelBranch(nn.Module):
 def apply_adaptformer(backbone: SwinBackbone) -> Backbone:
     """Put an adapter beside attention and MLP of every block: 2 (129 d + 64) parameters per block.
 
-    The original has one, beside the MLP; the E3VA paper's text and its 4.66 M need the second.
+    The original has one adapter per block, beside the MLP. The text of the E3VA paper and its 4.66 M parameters imply a
+    second one.
     """
     with backbone.device:
         for block in backbone.blocks():

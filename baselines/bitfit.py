@@ -13,8 +13,8 @@ BIASED = (nn.Linear, nn.LayerNorm, nn.Conv2d)
 def apply_bitfit(backbone: SwinBackbone) -> Backbone:
     """Train every bias and every relative position bias table.
 
-    11 d + 169 heads per block at window 7. The tables are needed to reach the published 0.30 M and 0.20 M: the authors
-    choose by a name that contains "bias".
+    These are 11 d + 169 heads parameters per block at window 7. The tables are needed to reach the published 0.30 M and
+    0.20 M, because the authors select parameters whose name contains "bias".
     """
     biases = [m.bias for m in backbone.modules() if isinstance(m, BIASED) and isinstance(m.bias, nn.Parameter)]
     tables = [m.relative_position_bias_table for m in backbone.modules() if isinstance(m, WindowAttention)]

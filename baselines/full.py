@@ -6,7 +6,7 @@ from e3va.backbones.swin import SwinBackbone
 
 
 def apply_full(backbone: SwinBackbone) -> Backbone:
-    """Train everything, output norms included: 12 d^2 + 13 d + 169 heads per block at window 7."""
+    """Train everything, output norms included: 12 d^2 + 13 d + 169 heads parameters per block at window 7."""
     return backbone.requires_grad_(True)
 
 

@@ -17,11 +17,11 @@ ALPHA = 1.0
 
 
 class LoRALinear(nn.Module):
-    """y = W x + b + (alpha / rank) B A x, with W and b frozen (Hu et al. 2021, section 4.1).
+    """A linear layer y = W x + b + (alpha / rank) B A x, with W and b frozen (Hu et al. 2021, section 4.1).
 
-    The output splits into `len(enabled)` equal groups; each enabled group has an A and a B of its own, as in loralib's
-    `MergedLinear`, which serves a fused qkv projection. A (rank, in) starts Kaiming-uniform, B (out / groups, rank) at
-    zero.
+    The output splits into `len(enabled)` equal groups. Each enabled group has its own A and B, as in loralib's
+    `MergedLinear` for a fused qkv projection. A (rank, in) starts Kaiming-uniform, and B (out / groups, rank) starts at
+    zero. Raises `ValueError` if the outputs do not divide into the groups.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LoRALinear(nn.Module):
 def apply_lora(backbone: SwinBackbone) -> Backbone:
     """Add rank-64 updates to the queries and values: 4 * 64 d parameters per block.
 
-    The authors' code does this; the published 4.57 M and 3.03 M (1.1 % and 1.6 % fewer) fit no structure.
+    The authors' code does this. The published 4.57 M and 3.03 M are 1.1 % and 1.6 % fewer, and match no structure.
     """
     with backbone.device:
         for attention in [m for m in backbone.modules() if isinstance(m, WindowAttention)]:

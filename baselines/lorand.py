@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Bound at import, like the authors' adapters do: Apex O1 patches the attribute, so theirs run in half precision.
+# Bound at import, as in the authors' adapters: Apex O1 patches the attribute alone, so theirs run in half precision.
 from torch.nn.functional import gelu
 
 from baselines.method import Method, append_to_branches, parameters_of, train_only
@@ -18,11 +18,11 @@ KERNEL = 8
 
 
 class LoRandAdapter(nn.Module):
-    """x + up(gelu(down(x))) with weights W = sum_i P_i K_i Q_i, materialised in every forward.
+    """LoRand's adapter x + up(gelu(down(x))), whose weights W = sum_i P_i K_i Q_i are computed in every forward pass.
 
-    The hidden width is dim / 2. The kernels K_i (kernel x kernel) are shared by down and up, each projection has a bias
-    of its own: 6 branches kernel d + 1.5 d + branches kernel^2 parameters, halved per projection. All factors start
-    Kaiming-uniform, as in the authors' code, so the adapter starts near, not at, the identity.
+    The hidden width is dim / 2. The kernels K_i (kernel x kernel) are shared by down and up, and each projection has a
+    bias of its own: 3 branches kernel d + 1.5 d + branches kernel^2 parameters. All factors start Kaiming-uniform, as
+    in the authors' code, so that the adapter starts near the identity but not at it.
     """
 
     def __init__(self, dim: int, branches: int = BRANCHES, kernel: int = KERNEL) -> None:
@@ -49,7 +49,7 @@ def _factor(branches: int, rows: int, columns: int) -> nn.Parameter:
 def apply_lorand(backbone: SwinBackbone) -> Backbone:
     """Put a LoRand adapter behind both branches of every block: 99 d + 256 parameters per block.
 
-    This size gives the published 1.20 M on Swin-B; no structure gives both that and the published 1.31 M on Swin-L.
+    This size matches the published 1.20 M on Swin-B. No structure matches both that and the published 1.31 M on Swin-L.
     """
     append_to_branches(backbone, LoRandAdapter)
     train_only(backbone, parameters_of(backbone, LoRandAdapter))

@@ -1,13 +1,13 @@
-"""LST (Sung et al. 2022, "LST: Ladder Side-Tuning", NeurIPS): a narrow Swin beside the frozen one, fed from its rungs.
+"""LST (Sung et al. 2022, "LST: Ladder Side-Tuning", NeurIPS): a narrow Swin that reads the blocks of the frozen one.
 
-The source tunes T5 and CLIP-T5. Kept of it: all inner widths divided by 8 and the number of heads kept, one side block
-per backbone block, a linear downsample and a learned gate at every rung, side weights pruned from the backbone's, a
-norm and a linear upsample at the end. Adapted to Swin and to detectors:
+The source tunes T5 and CLIP-T5. As there, all inner widths are divided by 8 while the number of heads stays, each
+backbone block has a side block, every rung has a linear downsample and a learned gate, the side weights are pruned from
+the backbone's, and a norm and a linear upsample follow at the end. Adapted to Swin and to detectors:
 
-- the side network has patch mergings of its own, pruned like its blocks;
-- every level that the detector reads has a norm and an upsample, whose result is added to the frozen map. They start
-  at zero, so that the model starts as the frozen one (T5's head reads the side network alone);
-- the rungs' downsamples start by picking the channels that pruning kept, for which the pruned weights were made.
+- the side network has patch mergings of its own, which are pruned like its blocks;
+- every level that the detector reads has a norm and an upsample, whose result is added to the frozen map. The upsample
+  starts at zero, so that the model starts as the frozen one (T5's head only reads the side network);
+- the downsamples of the rungs start by selecting the channels that pruning kept, which the pruned weights expect.
 """
 
 import copy
@@ -24,15 +24,15 @@ from e3va.backbones.base import Backbone
 from e3va.backbones.swin import AttentionBranch, MlpBranch, SwinBackbone, SwinBlock, SwinStage
 
 REDUCTION = 8
-"""Width of the backbone over that of the side network (section 4.1 of the source)."""
+"""Width of the backbone divided by that of the side network (section 4.1 of the source)."""
 GATE_TEMPERATURE = 0.1
-"""Of the gates' sigmoid (section 3.2 of the source)."""
+"""Temperature of the gates' sigmoid (section 3.2 of the source)."""
 MERGED = 4
-"""Pixels that a patch merging puts side by side."""
+"""Number of pixels that a patch merging concatenates."""
 
 
 class SideStage(nn.Module):
-    """The side network of one stage: before each side block, a gate mixes in what the backbone's block put out.
+    """The side network of one stage. Before each side block, a gate mixes in the output of the backbone's block.
 
     s_i = block_i(mu_i down_i(l_i) + (1 - mu_i) s_{i-1}) with mu_i = sigmoid(alpha_i / T) and alpha_i = 0 at first.
     """
@@ -45,7 +45,7 @@ class SideStage(nn.Module):
         self.blocks = nn.ModuleList(_prune_block(copy.deepcopy(block), channels) for block in stage.blocks)
 
     def forward(self, side: Tensor, trunk: Iterable[Tensor]) -> Tensor:
-        """Side map before the stage, and the backbone's map after each block, (B, H, W, C) -> (B, H, W, C / 8)."""
+        """Side map before the stage, and the backbone's map (B, H, W, C) after each block -> (B, H, W, C / 8)."""
         side = self.downsample(side)
         open_by = (self.gates / GATE_TEMPERATURE).sigmoid()
         for rung, mu, block, x in zip(self.rungs, open_by, self.blocks, trunk, strict=True):
@@ -54,7 +54,7 @@ class SideStage(nn.Module):
 
 
 class SideNetwork(nn.Module):
-    """All that LST trains: a first downsample, the side stages, and per output a norm and an upsample."""
+    """All that LST trains: a first downsample, the side stages, and a norm and an upsample per output."""
 
     def __init__(self, backbone: SwinBackbone) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class SideNetwork(nn.Module):
 
 
 class LadderSideTuning(Backbone):
-    """A frozen Swin with a ladder side network; called like the Swin it wraps. No gradient enters the backbone."""
+    """A frozen Swin with a ladder side network, called like the Swin it wraps. No gradient enters the backbone."""
 
     def __init__(self, backbone: SwinBackbone) -> None:
         super().__init__()
@@ -97,16 +97,16 @@ class LadderSideTuning(Backbone):
 
 
 def _opening(backbone: SwinBackbone, stage_index: int) -> nn.Linear | nn.Conv2d:
-    """The layer that writes the residual stream of a stage first."""
+    """The layer that first writes the residual stream of a stage."""
     if stage_index == 0:
         return cast(nn.Conv2d, backbone.patch_embed.proj)
     return cast(nn.Linear, backbone.stages[stage_index].downsample.reduction)
 
 
 def _largest_rows(weight: Tensor) -> Tensor:
-    """Indices, in order, of the eighth of the output channels with the largest L1 norm (section 3.3 of the source).
+    """Ascending indices of the eighth of the output channels with the largest L1 norm (section 3.3 of the source).
 
-    Raises `ValueError` if the width does not divide by 8.
+    Raises `ValueError` if the width is not divisible by 8.
     """
     if len(weight) % REDUCTION:
         raise ValueError(f"a width of {len(weight)} does not divide by {REDUCTION}, LST's reduction")
@@ -115,7 +115,7 @@ def _largest_rows(weight: Tensor) -> Tensor:
 
 
 def _prune_merging(merging: nn.Module, channels_before: Tensor, channels: Tensor) -> nn.Module:
-    """A patch merging on the kept channels; the first stage has none."""
+    """Cut a patch merging down to the kept channels. The first stage has none, and its module is returned as it is."""
     if not isinstance(merging, PatchMerging):
         return merging
     pruned = copy.deepcopy(merging)
@@ -129,8 +129,8 @@ def _prune_merging(merging: nn.Module, channels_before: Tensor, channels: Tensor
 def _prune_block(block: SwinBlock, channels: Tensor) -> SwinBlock:
     """Cut a block of the shared Swin down to some channels of its residual stream, in place.
 
-    A head keeps the dimensions whose queries, keys and values have the largest weights, the MLP likewise its hidden
-    channels. Relative position biases are per head, so they stay.
+    Each head keeps the dimensions whose queries, keys and values have the largest weights, and the MLP keeps its hidden
+    channels with the largest weights. Relative position biases are per head, so they stay.
     """
     block.dim = len(channels)
     attending, mlp_branch = cast(AttentionBranch, block.attention_branch).block, cast(MlpBranch, block.mlp_branch)
@@ -150,7 +150,7 @@ def _prune_block(block: SwinBlock, channels: Tensor) -> SwinBlock:
 
 @torch.no_grad()
 def _slice(linear: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
-    """Some outputs and inputs of a linear layer."""
+    """A copy of a linear layer with some of its outputs and inputs."""
     sliced = nn.Linear(len(columns), len(rows), bias=linear.bias is not None)
     sliced.weight.copy_(linear.weight[rows][:, columns])
     if linear.bias is not None:
@@ -160,7 +160,7 @@ def _slice(linear: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
 
 @torch.no_grad()
 def _slice_norm(norm: nn.LayerNorm, channels: Tensor) -> nn.LayerNorm:
-    """A layer norm on some of its channels."""
+    """A copy of a layer norm with some of its channels."""
     sliced = nn.LayerNorm(len(channels), eps=norm.eps)
     sliced.weight.copy_(norm.weight[channels])
     sliced.bias.copy_(norm.bias[channels])
@@ -169,7 +169,7 @@ def _slice_norm(norm: nn.LayerNorm, channels: Tensor) -> nn.LayerNorm:
 
 @torch.no_grad()
 def _pick(dim: int, channels: Tensor) -> nn.Linear:
-    """A rung: dim -> len(channels) values, at first those channels."""
+    """The downsample of a rung, dim -> len(channels), which starts by selecting those channels."""
     rung = nn.Linear(dim, len(channels))
     rung.weight.copy_(torch.eye(dim)[channels])
     nn.init.zeros_(rung.bias)
@@ -177,7 +177,7 @@ def _pick(dim: int, channels: Tensor) -> nn.Linear:
 
 
 def _up(dim: int) -> nn.Sequential:
-    """Norm and upsample to the width of the backbone, zero at first."""
+    """Norm and upsample to the width of the backbone. The upsample starts at zero."""
     upsample = nn.Linear(dim // REDUCTION, dim)
     nn.init.zeros_(upsample.weight)
     nn.init.zeros_(upsample.bias)
@@ -185,9 +185,10 @@ def _up(dim: int) -> nn.Sequential:
 
 
 def apply_lst(backbone: SwinBackbone) -> Backbone:
-    """Train a side network of an eighth of the width; the output norms stay frozen, as in Fixed.
+    """Train a side network of an eighth of the width. The output norms stay frozen, as in Fixed.
 
-    Per block of width d, with d' = d / 8: 12 d'^2 + 13 d' + 169 heads (window 7), and d d' + d' + 1 for rung and gate.
+    A block of width d has 12 d'^2 + 13 d' + 169 heads parameters (window 7) with d' = d / 8, and its rung and gate have
+    d d' + d' + 1.
     """
     return LadderSideTuning(backbone)
 

@@ -1,4 +1,4 @@
-"""What a method is: a transformation of the shared Swin, and a declaration of what trains afterwards."""
+"""Definition of a method: a transformation of the shared Swin, and a declaration of what trains afterwards."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -16,16 +16,17 @@ class Method:
     """A way to fine-tune a Swin backbone. Neck and heads always train; a method decides about the backbone alone."""
 
     transform: Callable[[SwinBackbone], Backbone]
-    """Freezes and inserts, and returns the tuned backbone: called like the original, with the same `out_channels`."""
+    """Freezes parameters and inserts modules. Returns the tuned backbone, which is called like the original and has the
+    same `out_channels`."""
     adds_structure: bool
     """Whether it adds modules to the backbone (the tables' "extra structure")."""
     trains: tuple[str, ...] = ()
-    """Glob patterns of the names, in the tuned backbone, of all parameters that train and of no others."""
+    """Glob patterns that match the names, in the tuned backbone, of the parameters that train, and of no others."""
     starts_frozen: bool = True
-    """Whether the tuned backbone computes, before its first step, what the frozen one does."""
+    """Whether the tuned backbone computes the same as the frozen one before its first step."""
 
     def apply(self, backbone: SwinBackbone) -> Backbone:
-        """Transform a backbone, and return the tuned one. Raises `ValueError` if a method was applied to it before."""
+        """Transform a backbone and return the tuned one. Raises `ValueError` if a method was applied to it before."""
         require_untuned(backbone)
         tuned = self.transform(backbone)
         tuned.tuned = backbone.tuned = True
@@ -37,7 +38,7 @@ class Method:
 
 
 def train_only(backbone: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
-    """Freeze all parameters of the backbone but the given ones."""
+    """Freeze all parameters of the backbone except for the given ones."""
     backbone.requires_grad_(False)
     for parameter in parameters:
         parameter.requires_grad_(True)
@@ -49,7 +50,7 @@ def parameters_of(backbone: nn.Module, *kinds: type[nn.Module]) -> list[nn.Param
 
 
 def append_to_branches(backbone: SwinBackbone, build: Callable[[int], nn.Module]) -> None:
-    """Put `build(dim)` behind both branches of every block, before DropPath and residual add (paper, equation 6)."""
+    """Put `build(dim)` behind both branches of every block, before DropPath and the residual (paper, equation 6)."""
     with backbone.device:
         for block in backbone.blocks():
             for name in ("attention_branch", "mlp_branch"):

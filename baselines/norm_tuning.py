@@ -8,7 +8,7 @@ from e3va.backbones.swin import SwinBackbone
 
 
 def apply_norm_tuning(backbone: SwinBackbone) -> Backbone:
-    """Train weight and bias of every LayerNorm, output norms included: 4 d per block."""
+    """Train weight and bias of every LayerNorm, output norms included: 4 d parameters per block."""
     train_only(backbone, parameters_of(backbone, nn.LayerNorm))
     return backbone
 

@@ -6,7 +6,7 @@ from e3va.backbones.swin import SwinBackbone
 
 
 def apply_partial1(backbone: SwinBackbone) -> Backbone:
-    """Train the last block of the last stage, without the output norm: 12 d^2 + 13 d + 169 heads at window 7."""
+    """Train the last block of the last stage, and no output norm: 12 d^2 + 13 d + 169 heads parameters (window 7)."""
     train_only(backbone, backbone.blocks()[-1].parameters())
     return backbone
 

@@ -1,1 +1,1 @@
-"""What one measurement is about."""
+"""The cases of the suite: everything that one measurement depends on."""

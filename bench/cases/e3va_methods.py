@@ -1,4 +1,4 @@
-"""E3VA as a method of the suite: its sizes, forms and variants."""
+"""E3VA as a method of the suite, in its sizes, forms and variants."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -9,7 +9,7 @@ from e3va import E3VA, Design, Form
 
 
 def e3va_method(rank: int, form: Form, design: Mapping[str, Any] | None = None, starts_frozen: bool = True) -> Method:
-    """E3VA of a rank, in a form, with fields of its `Design` changed."""
+    """Return E3VA of a rank, in a form, with the given fields of its `Design` changed."""
     chosen = Design(**(design or {}))
     trains = ["highway.*"]
     if chosen.trains_norms:

@@ -8,7 +8,7 @@ from bench.cases.methods import ABLATIONS, E3VA_RANKS, Form, as_published, in_fo
 from bench.cases.paper_grids import TIMED_IMAGES
 
 ABLATED_TASKS = ("voc", "ade20k")
-"""Those of Table 1; the paper's ablations are on VOC, and its parameters are of a backbone with all output norms."""
+"""The tasks of Table 1. The paper's ablations are on VOC, but its parameter counts include all output norms."""
 FORMS: tuple[Form, ...] = ("reference", "fused", "recompute")
 RIVALS = (
     ("full", False),
@@ -30,14 +30,14 @@ TIMED_TASK = "voc"
 
 
 def ablation_grid() -> list[Case]:
-    """E3VA with one thing changed, beside its reference form: memory at the paper's size, times at Table 3's."""
+    """E3VA with one thing changed, and its reference form: memory at the paper's size, times at that of Table 3."""
     methods = (as_published("e3va"), *ABLATIONS)
     simulated = [Case(task=task, method=method, engine="simulate") for task in ABLATED_TASKS for method in methods]
     return [*simulated, *_timed(("full", False), *((method, False) for method in methods))]
 
 
 def forms_grid() -> list[Case]:
-    """The highway computed in other ways, beside Fixed: memory of all sizes and options, times of one size."""
+    """The forms of the highway, and Fixed: memory for all sizes and options, times for one size."""
     fixed = Case(task=TIMED_TASK, method="fixed", engine="simulate")
     sizes = [replace(fixed, method=in_form(size, form)) for size in E3VA_RANKS for form in FORMS]
     options = [
@@ -50,7 +50,7 @@ def forms_grid() -> list[Case]:
 
 
 def rivals_grid() -> list[Case]:
-    """Other ways to spend less memory, beside E3VA: memory at the paper's size, times at Table 3's."""
+    """E3VA and other ways to save memory: memory at the paper's size, times at that of Table 3."""
     simulated = [
         Case(task=task, method=method, checkpointing=checkpointing, engine="simulate")
         for task in VARYING_TASKS
@@ -60,13 +60,13 @@ def rivals_grid() -> list[Case]:
 
 
 def runs_grid() -> list[Case]:
-    """The worst case over a run of batches: one method of each kind, on one shape and on a run."""
+    """The worst case over a run of batches: one method of each kind, on a single shape and on a run."""
     shapes = [Case(task=task, method=method, engine="simulate") for task in VARYING_TASKS for method in RUN_METHODS]
     return [replace(case, batches=batches) for case in shapes for batches in (1, RUN_BATCHES)]
 
 
 def _timed(*methods: tuple[str, bool]) -> Iterable[Case]:
-    """Methods, with or without checkpointing, on the CPU at Table 3's small size."""
+    """Methods, with or without activation checkpointing, on the CPU at Table 3's small size."""
     return [
         Case(
             task=TIMED_TASK, method=method, checkpointing=checkpointing, backbone="swin_tiny",

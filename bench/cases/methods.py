@@ -1,6 +1,6 @@
-"""All methods, those of the paper first and in its order. A new method is one file and one line here.
+"""The registry of methods, with those of the paper first and in its order. A new method is one file and one line here.
 
-Imports no torch: what a method does is loaded when it is applied.
+Does not import torch: a method is loaded when it is applied.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Form = Literal["", "fused", "reference", "recompute"]
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredMethod:
-    """What is known of a method before it is loaded."""
+    """What is known about a method before it is loaded."""
 
     name: str
     """Name on the command line and in results."""
@@ -26,13 +26,13 @@ class RegisteredMethod:
     base: str
     """Name of the method that this one is a form or a variant of; its own name if it is neither."""
     form: Form = ""
-    """Which way of computing the same function it is."""
+    """Which of several ways to compute the same function it uses."""
     variant: str = ""
     """What it changes in its base; "" if nothing."""
     lowers_trunk: bool = False
     """Whether the tuned backbone has a frozen trunk that can be stored in half precision."""
     home: str
-    """`module:object`: a `Method`, or a function that makes one of the options."""
+    """`module:object` of a `Method`, or of a function that returns one for the options."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> "Method":
@@ -42,7 +42,7 @@ class RegisteredMethod:
         return found(**self.options) if self.options else found
 
     def as_fields(self) -> dict[str, str]:
-        """What a result line says of its method beside the name."""
+        """The fields of a result line that describe its method, besides the name."""
         named = asdict(self)
         return {name: named[name] for name in ("label", "base", "form", "variant")}
 
@@ -50,9 +50,9 @@ class RegisteredMethod:
 E3VA_RANKS = {"e3va": ("E3VA", 8), "e3va+": ("E3VA+", 16), "e3va++": ("E3VA++", 32)}
 """Name -> label and rank of the paper's three sizes."""
 DEFAULT_FORM: Form = "fused"
-"""What a size is without a form in its name."""
+"""Form of a size whose name does not state one."""
 PUBLISHED_FORM: Form = "reference"
-"""What the paper measured: plain modules."""
+"""Form that the paper measured: plain modules."""
 E3VA_HOME = "bench.cases.e3va_methods:e3va_method"
 
 
@@ -75,7 +75,7 @@ def _e3va(size: str, form: Form) -> RegisteredMethod:
 
 
 def _variant(name: str, label: str, starts_frozen: bool = True, **design: Any) -> RegisteredMethod:
-    """E3VA with one thing changed, out of plain modules: to be compared with `e3va-reference`."""
+    """E3VA with one thing changed, as plain modules, for comparison with `e3va-reference`."""
     return RegisteredMethod(
         name=f"e3va-{name}",
         label=f"E3VA, {label}",
@@ -121,7 +121,7 @@ METHODS: dict[str, RegisteredMethod] = {
 PAPER_METHODS: tuple[str, ...] = tuple(method.name for method in _PAPERS)
 """The rows of the paper's tables."""
 ABLATIONS: tuple[str, ...] = tuple(method.name for method in (*_STRUCTURES, *_OPEN_CHOICES))
-"""E3VA with one thing changed, to be compared with its reference form."""
+"""E3VA with one thing changed, for comparison with its reference form."""
 
 
 def in_form(base: str, form: Form) -> str:
@@ -131,5 +131,5 @@ def in_form(base: str, form: Form) -> str:
 
 
 def as_published(method: str) -> str:
-    """The form of a method that the paper measured: E3VA out of plain modules."""
+    """Name of a method in the form that the paper measured: for E3VA, plain modules."""
     return in_form(method, PUBLISHED_FORM)

@@ -11,7 +11,7 @@ TIMED_IMAGES = {"voc": (128, 192), "ade20k": (64, 96), "coco": (96, 128)}
 BATCH_SIZES = (1, 2)
 FIRST_BATCHES = 8
 FURTHER_BATCH_SIZES = (1, 4, 8, 16)
-"""Beside the paper's two images."""
+"""Batch sizes besides the paper's two images."""
 
 
 def table1() -> list[Case]:
@@ -30,7 +30,7 @@ def table2() -> list[Case]:
 
 
 def table3() -> list[Case]:
-    """Swin-T on all three tasks, really executed on the CPU: time per step relative to Full.
+    """Swin-T on all three tasks, executed on the CPU: time per step relative to Full.
 
     The RoIs shrink with the image, so that the heads keep the share of the step that they have at full size.
     """
@@ -49,7 +49,7 @@ def table3() -> list[Case]:
 
 
 def table4() -> list[Case]:
-    """Swin-L Cascade Mask R-CNN, all methods, one and two images: what trains on which card."""
+    """Swin-L with Cascade Mask R-CNN, all methods, one and two images: which method trains on which card."""
     return [
         Case(task="coco", method=method, backbone="swin_large", batch_size=batch_size, engine="simulate")
         for method in PAPER_METHODS
@@ -58,10 +58,10 @@ def table4() -> list[Case]:
 
 
 def under_paper_settings() -> list[Case]:
-    """The memory columns of Tables 1 and 2 under the settings that the authors' released configurations name.
+    """The memory columns of Tables 1 and 2 under the settings of the authors' released configurations.
 
-    One shape, and the first batches of a training, when someone would look at nvidia-smi. E3VA is built as they built
-    it, out of plain modules.
+    Each method runs on a single shape, and on the first batches of a training run, which nvidia-smi would show. E3VA is
+    built of plain modules, as the authors built it.
     """
     return [
         Case(
@@ -75,12 +75,12 @@ def under_paper_settings() -> list[Case]:
 
 
 def as_built() -> list[Case]:
-    """E3VA out of plain modules, as the paper describes it, on every task: its Table 3 has their times."""
+    """E3VA built of plain modules, as the paper describes it, on every task. The paper's Table 3 has their times."""
     return [Case(task=task, method=as_published(size), engine="simulate") for task in WORKLOADS for size in E3VA_RANKS]
 
 
 def larger_batches() -> list[Case]:
-    """Every task's own case, all methods, at further batch sizes: where less memory pays by a larger batch."""
+    """Every task's own case, all methods, at further batch sizes: where saved memory allows a larger batch."""
     return [
         Case(task=task, method=method, batch_size=batch_size, engine="simulate")
         for task in WORKLOADS
@@ -93,7 +93,7 @@ TABLES = {1: table1, 2: table2, 3: table3, 4: table4}
 
 
 def grid(tables: Sequence[int]) -> list[Case]:
-    """The cases of some tables, each once, simulated ones first. Raises `ValueError` for an unknown table."""
+    """The cases of the given tables, each once and simulated ones first. Raises `ValueError` for an unknown table."""
     unknown = sorted(set(tables) - set(TABLES))
     if unknown:
         raise ValueError(f"unknown table {unknown[0]}: choose from {', '.join(map(str, TABLES))}")

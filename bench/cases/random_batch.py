@@ -1,4 +1,4 @@
-"""Images and targets of random content, for any task."""
+"""Images and targets of random content for any task."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from bench.detectors.targets import DetectionTargets
 def random_batch(
     workload: Workload, batch_size: int, image_size: tuple[int, int], gt_boxes: int, device: torch.device
 ) -> tuple[Tensor, DetectionTargets | Tensor]:
-    """Images (B, 3, H, W) and targets of random content from the global generator; memory does not depend on it."""
+    """Draw images (B, 3, H, W) and targets from the global generator. Memory does not depend on their content."""
     height, width = image_size
     with device:
         images = torch.randn(batch_size, 3, height, width)

@@ -1,4 +1,4 @@
-"""What the backbone keeps for backward: the bytes that separate the methods, without heads, optimizer or allocator."""
+"""Bytes that the backbone keeps for backward, in which methods differ, without heads, optimizer and allocator."""
 
 from typing import Any
 
@@ -32,9 +32,9 @@ class _WeightCopies(DispatchMode):
 
 
 def saved_for_backward_bytes(case: Case) -> int:
-    """Bytes of all storages that a forward pass of the backbone saves for backward, simulated.
+    """Simulate a forward pass of the backbone, and return the bytes of all storages that it saves for backward.
 
-    Each storage counts once; weights, and their copies in half precision, do not count.
+    Each storage counts once. Weights and their copies in half precision do not count.
     """
     prepared = prepare(case, META)
     storages: dict[int, torch.UntypedStorage] = {}
@@ -50,5 +50,5 @@ def saved_for_backward_bytes(case: Case) -> int:
     with semantics(case.profile, case.precision, META), weights, hooks:
         outputs = prepared.backbone(prepared.batches[0][0])
     total = sum(storage.nbytes() for storage in storages.values())
-    del outputs  # what it saved had to live until here
+    del outputs  # its graph had to keep the saved storages alive until here
     return total

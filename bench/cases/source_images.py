@@ -1,6 +1,7 @@
-"""Images before augmentation: how large those of each data set are, and how many objects they show.
+"""Images before augmentation: how large the images of each data set are, and how many objects they show.
 
-No data set is read. Shares of sizes are rounded, and meant to meet what is published about each data set as a whole:
+No data set is read. The shares of sizes are rounded, and chosen to match what is published about each data set as a
+whole:
 
 - Pascal VOC: images from Flickr with a long side of 500, nearly all of ratio 4:3 or 3:2. 2.4 objects that are not
   marked difficult per image of VOC 07 and 12 (Liu et al., "Deep learning for generic object detection", IJCV 2020,
@@ -8,7 +9,7 @@ No data set is read. Shares of sizes are rounded, and meant to meet what is publ
 - COCO: long side 640, a median of 480 x 640 and a mean of 479 x 580 (29,289 images of train and val 2017), 90 % between
   167,500 and 355,840 pixels (train 2014). 860,001 objects in 118,287 images, 99 % of images with at most 33, none with
   more than 93.
-- ADE20K: whatever the size, training crops 512 x 512; segmentation has no objects.
+- ADE20K: training crops images of any size to 512 x 512, and segmentation has no objects.
 """
 
 import math
@@ -25,23 +26,24 @@ class SourceImages:
     """The images of one data set."""
 
     images: int
-    """How many of them training goes through in one epoch."""
+    """Number of images in one epoch of training."""
     shares: tuple[tuple[Size, float], ...]
-    """Sizes and how much of the data set has them; they sum to 1."""
+    """Sizes with their shares of the data set, which sum to 1."""
     mean_objects: float
-    """Per image that has any; 0 where the task has none."""
+    """Mean number of objects in an image that has any; 0 if the task has none."""
     most_objects: int
 
     def draw_sizes(self, random: Random, count: int) -> Sequence[Size]:
-        """Sizes of the images of one batch: all wider than high, or none (`GroupSampler` of mmdetection)."""
+        """Draw the sizes of a batch's images: all are wider than high, or none is (mmdetection's `GroupSampler`)."""
         ((first, _),) = random.choices(self.shares, [share for _, share in self.shares])
         group = [(size, share) for size, share in self.shares if _is_wide(size) == _is_wide(first)]
         return random.choices([size for size, _ in group], [share for _, share in group], k=count)
 
     def draw_objects(self, random: Random) -> int:
-        """Number of objects in one image, at least one: geometric, whose mean alone decides it.
+        """Draw the number of objects in one image from a geometric distribution; 0 if the task has none.
 
-        For COCO that puts the 99th percentile at 32 objects, where the data set has 33.
+        The mean alone determines this distribution, in which an image has at least one object. For COCO it puts the
+        99th percentile at 32 objects, where the data set has 33.
         """
         if not self.mean_objects:
             return 0

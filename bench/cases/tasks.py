@@ -1,6 +1,6 @@
 """The paper's three tasks: detector, images and settings, after the authors' released configurations.
 
-Imports no torch: the detector is loaded when it is built.
+Does not import torch: the detector is loaded when it is built.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Workload:
     name: str
     """Name on the command line."""
     dataset: str
-    """Data set whose images, classes and schedule it stands for."""
+    """Data set whose image sizes, classes and schedule it has."""
     detector: str
     """Neck and heads."""
     backbone: str
@@ -45,7 +45,7 @@ class Workload:
     """`module:class` of the detector."""
 
     def build(self, backbone: "Backbone", **options: Any) -> "nn.Module":
-        """Put the detector, for this task's classes, around a backbone."""
+        """Build the detector, for this task's classes, around a backbone."""
         module, _, name = self.home.partition(":")
         return getattr(import_module(module), name)(backbone, self.num_classes, **options)
 

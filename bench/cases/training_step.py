@@ -1,4 +1,4 @@
-"""The one training step that every engine measures: model, method, optimizer and a fixed batch, or a run of batches."""
+"""The training step that every engine measures: model, method, optimizer, and a fixed batch or a run of batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -35,24 +35,24 @@ def _ignore(phase: StepPhase) -> None:
 
 @dataclass
 class TrainingStep:
-    """Callable: zero_grad, forward, backward, optimizer step.
+    """A training step as a callable: zero_grad, forward, backward, optimizer step.
 
-    Nothing of a step outlives it but gradients, state, and its batch, which lives until the next one is there.
+    Only the gradients, the optimizer's state and the batch outlive a step. The batch lives until the next one exists.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     batches: Iterator[Batch]
-    """One for each step, on the device."""
+    """One batch for each step, on the device."""
     scaler: GradScaler
     """Disabled where the precision needs no loss scale."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Around the forward pass; on a GPU alone, for a simulation casts by rules of its own."""
+    """Context of the forward pass. It is only set on a GPU, because a simulation casts by rules of its own."""
     batch: Batch | None = None
     """The batch of the latest step."""
 
     def __call__(self, ended: Callable[[StepPhase], None] = _ignore) -> None:
-        """Run one step; `ended` hears of the end of each phase."""
+        """Run one step. `ended` is called at the end of each phase."""
         self.batch = next(self.batches)
         self.optimizer.zero_grad()
         with self.autocast():
@@ -65,7 +65,7 @@ class TrainingStep:
         ended("optimizer")
 
     def infer(self) -> None:
-        """What an inference costs that depends on the method: the backbone on the latest batch, without a graph."""
+        """Run the part of inference that depends on the method: the backbone on the latest batch, without a graph."""
         assert self.batch is not None, "run a step first"
         self.model.eval()
         with torch.no_grad(), self.autocast():
@@ -79,20 +79,20 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """Model and batches of a case in host memory. `build_step` places them on a device; only that touches a GPU."""
+    """Model and batches of a case in host memory. Only `build_step` uses a GPU, when it places them on a device."""
 
     workload: Workload
     model: nn.Module
     backbone: Backbone
     shapes: Sequence[BatchShape]
-    """Of the batches, in order; in a run the first `WARM_UP_STEPS` do not count."""
+    """Shapes of the batches, in order. In a run the first `WARM_UP_STEPS` do not count."""
     batches: Sequence[Batch]
     precision: str
 
     def build_step(self, device: torch.device) -> TrainingStep:
-        """Move the model, create the optimizer, copy the batch. The model is moved, so call this once.
+        """Move the model to the device, create the optimizer and copy the batch. Call this once: the model is moved.
 
-        A single batch stays on the device; those of a run are copied one by one, as a loader does, and come again.
+        A single batch stays on the device. The batches of a run are copied one by one, as by a data loader, and repeat.
         """
         model = apply_to_tensors(self.model, lambda tensor: _place(tensor, device))
         optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
@@ -107,7 +107,7 @@ class PreparedCase:
         return TrainingStep(model, optimizer, moving, scaler, autocast)
 
     def batch_fields(self, index: int) -> dict[str, Any]:
-        """Number, size and objects of one of the batches of a run that count, as a result line has them."""
+        """Number, size and objects of one batch of a run, counted after the warm-up, as fields of a result line."""
         shape = self.shapes[WARM_UP_STEPS + index]
         return {"index": index, "image_size": list(shape.image_size), "gt_boxes": shape.gt_boxes}
 
@@ -122,9 +122,9 @@ class PreparedCase:
 
 
 def prepare(case: Case, device: torch.device) -> PreparedCase:
-    """Build model and batches of a case for `device`; they depend on the case's seed alone.
+    """Build the model and batches of a case for `device`. Their values depend on the case's seed alone.
 
-    For meta the host's copy is on meta too: nothing is ever filled.
+    For the meta device, the host's copy is on meta too, so that nothing is ever filled.
     """
     host = device if device.type == "meta" else torch.device("cpu")
     workload = WORKLOADS[case.task]
@@ -150,7 +150,7 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
 
 
 def batch_shapes(case: Case) -> Sequence[BatchShape]:
-    """The stated shape, or those of a run, warm-up first."""
+    """The shape that the case states, or the shapes of its run, warm-up first."""
     if case.batches == 1:
         return (BatchShape(case.image_size, case.gt_boxes),)
     stretch = worst_stretch if case.stretch == "worst" else first_stretch
@@ -158,7 +158,7 @@ def batch_shapes(case: Case) -> Sequence[BatchShape]:
 
 
 def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over what trains, without weight decay on layer norms and position biases (the authors' settings)."""
+    """AdamW over the trainable parameters, without weight decay on layer norms and position biases (as the authors)."""
     spared = [p for module in model.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()]
     spared += [m.relative_position_bias_table for m in model.modules() if isinstance(m, WindowAttention)]
     spared_ids = {id(parameter) for parameter in spared}
@@ -171,7 +171,7 @@ def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch
 
 
 def _place(tensor: Tensor, device: torch.device) -> Tensor:
-    """A copy on the device, also where the host's copy is there already."""
+    """Copy a tensor to the device, even if it is there already."""
     return tensor.to(device, copy=True)
 
 
