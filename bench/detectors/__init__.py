@@ -1,1 +1,1 @@
-"""Backbone, necks, heads and losses; they know nothing of fine-tuning methods."""
+"""Detectors: necks, heads and losses around a backbone, independent of fine-tuning methods."""

@@ -1,4 +1,4 @@
-"""Who learns what: matching boxes to ground truth and sampling them, at output sizes known beforehand."""
+"""Assignment of targets: boxes are matched to ground truth and sampled, with output sizes known beforehand."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ def match_boxes(
     negative_iou: float,
     low_quality_iou: float | None = None,
 ) -> Tensor:
-    """Assign each box the ground truth it overlaps most (max-IoU assigner of Faster R-CNN and RetinaNet).
+    """Assign to each box the ground truth that it overlaps most (max-IoU assigner of Faster R-CNN and RetinaNet).
 
     boxes (N, 4), gt_boxes (G, 4), gt_valid (G,) bool -> (N,) int64: the index of the ground truth where the IoU reaches
     `positive_iou`, `BACKGROUND` below `negative_iou`, `IGNORED` between. With `low_quality_iou`, the boxes that overlap
@@ -40,18 +40,18 @@ class Sample(NamedTuple):
     """A fixed number S of sampled boxes, positives first."""
 
     chosen: Tensor
-    """(S,) int64 into the boxes sampled from."""
+    """(S,) int64, indices into the boxes that were sampled from."""
     positive: Tensor
-    """(S,) bool. Positives stand in the first slots, so a slice of known size holds all of them."""
+    """(S,) bool. Positives are in the first slots, so a slice of known size holds all of them."""
     valid: Tensor
-    """(S,) bool, False where there were too few boxes to fill the sample."""
+    """(S,) bool, False in slots for which there were too few boxes."""
 
 
 def sample_balanced(matched: Tensor, eligible: Tensor, *, size: int, positive_fraction: float) -> Sample:
-    """Draw at random up to `size * positive_fraction` positives and fill up with background.
+    """Draw up to `size * positive_fraction` positives at random, and fill the sample up with background.
 
-    matched (N,) from `match_boxes`, eligible (N,) bool. The sample has S = min(size, N) slots whatever the data: what
-    mmdet's `RandomSampler` finds with `nonzero` and `randperm`, two `topk` over random keys find here.
+    matched (N,) from `match_boxes`, eligible (N,) bool. The sample has S = min(size, N) slots whatever the data is: two
+    `topk` over random keys take the place of `nonzero` and `randperm` in mmdet's `RandomSampler`.
     """
     count = matched.shape[0]
     slots = min(size, count)
@@ -59,7 +59,7 @@ def sample_balanced(matched: Tensor, eligible: Tensor, *, size: int, positive_fr
     positive_key = key.masked_fill(~(eligible & (matched >= 0)), -1.0)
     background_key = key.masked_fill(~(eligible & (matched == BACKGROUND)), -1.0)
     drawn_key, drawn = positive_key.topk(min(int(size * positive_fraction), slots))
-    # Drawn positives go before all background; a slot drawn for want of positives keeps its background key.
+    # Drawn positives precede all background. A slot that was drawn for lack of positives keeps its background key.
     priority = background_key.scatter(0, drawn, torch.where(drawn_key >= 0, drawn_key + 2.0, background_key[drawn]))
     priority, index = priority.topk(slots)
     return Sample(index, priority >= 2.0, priority >= 0.0)

@@ -1,4 +1,4 @@
-"""Boxes as offsets from other boxes (Girshick et al. 2014, appendix C), with a weight per coordinate."""
+"""Encoding of boxes as offsets from other boxes (Girshick et al. 2014, appendix C), with a weight per coordinate."""
 
 import math
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 MAX_LOG_SCALE = math.log(1000 / 16)
-"""Largest log of a change in width or height (mmdet and torchvision): keeps a wild prediction finite."""
+"""Largest log of a change in width or height, as in mmdet and torchvision. It keeps extreme predictions finite."""
 MIN_SCALE = 1e-6
-"""Smallest change in width or height that is encoded: keeps padding boxes, which have no size, finite."""
+"""Smallest change in width or height that is encoded. It keeps padding boxes, which have no size, finite."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class BoxCoder:
     """
 
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    """Of x, y, width and height."""
+    """Weights of x, y, width and height."""
 
     def encode(self, targets: Tensor, anchors: Tensor) -> Tensor:
         """Deltas that turn the anchors into the targets."""

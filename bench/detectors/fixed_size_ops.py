@@ -1,6 +1,7 @@
-"""Operators whose work depends on the data and whose output size does not: one model for CPU, CUDA and meta.
+"""Operators whose work depends on the data but whose output size does not, so that one model runs on any device.
 
-Each is a `torch.library.custom_op` with a real kernel on torchvision's operators and a fake kernel for meta tensors.
+Each is a `torch.library.custom_op` with a real kernel for CPU and CUDA, built on torchvision's operators, and a fake
+kernel for meta tensors.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ CANONICAL_ROI_SIZE = 56
 
 @torch.library.custom_op("e3va_bench::nms_keep", mutates_args=())
 def nms_keep(boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float, count: int) -> tuple[Tensor, Tensor]:
-    """Non-maximum suppression within groups, padded to `count` survivors.
+    """Non-maximum suppression within groups, padded to `count` boxes.
 
     boxes (N, 4), scores (N,), groups (N,) int64 -> indices (count,) int64 by falling score, and valid (count,) bool;
     padding slots have index 0.
@@ -35,7 +36,7 @@ def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float, count
 
 
 def roi_align_pyramid(features: Sequence[Tensor], rois: Tensor, strides: Sequence[int], output_size: int) -> Tensor:
-    """RoIAlign of each RoI on the pyramid level that suits its size (Lin et al. 2017, equation 1; mmdet's constants).
+    """RoIAlign of each RoI on the pyramid level for its size (Lin et al. 2017, equation 1; mmdet's constants).
 
     features: (B, C, H_l, W_l) per level; rois (N, 5) as batch index, x1, y1, x2, y2 in image pixels; strides per level.
     Returns (N, C, output_size, output_size). Sampling is adaptive and half-pixel aligned.
@@ -104,10 +105,10 @@ _roi_align_levels.register_autograd(_backward, setup_context=_save_for_backward)
 
 
 def sample_masks(masks: Tensor, boxes: Tensor, index: Tensor, size: int) -> Tensor:
-    """Cut out and resize one mask per box, as RoIAlign with 2 x 2 samples a bin would, thresholded at one half.
+    """Crop and resize one mask per box, like RoIAlign with 2 x 2 samples per bin, and threshold it at one half.
 
     masks (G, H, W) uint8, boxes (P, 4), index (P,) int64 into the masks -> (P, size, size) float of zeros and ones.
-    Gathers only the pixels it needs: torchvision's RoIAlign would first want all masks as floats.
+    Only the required pixels are gathered, whereas torchvision's RoIAlign would need all masks as floats.
     """
     height, width = masks.shape[1:]
     offset = (torch.arange(2 * size, device=boxes.device) + 0.5) / (2 * size)  # sample positions inside a unit box
@@ -126,7 +127,7 @@ def sample_masks(masks: Tensor, boxes: Tensor, index: Tensor, size: int) -> Tens
     return (torch.nn.functional.avg_pool2d(samples[:, None], 2)[:, 0] >= 0.5).float()
 
 
-# Their kernels take floats alone, like torchvision's: under autocast their arguments are cast to float32.
+# Their kernels only take float32, like torchvision's, so autocast has to cast their arguments.
 for _operator in (nms_keep, _roi_align_levels):
     _operator.register_autocast("cuda", torch.float32)
 for _overload in (torch.ops.e3va_bench.nms_keep.default, torch.ops.e3va_bench.roi_align_levels.default):

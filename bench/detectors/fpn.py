@@ -1,4 +1,4 @@
-"""Feature pyramid on torchvision's `FeaturePyramidNetwork`, with the extra levels RetinaNet and Mask R-CNN want."""
+"""Feature pyramid on torchvision's `FeaturePyramidNetwork`, with the extra levels of RetinaNet and Mask R-CNN."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class StridedConvLevels(ExtraFPNBlock):
 
 
 class FPN(nn.Module):
-    """List of backbone maps (B, C_k, H_k, W_k) -> list of 256-channel maps, the extra levels last."""
+    """Feature pyramid: list of backbone maps (B, C_k, H_k, W_k) -> list of 256-channel maps, the extra levels last."""
 
     def __init__(self, in_channels: Sequence[int], extra: Literal["max_pool", "strided_conv"]) -> None:
         super().__init__()

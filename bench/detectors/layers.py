@@ -8,7 +8,8 @@ from torch import Tensor, nn
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that also trains where a channel has a single value (UPerNet's 1x1 branch, one image).
 
-    mmseg never meets that case, because SyncBN gathers several GPUs. One value has no variance: use running statistics.
+    mmseg never has that case, because SyncBN gathers the values of several GPUs. A single value has no variance, so
+    running statistics are used.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -20,7 +21,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class ConvNormRelu(nn.Sequential):
-    """Bias-free convolution of odd size, batch norm, ReLU."""
+    """Bias-free convolution of odd size, batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
@@ -37,7 +38,7 @@ def conv_relu_tower(channels: int, length: int) -> list[nn.Module]:
 
 
 def init_normal(layer: nn.Conv2d | nn.Linear, std: float) -> None:
-    """Normal weights and zero biases, as mmdet's and mmseg's heads start."""
+    """Initialise a layer with normal weights and zero biases, as the heads of mmdet and mmseg do."""
     nn.init.normal_(layer.weight, std=std)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

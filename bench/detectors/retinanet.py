@@ -48,7 +48,7 @@ def _per_anchor(x: Tensor, width: int) -> Tensor:  # (B, A * width, H, W) -> (B,
 
 
 class RetinaNet(nn.Module):
-    """One-stage detector. `forward(images, targets)` returns the focal loss of the classes and the L1 loss of boxes.
+    """One-stage detector. `forward(images, targets)` returns the focal loss of classes and the L1 loss of boxes.
 
     The backbone must return maps of strides 8, 16 and 32 and name their `out_channels`.
     """
@@ -92,7 +92,7 @@ class RetinaNet(nn.Module):
 def _class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Sum of focal losses over the anchors that are not ignored; logits (B, A, classes), labels (B, A).
 
-    Background is a label below zero, which equals no class.
+    Background has a label below zero, which matches no class.
     """
     one_hot = (labels[..., None] == torch.arange(logits.shape[-1], device=labels.device)).to(logits.dtype)
     loss = sigmoid_focal_loss(logits, one_hot, alpha=0.25, gamma=2.0)

@@ -36,7 +36,7 @@ class BoxHead(nn.Module):
         return self.class_logits(x), self.box_deltas(x).view(len(x), self.num_classes, 4)
 
     def decode(self, deltas: Tensor, classes: Tensor, boxes: Tensor) -> Tensor:
-        """Apply to boxes (N, 4) their deltas (N, classes, 4) for the given class (N,)."""
+        """Apply to boxes (N, 4) the deltas (N, classes, 4) of their given classes (N,)."""
         chosen = deltas.gather(1, classes[:, None, None].expand(-1, 1, 4))[:, 0]
         return self.coder.decode(chosen, boxes)
 
@@ -49,7 +49,7 @@ class BoxHead(nn.Module):
         """
         count = valid.sum().clamp(min=1)
         class_loss = (F.cross_entropy(logits, labels, reduction="none") * valid).sum() / count
-        # Slots without an object carry no target: a unit box keeps GIoU finite there, and the product drops it.
+        # Slots without an object have no target. A unit box keeps their GIoU finite, and the product drops it.
         unit = torch.arange(4, device=predicted.device).ge(2).to(predicted.dtype)
         where = positive[:, None]
         giou = giou_loss(torch.where(where, predicted, unit), torch.where(where, gt_boxes, unit))

@@ -1,4 +1,4 @@
-"""Region proposal network (Ren et al. 2015) with mmdet's settings: proposals of a fixed number, and its losses."""
+"""Region proposal network (Ren et al. 2015) with mmdet's settings: a fixed number of proposals, and losses."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ SAMPLE_SIZE = 256
 
 
 class RegionProposalNetwork(nn.Module):
-    """`forward` returns proposals (B, P, 4) with their validity (B, P), and the objectness and box losses."""
+    """Region proposal network, which returns proposals (B, P, 4), their validity (B, P), and its two losses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class RegionProposalNetwork(nn.Module):
     def _propose(
         self, objectness: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], image_size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Best proposals of one image: (P, 4) and valid (P,), with P known from the image size alone."""
+        """Best proposals (P, 4) of one image, and whether they are valid (P,). P depends on the image size alone."""
         scores, boxes, levels = [], [], []
         for level, (score, delta, anchor) in enumerate(zip(objectness, deltas, anchors, strict=True)):
             score, index = score.topk(min(CANDIDATES_PER_LEVEL, len(score)))

@@ -1,11 +1,11 @@
-"""What a detector learns from, in shapes that do not depend on the number of objects."""
+"""Training targets of a detector, in shapes that do not depend on the number of objects."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
 NO_OBJECT = -1
-"""Label of a padding row: an image with fewer objects than `G` fills up with these."""
+"""Label of the rows that pad an image with fewer than `G` objects."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class UPerNet(nn.Module):
         self.auxiliary_head = FCNHead(backbone.out_channels[AUXILIARY_INPUT], num_classes)
 
     def forward(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """images (B, 3, H, W), labels (B, H, W) int64 with 255 where nothing is to be learnt."""
+        """images (B, 3, H, W), labels (B, H, W) int64 with 255 for pixels that are ignored."""
         features = self.backbone(images)
         main = _segmentation_loss(self.head(features), labels)
         auxiliary = _segmentation_loss(self.auxiliary_head(features[AUXILIARY_INPUT]), labels)

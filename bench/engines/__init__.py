@@ -1,1 +1,1 @@
-"""Three ways to measure the same case."""
+"""The engines: three ways to measure the same case."""

@@ -1,4 +1,4 @@
-"""The cpu engine: the same step, really executed. Its times are real; its memory is what a GPU would have allocated."""
+"""The cpu engine, which executes the step. Its times are real; its memory is what a GPU would have allocated."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +21,7 @@ SESSION = "bench.engines.cpu_session:CpuSession"
 def measure_all(
     cases: Iterable[Case], requested: Iterable[Case], gpus: Sequence[Gpu], settings: Settings, say: Say
 ) -> Iterator[Result]:
-    """Execute cases one after the other, each in a fresh process, in turns with Full where that is `requested`."""
+    """Execute cases one after the other, each in a fresh process, and in turns with Full if that is `requested`."""
     with References(requested, settings, _open) as references:
         for case in cases:
             yield measure(case, gpus, settings, references, say)
@@ -30,7 +30,8 @@ def measure_all(
 def measure(case: Case, gpus: Sequence[Gpu], settings: Settings, references: References, say: Say) -> Result:
     """Execute one case: first its memory, then its times.
 
-    Says beforehand what will take minutes; refuses, with an error result, what this machine's memory cannot hold.
+    Announces a case that will take minutes. A case that this machine's memory cannot hold is refused, with an error
+    result.
     """
     environment = describe_environment("cpu", describe_cpu())
     reference = references.case_for(case)
@@ -50,7 +51,7 @@ def measure(case: Case, gpus: Sequence[Gpu], settings: Settings, references: Ref
 
 
 def _time(child: Child, references: References, reference: Case | None, steps: int, say: Say) -> dict[str, Any]:
-    """Time steps, each followed by one of the reference; a reference that fails is said, and missing."""
+    """Time steps, each after one of the reference. If the reference fails, this is reported and the ratio left out."""
     own, others = Timings(), Timings()
     for _ in range(steps):
         if reference is not None:

@@ -1,4 +1,4 @@
-"""The cpu engine in its process: the step really executed, its memory traced as a GPU would have allocated it."""
+"""The cpu engine inside its process, which executes the step and traces its memory as a GPU would allocate it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 class CpuSession:
-    """One case on this processor."""
+    """One case on this machine's CPU."""
 
     def __init__(
         self, case: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]], note_phase: Callable[[str], None]
@@ -32,7 +32,7 @@ class CpuSession:
         self.step: TrainingStep | None = None
 
     def memory(self) -> dict[str, Any]:
-        """Trace the warm-up and one step per batch: the parameters, memory and fits of a result line."""
+        """Trace the warm-up and one step per batch, and return the parameters, memory and fits of a result line."""
 
         def build_step(device: torch.device) -> Callable[[], None]:
             self.step = step = self.prepared.build_step(device)
@@ -48,7 +48,7 @@ class CpuSession:
         }
 
     def warm_up(self) -> None:
-        """Do without the trace what `memory` does, for a case that is timed alone."""
+        """Run the steps of `memory` without a trace, for a case that is only timed."""
         self.step = self.prepared.build_step(CPU)
         for _ in range(WARM_UP_STEPS + self.case.batches):
             run_noting(self.step, self.note_phase)
@@ -58,7 +58,7 @@ class CpuSession:
         """Milliseconds of each phase of one more step."""
         assert self.step is not None, "warm up first"
         times = time_phases(self.step)
-        self.step.optimizer.zero_grad()  # while others have their turn: hold no more than parameters and state
+        self.step.optimizer.zero_grad()  # hold only parameters and state while other processes run
         return times
 
     def time_inference(self) -> float:
@@ -69,12 +69,12 @@ class CpuSession:
         return (time.perf_counter() - start) * 1e3
 
     def so_far(self) -> dict[str, Any]:
-        """What is known without a step."""
+        """The fields that are known before any step."""
         return {"params": self.prepared.params}
 
 
 def time_phases(step: Callable[[Callable[[StepPhase], None]], None]) -> dict[StepPhase, float]:
-    """Run a step that tells the ends of its phases; milliseconds of each, by this process's clock."""
+    """Run a step that reports the end of each phase, and return the milliseconds of each by this process's clock."""
     times_ms: dict[StepPhase, float] = {}
     last = time.perf_counter()
 

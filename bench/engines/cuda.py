@@ -1,4 +1,4 @@
-"""The cuda engine: a case on a real GPU, and under allocator limits that stand for smaller ones."""
+"""The cuda engine, which runs a case on a real GPU, also under allocator limits that stand for smaller GPUs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ Fit = dict[str, Any]
 
 
 def require_idle(settings: Settings, say: Say) -> None:
-    """Raise `ValueError` when others use a card, or only say so if the settings allow it."""
+    """Raise `ValueError` if other processes use a card, or only report it if the settings allow that."""
     for card in cards():
         users = card.in_use()
         if users and not settings.allow_busy:
@@ -34,7 +34,7 @@ def require_idle(settings: Settings, say: Say) -> None:
 
 
 def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> Result:
-    """Measure one case on one card: memory, then times, then under the limit of each GPU class."""
+    """Measure one case on one card: memory, then times, then memory under the limit of each GPU class."""
     used_by_others = card.in_use()
     try:
         with _open(case, card, settings) as child:
@@ -58,9 +58,10 @@ def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> 
 
 
 def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -> tuple[dict[str, Fit], str]:
-    """Verdicts of the classes, from the largest down, and why some are missing.
+    """Verdicts of the GPU classes, and the reason if some are missing.
 
-    What runs out of memory under one limit does so under less.
+    Classes are tried from the largest down, because a case that runs out of memory under one limit does so under
+    smaller ones as well.
     """
     fits: dict[str, Fit] = {}
     if result.status == "error":
@@ -83,12 +84,12 @@ def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -
 
 
 def _never_at_limit(memory: Mapping[str, Any], gpu: Gpu) -> bool:
-    """Whether a run without limit needed no more than the class has: the limit would have changed nothing."""
+    """Whether a run without limit needed no more than the class has, so that its limit would change nothing."""
     return memory["peak_reserved_bytes"] <= gpu.usable_bytes and not memory["alloc_retries"]
 
 
 def _run_under(case: Case, card: Card, gpu: Gpu, settings: Settings) -> Fit:
-    """Run the case's memory pass under a class's limit. Raises `ChildError` for whatever is not about memory."""
+    """Run the case's memory pass under a class's limit. Raises `ChildError` for failures other than out of memory."""
     how = f"simulated with an allocator limit on {card.name}"
     try:
         with _open(case, card, settings, gpu.usable_bytes) as child:

@@ -1,4 +1,4 @@
-"""The cuda engine in its process: one case on one card, or under an allocator limit that stands for a smaller one."""
+"""The cuda engine inside its process: one case on one card, or under a limit that stands for a smaller card."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -20,7 +20,8 @@ from drystep.trace.recorder import WARM_UP_STEPS
 CUDA = torch.device("cuda", 0)
 TIMING_WARM_UP_STEPS = 3
 LOSS_SCALE_ROUNDS = 20
-"""A loss scale halves until gradients are finite; before that the optimizer takes no step, and has no state."""
+"""Most rounds of batches in which a loss scale may halve until gradients are finite. Before that, the optimizer takes
+no step and has no state."""
 
 
 class CudaSession:
@@ -45,7 +46,7 @@ class CudaSession:
         for _ in range(LOSS_SCALE_ROUNDS):
             if step.optimizer.state:
                 break
-            for _ in self.prepared.batches:  # whole rounds: a run's batches count in their order
+            for _ in self.prepared.batches:  # whole rounds, so that counting starts at a run's first batch
                 self.counter.count(step)
         steady = [self.counter.count(step) for _ in range(self.case.batches)]
         memory = memory_fields(warm_up[0], steady)
@@ -56,7 +57,7 @@ class CudaSession:
         return {"params": self.prepared.params, "memory": memory, "environment": self._environment()}
 
     def time(self, steps: int) -> list[tuple[PhaseTimes, float]]:
-        """Milliseconds of each phase of some steps, and of as many inferences; each after a warm-up of their own."""
+        """Milliseconds of each phase of some steps, and of as many inferences, both after a warm-up of their own."""
         step = self._built()
         self._began("timing")
         for _ in range(TIMING_WARM_UP_STEPS):
@@ -67,7 +68,7 @@ class CudaSession:
         return list(zip(times, inferences, strict=True))
 
     def so_far(self) -> dict[str, Any]:
-        """What the counters say when a step could not go on."""
+        """The fields that the counters give after a step has failed."""
         memory = {
             **asdict(self.counter.peaks_so_far()),
             "peak_phase": self.phase,
@@ -91,5 +92,5 @@ class CudaSession:
 
 
 def device_uuid() -> str:
-    """The card as NVML names it."""
+    """UUID of the card in the form that NVML uses."""
     return f"GPU-{torch.cuda.get_device_properties(CUDA).uuid}"

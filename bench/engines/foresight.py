@@ -1,4 +1,4 @@
-"""What a cpu case will take of this machine, found before it starts: memory that is not there, minutes to wait."""
+"""Estimate of what a cpu case will need on this machine, made before it starts: too much memory, or minutes of time."""
 
 import functools
 import time
@@ -17,21 +17,21 @@ from drystep.trace.recorder import WARM_UP_STEPS
 from drystep.units import GIB, MIB
 
 WORTH_SAYING_S = 120
-"""A case that will take longer than this is announced."""
+"""A case that will take longer than this, in seconds, is announced."""
 PROCESS_BYTES = 500 * MIB
-"""What a process with PyTorch, timm and torchvision holds beside tensors (measured with torch 2.11: 450 MiB)."""
+"""Memory of a process with PyTorch, timm and torchvision besides its tensors (measured with torch 2.11: 450 MiB)."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one step of a case takes."""
+    """Memory and operations of one step of a case."""
 
     peak_bytes: int
     flops: int
 
 
 def refusal(case: Case, reference: Case | None) -> str:
-    """Why this machine cannot execute a case, timed in turns with its reference if it has one; empty if it can."""
+    """Reason why this machine cannot execute a case in turns with its reference, if it has one; empty if it can."""
     needed_bytes = sum(PROCESS_BYTES + _cost(one).peak_bytes for one in (case, reference) if one is not None)
     available_bytes = psutil.virtual_memory().available
     if needed_bytes <= available_bytes:
@@ -44,7 +44,7 @@ def refusal(case: Case, reference: Case | None) -> str:
 
 
 def announcement(case: Case, reference: Case | None, steps: int) -> str:
-    """What to say before a case that will take minutes; empty for others."""
+    """Message to show before a case that will take minutes; empty for other cases."""
     steps += WARM_UP_STEPS + case.batches
     flops = sum(_cost(one).flops for one in (case, reference) if one is not None)
     seconds = flops * steps / _flops_per_second()
@@ -61,13 +61,13 @@ def _cost(case: Case) -> Cost:
     simulation = judge(trace_steps(lambda _: built, META, case.profile, case.precision, iterations=1), ())
     with FlopCounterMode(display=False) as counter:
         built()
-    # The trace began after the model was there, and before the optimizer had state: AdamW's two moments.
+    # The trace began when the model existed already, and before the optimizer had state (AdamW's two moments).
     resident_bytes = 4 * prepared.params["total"] + 8 * prepared.params["trainable_total"]
     return Cost(resident_bytes + simulation.peak_allocated_bytes, counter.get_total_flops())
 
 
 def _on_largest_batch(case: Case) -> Case:
-    """A case of one batch that takes at least what any batch of this one does."""
+    """The case with a single batch, which takes at least as much as any batch of its run."""
     shapes = batch_shapes(case)
     largest = max(shapes, key=lambda shape: shape.load)
     objects = max(shape.gt_boxes for shape in shapes)
@@ -75,7 +75,7 @@ def _on_largest_batch(case: Case) -> Case:
 
 
 def _flops_per_second() -> float:
-    """What this CPU reaches in a matrix product of a size that Swin has."""
+    """Operations per second of this CPU in a matrix product of a size that occurs in Swin."""
     size = 1024
     matrix = torch.randn(size, size)
     durations = []

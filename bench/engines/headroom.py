@@ -1,4 +1,4 @@
-"""How much fits a card: the largest batch and the largest image, found by simulating."""
+"""The largest batch and the largest image that fit a card, found by simulation."""
 
 import functools
 import math
@@ -18,21 +18,21 @@ LARGEST_SHORT_SIDE = 8192
 
 @dataclass(frozen=True)
 class Headroom:
-    """What one method can do on one card."""
+    """What fits one card with one method."""
 
     case: Case
     verdict: Verdict
-    """Of the case as asked."""
+    """Verdict of the case itself."""
     headroom_bytes: int | None
-    """Usable bytes left beside the reserved peak; None when the case does not fit."""
+    """Usable bytes left besides the reserved peak; None if the case does not fit."""
     largest_batch: int
-    """Images at the case's size; 0 when not even one fits."""
+    """Number of images of the case's size; 0 if not even one fits."""
     largest_image: tuple[int, int] | None
-    """Height and width at the case's batch and the task's aspect ratio; None when not even the smallest fits."""
+    """Height and width at the case's batch size and the task's aspect ratio; None if not even the smallest fits."""
 
 
 def search(case: Case, gpu: Gpu) -> Headroom:
-    """Verdict, headroom, largest batch and largest image of a case on a card."""
+    """Find the verdict, headroom, largest batch and largest image of a case on a card."""
 
     @functools.cache
     def attempt(case: Case) -> Attempt:
@@ -66,7 +66,7 @@ def search(case: Case, gpu: Gpu) -> Headroom:
 
 
 def image_of(task: str, steps: int) -> tuple[int, int]:
-    """Height and width whose short side is `steps` x 32 pixels, at the task's aspect ratio rounded to 32."""
+    """Height and width with a short side of `steps` x 32 pixels, at the task's aspect ratio rounded to 32."""
     height, width = WORKLOADS[task].image_size
     short = steps * IMAGE_STEP
     long = round(short * max(height, width) / min(height, width) / IMAGE_STEP) * IMAGE_STEP

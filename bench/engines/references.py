@@ -1,4 +1,4 @@
-"""Full in a process of its own, for cases to be timed in turns with: on a noisy machine only such times compare."""
+"""Full in a process of its own, in turns with which cases are timed: on a noisy machine, only such times compare."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,7 +16,7 @@ Open = Callable[[Case, Settings], Child]
 
 
 class References:
-    """Keeps the process of one reference at a time. A case has one where Full of its workload was asked for, too."""
+    """Keeps the process of one reference at a time. A case has one if Full of its workload is requested, too."""
 
     def __init__(self, requested: Iterable[Case], settings: Settings, open_child: Open) -> None:
         self.requested = {case for case in requested if case.method == REFERENCE_METHOD}
@@ -31,7 +31,7 @@ class References:
         return reference if case != reference and reference in self.requested else None
 
     def time_step(self, wanted: Case) -> tuple[PhaseTimes, float]:
-        """A step of a warmed-up reference, and an inference. Raises `ChildError` when it fails, and ever after."""
+        """Time a step and an inference of a warm reference. Raises `ChildError` if it fails or has failed before."""
         if wanted != self.case:
             self.close()
             self.case, self.child = wanted, self.open_child(wanted, self.settings)
@@ -39,14 +39,14 @@ class References:
         return self._call("time_step"), self._call("time_inference")
 
     def close(self) -> None:
-        """End the process."""
+        """End the process of the reference."""
         if self.child is not None:
             self.child.close()
         self.case = self.child = None
 
     def _call(self, name: str) -> Any:
         assert self.child is not None
-        self.child.left_s = self.settings.time_limit_s  # the limit is one case's, and this serves many
+        self.child.left_s = self.settings.time_limit_s  # the limit is for one case, and this process serves many
         return self.child.call(name)
 
     def __enter__(self) -> Self:

@@ -20,9 +20,9 @@ class SimulateSession:
         note_phase("simulation")
 
     def measure(self, case: Mapping[str, Any]) -> str:
-        """The result line of a case, also of one that fails."""
+        """Return the result line of a case, even if it fails."""
         return simulate.measure_or_fail(Case(**case), self.gpus).to_json()
 
     def so_far(self) -> dict[str, Any]:
-        """Nothing."""
+        """Nothing is known before a simulation ends."""
         return {}

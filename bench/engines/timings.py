@@ -18,17 +18,17 @@ class Timings:
     )
 
     inference_ms: list[float] = field(default_factory=list)
-    """Of the backbone alone (`TrainingStep.infer`)."""
+    """Inference of the backbone alone (`TrainingStep.infer`)."""
 
     def add(self, step: PhaseTimes, inference_ms: float) -> None:
-        """Note one step and the inference after it."""
+        """Add one step and the inference after it."""
         for phase, samples_ms in self.phases.items():
             samples_ms.append(step[phase])
         self.inference_ms.append(inference_ms)
 
     @property
     def samples_ms(self) -> list[float]:
-        """Whole steps."""
+        """Milliseconds of whole steps."""
         return [sum(parts) for parts in zip(*self.phases.values(), strict=True)]
 
     def as_fields(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Timings:
 
 
 def relative_to(method: str, own: Timings, reference: Timings) -> dict[str, Any]:
-    """The `relative_to` of a result's `time`: each sample over that of the reference that ran right beside it."""
+    """The `relative_to` of a result's `time`: each sample divided by the reference's sample of the same turn."""
     return {
         "method": method,
         "ratio": spread(_ratios(own.samples_ms, reference.samples_ms)),
