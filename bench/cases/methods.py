@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from baselines.method import Method
 
 Form = Literal["", "fused", "reference", "recompute"]
-"""How the highway of E3VA is computed; "" for methods that have one form alone."""
+"""How the highway of E3VA is computed; "" for methods that have a single form."""
 
 
 @dataclass(frozen=True, kw_only=True)

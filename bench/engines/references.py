@@ -1,4 +1,7 @@
-"""Full in a process of its own, in turns with which cases are timed: on a noisy machine, only such times compare."""
+"""The process of the reference method Full, whose steps are timed in turns with those of a case.
+
+On a noisy machine, only times that are measured in turns can be compared.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

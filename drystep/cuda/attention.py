@@ -8,7 +8,7 @@ from drystep.cuda.dispatch import Rules
 
 aten = torch.ops.aten
 BIAS_ALIGNMENT = 16
-"""Memory-efficient attention needs the rows of its bias padded to a multiple of so many elements."""
+"""Memory-efficient attention needs the rows of its bias padded to a multiple of this many elements."""
 
 
 def scaled_dot_product_attention(

@@ -73,9 +73,8 @@ class OperatorRules:
 
 
 PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
-"""Operators that make tensors from Python values. On a GPU the result of the first stays in host memory, and that of
-the second takes 512 bytes briefly; on the CPU, the dispatcher does not see them. They are left out, so that recordings
-on all devices agree."""
+"""Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512
+bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree."""
 
 
 class Recorder(DispatchMode):
@@ -254,8 +253,8 @@ def record(
 ) -> Trace:
     """Record `build_step(device)` and `iterations` calls of the step that it returns; the last `steady_steps` count.
 
-    The first step differs from later ones, because the optimizer's state is allocated in it, so a steady state takes at
-    least two. Raises `ValueError` for less than one iteration.
+    A steady state takes at least two, because the optimizer's state is allocated in the first. Raises `ValueError` for
+    less than one iteration.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")

@@ -18,7 +18,7 @@ SEQUENCE_LENGTH = 128
 
 
 class PaddedBatch(TorchFunctionMode):
-    """Answers models that ask whether a mask is all ones, which meta tensors cannot tell: it is not."""
+    """Answers a model that asks whether a mask is all ones: it is not. Meta tensors have no values to look at."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""The networks of measured runs by name, and torchvision's classifiers among them."""
+"""The networks of measured runs by name, including torchvision's classifiers."""
 
 from dataclasses import dataclass
 

@@ -31,8 +31,7 @@ class Oracles:
     rows: int | None = None
     """Number of rows that `nonzero`, `where` with one argument, a boolean index, `masked_select`, `unique`,
     torchvision's `nms`, `repeat_interleave` and `bincount` return. All but the last two return no more rows than they
-    are given, so a huge number, of at most 10**12, states their worst case, in which everything is
-    kept."""
+    are given, so a huge number, of at most 10**12, states their worst case, in which everything is kept."""
     item: float | None = None
     """Value of every number on the device that the host reads, by `.item()`, `if tensor:`, `.tolist()` or `.cpu()`."""
     by_name: Mapping[str, float] = field(default_factory=dict)
