@@ -11,13 +11,13 @@ from drystep.files.lines import short_lines
 from drystep.files.whole import require_folder, write_whole
 
 LARGEST = 1e300
-"""Figures beyond it, and infinite ones, come from no measurement."""
+"""Larger figures, and infinite ones, cannot come from a measurement."""
 Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class CheckKind:
-    """A kind of checks, and what a line of it must have so that a report can show it."""
+    """A kind of check, and the fields that a line of it must have so that a report can show it."""
 
     name: str
     texts: tuple[str, ...]
@@ -26,7 +26,7 @@ class CheckKind:
     may_be_null: tuple[str, ...] = ()
 
     def is_check(self, line: Any) -> bool:
-        """Whether what a line of JSON holds is a check of this kind."""
+        """Whether the value of a JSON line is a check of this kind."""
         return isinstance(line, dict) and line.get("kind") == self.name and all(self._has(line))
 
     def _has(self, line: Fields) -> Iterator[bool]:
@@ -48,12 +48,12 @@ STEP_CHECKS = CheckKind(
 
 
 def write_checks_file(path: Path, kind: CheckKind, checks: Iterable[Fields]) -> None:
-    """Replace a file by one line for each check, whole or not at all. Raises `OSError`."""
+    """Replace a file by one line for each check, completely or not at all. Raises `OSError` if that fails."""
     write_whole(path, "".join(json.dumps({"kind": kind.name, **fields}) + "\n" for fields in checks))
 
 
 def require_checks_file(path: Path, kind: CheckKind) -> None:
-    """Raise `ValueError` if checks could not be written to a path, or would replace something else than checks."""
+    """Raise `ValueError` if checks cannot be written to a path, or would replace a file of something else."""
     try:
         require_folder(path.parent)
         if path.exists() and not path.is_file():
@@ -66,11 +66,11 @@ def require_checks_file(path: Path, kind: CheckKind) -> None:
 
 
 def read_checks_file(path: Path, kind: CheckKind) -> tuple[list[Fields], list[str]]:
-    """The checks of a file, and a sentence about what it holds beside them; nothing without the file."""
+    """Return the checks in a file, and remarks on its other lines. Both are empty if there is no file."""
     if not path.exists():
         return [], []
     if not path.is_file():
-        return [], [f"{path} is not a file and is left out"]  # to read a device may take forever
+        return [], [f"{path} is not a file and is left out"]  # reading a device may never end
     try:
         lines = _lines(path)
     except OSError as error:
@@ -82,7 +82,7 @@ def read_checks_file(path: Path, kind: CheckKind) -> tuple[list[Fields], list[st
 
 
 def _lines(path: Path, most: int | None = None) -> list[Any]:
-    """What the lines of a file hold as JSON; None for a line that is none."""
+    """The JSON values of the lines of a file, with None for a line that is not JSON."""
     with path.open("rb") as file:
         return [_parsed(line) for line in islice(short_lines(file), most) if line.strip()]
 
