@@ -152,7 +152,7 @@ class PredictedFields(TypedDict, total=False):
     scaled: bool
 
 
-SCALAR: Any = None | bool | int | float | str
+SCALAR: Any = None | bool | Annotated[int, msgspec.Meta(ge=-MOST_COUNT, le=MOST_COUNT)] | float | str
 
 
 def _json(levels: int) -> Any:

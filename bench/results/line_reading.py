@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.case import OPTIONS, Case
+from bench.cases.case import ENGINES, OPTIONS, Case
 from bench.results.line import PARTS, REQUIRED_PARTS
 from bench.results.line_errors import explain
+from drystep.bounds import shown
 
 Parts = Mapping[str, msgspec.Raw]
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError, OverflowError)
@@ -25,6 +26,8 @@ _CASE = msgspec.json.Decoder(Case)
 _DECODE: dict[str, Callable[[msgspec.Raw], Any]] = {
     name: msgspec.json.Decoder(kind).decode for name, kind in PARTS.items()
 }
+_AUTO = b'"auto"'
+"""An engine that is not chosen yet: no line that was measured has it."""
 _HEADS = {name: b'"%b": ' % name.encode() for name in ("schema", "case", *PARTS, *OPTIONS)}
 
 
@@ -32,9 +35,12 @@ def split(line: str | bytes) -> Parts:
     """The parts of a line, not yet read. Raises `ValueError` for what is no JSON object, or names a part twice."""
     try:
         content = (line.encode() if isinstance(line, str) else line).strip()
+    except UnicodeEncodeError:
+        raise ValueError("not JSON: is not UTF-8 text") from None
+    try:
         parts = _RAW_PARTS.decode(content)
-    except (*BROKEN, UnicodeEncodeError) as error:
-        raise ValueError(explain("", PARTS, error, line)) from None
+    except BROKEN as error:
+        raise ValueError(explain("", PARTS, error, content)) from None
     _refuse_repeated("", parts, content)
     return parts
 
@@ -66,7 +72,10 @@ def read_parts(parts: Parts) -> dict[str, Any]:
 
 
 def read_case(parts: Parts) -> Case:
-    """The case alone. Raises `ValueError` that names the field that is wrong."""
+    """The case alone. Raises `ValueError` that names the field that is wrong.
+
+    A setting that this version does not know is an error: without it, the result would be that of another case.
+    """
     if "case" not in parts:
         raise ValueError("case: missing, and every result has it")
     return _case(bytes(parts["case"]))
@@ -76,15 +85,16 @@ def read_case(parts: Parts) -> Case:
 def _case(raw: bytes) -> Case:
     try:
         stated = _RAW_PARTS.decode(raw)
-        case = _CASE.decode(raw)
+        is_measured = bytes(stated.get("engine", _AUTO)) != _AUTO
+        # An engine that is still to be chosen would be: by asking PyTorch for a GPU.
+        case = _CASE.decode(raw if is_measured else msgspec.json.encode({**stated, "engine": ENGINES[0]}))
     except BROKEN as error:
         raise ValueError(explain("case", Case, error, raw)) from None
-    unknown = stated.keys() - OPTIONS.keys()
+    unknown = sorted(stated.keys() - OPTIONS.keys())
     if unknown:
-        # To leave it out would make this the result of another case.
-        raise ValueError(f"case.{min(unknown)[:100]}: this version of drystep knows no such setting of a case")
-    if bytes(stated.get("engine", b'"auto"')) == b'"auto"':
-        raise ValueError("case.engine: must say which engine measured, such as simulate, cpu or cuda")
+        raise ValueError(f"case.{shown(unknown[0])[1:-1]}: this version of drystep knows no such setting of a case")
+    if not is_measured:
+        raise ValueError(f"case.engine: must be what measured, one of {', '.join(ENGINES)}")
     _refuse_repeated("case.", stated, raw)
     return case
 
@@ -107,7 +117,7 @@ def _refuse_repeated(where: str, parts: Parts, content: bytes) -> None:
         raise ValueError(f"{where.removesuffix('.') or 'not JSON'}: cannot be read as JSON") from None
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
-        raise ValueError(f"{where}{repeated[0][:100]}: is there twice")
+        raise ValueError(f"{where}{shown(repeated[0])[1:-1]}: is there twice")
 
 
 def _check_time(text: str) -> None:
@@ -115,5 +125,5 @@ def _check_time(text: str) -> None:
         datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"created_at: must be an ISO time, such as 2026-01-31T12:00:00+00:00, got {text[:40]!r}"
+            f"created_at: must be an ISO time, such as 2026-01-31T12:00:00+00:00, got {shown(text)}"
         ) from None

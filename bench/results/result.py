@@ -1,6 +1,5 @@
 """A result: what one engine found out about one case, as one line of JSON."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any, Literal
 from bench.cases.case import Case
 from bench.cases.methods import METHODS
 from bench.results.line_reading import Parts, read_case, read_parts, schema_of, split
+from bench.results.line_writing import write_line
 from bench.results.provenance import CHECKOUT
 from drystep.measure.failure import Failure
 from drystep.measure.impersonal import impersonal
@@ -46,9 +46,9 @@ class Result:
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def to_json(self) -> str:
-        """One line, without a newline."""
+        """One line, without a newline. A figure that is not finite becomes null."""
         values = {**asdict(self), "case": self.case.as_dict(), "method": METHODS[self.case.method].as_fields()}
-        return json.dumps({"schema": SCHEMA, **{name: values[name] for name in LINE_ORDER}})
+        return write_line({"schema": SCHEMA, **{name: values[name] for name in LINE_ORDER}})
 
     @classmethod
     def from_json(cls, line: str | bytes) -> "Result":
