@@ -60,7 +60,7 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
         f"shape*, and the *first {run.iloc[0]['batches']} batches* of a training, whose changing sizes fragment the "
         "memory. E3VA stands here as the paper describes it, out of plain modules (its reference form). Nothing is "
         "fitted to a row. Root mean square of *diff*: "
-        f"{_rms(one_error):.1f} % on one shape, {_rms(run_error):.1f} % over the first "
+        f"{_rms(one_error)} % on one shape, {_rms(run_error)} % over the first "
         f"batches; {int((to_full <= WITHIN_POINTS).sum())} of {len(to_full)} differences to Full "
         f"lie within {WITHIN_POINTS} points.",
         [
@@ -83,5 +83,5 @@ def _as_the_authors_built(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[is_as_published(frame)].assign(method=lambda rows: rows["base"])
 
 
-def _rms(errors: pd.Series) -> float:
-    return math.sqrt((errors.dropna() ** 2).mean())
+def _rms(errors: pd.Series) -> str:
+    return number([math.sqrt((errors.dropna() ** 2).mean())], 1)[0]

@@ -58,11 +58,13 @@ def _agreement(share: pd.Series, paper: pd.Series) -> str:
     if len(both) < 3:
         return ""
     ranks = both.rank()
-    correlation = ranks["ours"].corr(ranks["paper"])
     difference = (both["ours"] - both["paper"]).abs().mean()
+    # Equal figures have no order to compare.
+    ordered = ranks.nunique().min() > 1
+    correlation = f"rank correlation {ranks['ours'].corr(ranks['paper']):.3f}, " if ordered else ""
     return (
-        f"*% of Full* on the {PAPERS_CARD} beside the paper's {len(both)} rows: rank correlation {correlation:.3f}, "
-        f"mean absolute difference {difference:.1f} points."
+        f"*% of Full* on the {PAPERS_CARD} beside the paper's {len(both)} rows: {correlation}mean absolute difference "
+        f"{difference:.1f} points."
     )
 
 

@@ -198,7 +198,7 @@ def _memory(task: str, mib: pd.Series, paper: pd.DataFrame | None = None, paper_
 def spread_text(rows: pd.DataFrame) -> list[str]:
     """Median and spread of the step time, a cell per row."""
     return [
-        MISSING if pd.isna(ms) else f"{ms:.0f} ({p10:.0f}-{p90:.0f})"
+        MISSING if pd.isna(ms) else f"{ms:.0f}" + ("" if pd.isna([p10, p90]).any() else f" ({p10:.0f}-{p90:.0f})")
         for ms, p10, p90 in zip(rows["step_ms"], rows["step_p10_ms"], rows["step_p90_ms"], strict=True)
     ]
 

@@ -18,7 +18,7 @@ def validation_table(checks: Sequence[Record]) -> Table | None:
     frame = pd.DataFrame(list(checks))
     errors = pd.to_numeric(frame["error_percent"])
     groups = ", ".join(
-        f"{markdown_cell(group)} {rows.abs().median():.2f} % ({rows.notna().sum()} runs)"
+        f"{markdown_cell(group)} {number([rows.abs().median()], 2)[0]} % ({rows.notna().sum()} runs)"
         for group, rows in errors.groupby(frame["group"])
     )
     return Table(

@@ -17,15 +17,16 @@ def results_table(results: Sequence[Result]) -> Table:
     table = plain_table(columns)
     for result in results:
         memory, params = result.memory or {}, result.params or {}
-        step = f"{result.time['step_ms']['median']:.1f}" if result.time else ABSENT
-        verdicts = [result.fits.get(gpu, {}).get("verdict", ABSENT).replace("_", " ") for gpu in gpus]
+        step_ms = ((result.time or {}).get("step_ms") or {}).get("median")
+        trained = params.get("trainable_backbone")
+        verdicts = [(result.fits.get(gpu, {}).get("verdict") or ABSENT).replace("_", " ") for gpu in gpus]
         first = result.case.title if result.status == "ok" else f"{result.case.title}: {result.status}"
         table.add_row(
             first,
-            f"{params['trainable_backbone']:,}" if params else ABSENT,
+            ABSENT if trained is None else f"{trained:,}",
             mib_cell(memory.get("peak_allocated_bytes")),
             mib_cell(memory.get("peak_reserved_bytes")),
-            step,
+            ABSENT if step_ms is None else f"{step_ms:.1f}",
             *verdicts,
         )
     return table

@@ -18,6 +18,8 @@ VERDICTS = {
     "fits": (2, "fits", "#b7e1cd"),
 }
 """Verdict -> its number in the matrix, name and colour."""
+LONGEST_CARD = 20
+"""Characters of a card's name: as many as its column has room for."""
 MOST_CARDS = 16
 """More would make a picture that no program shows."""
 UNKNOWN = (-1, "", "#ffffff")
@@ -45,7 +47,9 @@ def trainability(frame: pd.DataFrame, path: Path) -> bool:
     for row, method in enumerate(methods):
         for column, (size, gpu) in enumerate(columns):
             axis.text(column, row, _cell_text(per_batch[size], method, gpu), ha="center", va="center", fontsize=8.5)
-    axis.set_xticks(range(len(columns)), [f"{label(gpu)}\n{_images(size)}" for size, gpu in columns], fontsize=8)
+    axis.set_xticks(
+        range(len(columns)), [f"{label(gpu, LONGEST_CARD)}\n{_images(size)}" for size, gpu in columns], fontsize=8
+    )
     axis.set_yticks(range(len(methods)), [label(label_of(method)) for method in methods])
     axis.tick_params(length=0)
     axis.set_xticks([x + 0.5 for x in range(len(columns) - 1)], minor=True)
