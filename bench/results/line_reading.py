@@ -28,7 +28,7 @@ _DECODE: dict[str, Callable[[msgspec.Raw], Any]] = {
 }
 _AUTO = b'"auto"'
 """An engine that is not chosen yet: no line that was measured has it."""
-_HEADS = {name: b'"%b": ' % name.encode() for name in ("schema", "case", *PARTS, *OPTIONS)}
+_HEADS = {name: b'"%b": ' % name.encode() for name in ("schema", "case", *PARTS)}
 
 
 def split(line: str | bytes) -> Parts:
@@ -41,7 +41,8 @@ def split(line: str | bytes) -> Parts:
         parts = _RAW_PARTS.decode(content)
     except BROKEN as error:
         raise ValueError(explain("", PARTS, error, content)) from None
-    _refuse_repeated("", parts, content)
+    if not _is_as_written(parts, content):
+        _refuse_repeated("", content)
     return parts
 
 
@@ -90,21 +91,25 @@ def _case(raw: bytes) -> Case:
         case = _CASE.decode(raw if is_measured else msgspec.json.encode({**stated, "engine": ENGINES[0]}))
     except BROKEN as error:
         raise ValueError(explain("case", Case, error, raw)) from None
-    unknown = sorted(stated.keys() - OPTIONS.keys())
+    unknown = stated.keys() - OPTIONS.keys()
     if unknown:
-        raise ValueError(f"case.{shown(unknown[0])[1:-1]}: this version of drystep knows no such setting of a case")
+        raise ValueError(f"case.{shown(min(unknown))[1:-1]}: this version of drystep knows no such setting of a case")
     if not is_measured:
         raise ValueError(f"case.engine: must be what measured, one of {', '.join(ENGINES)}")
-    _refuse_repeated("case.", stated, raw)
+    if raw.count(b":") != len(stated):  # no name and no value of a case has a colon
+        _refuse_repeated("case.", raw)
     return case
 
 
-def _refuse_repeated(where: str, parts: Parts, content: bytes) -> None:
+def _is_as_written(parts: Parts, content: bytes) -> bool:
+    """Whether the parts, written as `Result.to_json` writes them, are the line: then none of them is there twice."""
+    if not parts.keys() <= _HEADS.keys():
+        return False
+    return content[1:-1] == b", ".join([_HEADS[name] + raw for name, raw in parts.items()])
+
+
+def _refuse_repeated(where: str, content: bytes) -> None:
     """Raise `ValueError` for an object that has one name twice: which of the two values holds would be a guess."""
-    if all(map(_HEADS.__contains__, parts)):
-        written = b", ".join([_HEADS[name] + raw for name, raw in parts.items()])  # as `Result.to_json` does
-        if content[1:-1] == written:
-            return
     names: Counter[str] = Counter()
 
     def note(pairs: list[tuple[str, Any]]) -> None:  # the outermost object comes last
