@@ -63,6 +63,13 @@ def nightly(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
+def fuzz(session: nox.Session) -> None:
+    """Give the commands inputs that nobody should give; what is found is tried first ever after (tests/fuzz/found)."""
+    pytest = (_python(session), "-m", "pytest", "tests/fuzz", "-m", "fuzz")
+    session.run(*pytest, *IN_PARALLEL, *session.posargs, external=True, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none", default=False, requires=[SHARED])
 def benchmarks(session: nox.Session) -> None:
     """Gate the memory of the paper's cases, and time the step of each method in turns with Full."""
     session.run(_python(session), "-m", "pytest", "tests/benchmarks", *MEMORY_GATE, *session.posargs, external=True)

@@ -13,18 +13,21 @@ PLUGIN = "drystep.pytest_plugin.plugin"
 INSTALLED = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
 pytest_plugins = ["pytester", *([] if INSTALLED else [PLUGIN])]
 
+TAKE_LONG = ("nightly", "fuzz")
+"""Marks of tests that have sessions of their own."""
 TINY_DIM = 16
 TINY_HEADS = (1, 2, 4, 8)
 TINY_DEPTHS = (2, 2, 2, 2)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the night, unless `-m` asks for it or a test is named."""
-    if "nightly" in config.getoption("markexpr") or any("::" in argument for argument in config.args):
+    """Leave out what takes long, unless `-m` asks for it or a test is named."""
+    if any("::" in argument for argument in config.args):
         return
-    left_out = [item for item in items if item.get_closest_marker("nightly") is not None]
+    marks = [mark for mark in TAKE_LONG if mark not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, marks))]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item.get_closest_marker("nightly") is None]
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)

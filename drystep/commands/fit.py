@@ -19,7 +19,7 @@ from drystep.commands.step_options import (
 )
 from drystep.commands.terminal import mib_cell, plain_table, say, stderr, stdout
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES
-from drystep.errors import choose
+from drystep.errors import choose, shortened
 from drystep.gpus.classes import select_gpus
 from drystep.units import ABSENT, GIB
 
@@ -88,8 +88,12 @@ def _file_of(target: str) -> Path:
     if not (file and colon and name):
         raise ValueError(f"{target!r} is not FILE.py:NAME, such as train.py:build_step")
     path = Path(file)
-    if not path.is_file():
-        raise ValueError(f"cannot read {file}: no such file")
+    try:
+        there = path.is_file()
+    except (OSError, ValueError) as error:  # no name that a file can have
+        raise ValueError(f"cannot read {shortened(file)}: {getattr(error, 'strerror', error)}") from error
+    if not there:
+        raise ValueError(f"cannot read {shortened(file)}: no such file")
     if path.suffix != ".py":
         raise ValueError(f"{file} is not a Python file: its name must end in .py")
     return path

@@ -51,6 +51,8 @@ def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
         return _complain(str(error), WRONG_COMMAND)
     except OutputError as error:
         return _complain(str(error), FAILED)
+    except OSError as error:  # whatever the system refuses that no command has foreseen
+        return _complain(f"{error.strerror}: {error.filename}" if error.filename else str(error), FAILED)
     except Interrupted as error:
         _end_children()
         return error.exit_status
