@@ -25,12 +25,18 @@ def compare(
         str | None,
         typer.Option(metavar="METHOD", help="Compare times as ratios to this method's in the same file, such as full."),
     ] = None,
-    require_all: Annotated[bool, typer.Option(help="A case that B lacks is worse; else it is only named.")] = False,
+    require_all: Annotated[
+        bool, typer.Option(help="A case that B lacks is worse, as a figure always is; else it is only named.")
+    ] = False,
     only_changed: Annotated[bool, typer.Option(help="Leave out what stayed within its tolerance.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="A table for a pull request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, one per figure.")] = False,
 ) -> int:
-    """Compare two result files: exit status 0 nothing worse, 1 something worse by more than its tolerance."""
+    """Compare two result files: exit status 0 nothing worse, 1 something worse by more than its tolerance.
+
+    A figure, or a GPU class's verdict, that A has and B lacks is worse, and so is one that is not finite. One that only
+    B has is new. In JSON lines, the side that lacks it is null.
+    """
     from bench.commands import compare_text
     from bench.results import compare as comparison
     from bench.results.compare_metrics import Tolerance

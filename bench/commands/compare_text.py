@@ -8,6 +8,7 @@ from math import isfinite
 from rich.table import Table
 
 from bench.results.compare import Change, Comparison, Outcome
+from drystep.bounds import is_finite
 from drystep.commands.terminal import plain_table
 from drystep.units import ABSENT, MIB
 from reports.escaping import markdown_cell, markdown_line
@@ -56,7 +57,10 @@ def markdown(comparison: Comparison, only_changed: bool = False) -> Iterator[str
 
 
 def json_lines(comparison: Comparison) -> Iterator[str]:
-    """First the differing environment, if it differs; then one line per figure."""
+    """First the differing environment, if it differs; then one line per figure.
+
+    A side without the figure, or whose figure is not finite, has null.
+    """
     if comparison.environment:
         yield json.dumps({"environment": {name: list(sides) for name, sides in comparison.environment.items()}})
     for change in comparison.changes:
@@ -64,8 +68,8 @@ def json_lines(comparison: Comparison) -> Iterator[str]:
         fields = {
             "case": change.case.as_dict(),
             "metric": change.metric,
-            "before": change.before,
-            "after": change.after,
+            "before": _finite(change.before),
+            "after": _finite(change.after),
             "percent": percent,
             "tolerance_percent": change.tolerance_percent,
             "outcome": change.outcome,
@@ -80,7 +84,13 @@ def _cells(change: Change) -> tuple[str, ...]:
     return (change.case.title, change.metric, *values, percent, allowed, _word(change.outcome, same=""))
 
 
-def _figure(change: Change, value: float | str) -> str:
+def _finite(value: float | str | None) -> float | str | None:
+    return value if value is None or isinstance(value, str) or is_finite(value) else None
+
+
+def _figure(change: Change, value: float | str | None) -> str:
+    if value is None:
+        return "missing"
     if isinstance(value, str):
         return value.replace("_", " ")
     if change.kind == "memory":

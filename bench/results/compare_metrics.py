@@ -25,7 +25,7 @@ class Metric:
         value: Any = getattr(result, self.path[0])
         for name in self.path[1:]:
             value = value.get(name) if isinstance(value, Mapping) else None
-        return value if isinstance(value, int | float) else None
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 METRICS = (

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from bench import Case, Result
@@ -79,3 +80,20 @@ def test_json_lines() -> None:
         "outcome": "same",
     }
     assert [line["outcome"] for line in others] == ["same", "worse", "same", "missing"]
+
+
+def test_a_side_without_a_figure_is_missing_in_words_and_null_in_json() -> None:
+    lost = replace(_result(CASE, 100), memory={"peak_allocated_bytes": float("nan")}, fits={"card": {"verdict": "oom"}})
+    found = compare([_result(CASE, 100)], [lost])
+    rows = {line.split(" | ")[1]: line.split(" | ")[2:] for line in markdown(found) if line.startswith("| voc")}
+    assert rows == {
+        "verdict card": ["missing", "oom", "–", "–", "new |"],
+        "allocated": ["100.0 MiB", "nan MiB", "–", "1 %", "**worse** |"],
+        "reserved": ["400.0 MiB", "missing", "–", "1 %", "**worse** |"],
+    }
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in json_lines(found)]
+    assert [(line["metric"], line["before"], line["after"], line["outcome"]) for line in lines] == [
+        ("verdict card", None, "oom", "new"),
+        ("allocated", 100 * MIB, None, "worse"),
+        ("reserved", 400 * MIB, None, "worse"),
+    ]

@@ -53,7 +53,7 @@ def _outcomes(before: Result, after: Result, **options: object) -> dict[str, str
         ({"reserved": 60}, {"reserved": "better"}),
         ({"step_ms": 62.0}, {}),
         ({"step_ms": 63.0}, {"step": "worse"}),
-        ({"step_ms": None}, {}),
+        ({"step_ms": None}, {"step": "worse"}),
         ({"trained": 8}, {"trained": "changed"}),
         ({"verdict": "oom"}, {"verdict p100-16gb": "worse"}),
         ({"verdict": "fits_with_retries"}, {"verdict p100-16gb": "worse"}),
@@ -67,7 +67,7 @@ def test_what_comes_to_fit_is_better() -> None:
     assert _outcomes(_result(verdict="oom"), _result()) == {"verdict p100-16gb": "better"}
 
 
-def test_figures_of_a_gpu_are_compared_where_both_have_them() -> None:
+def test_figures_of_a_gpu_are_compared_where_one_has_them() -> None:
     def gpu(active: int, first: int, nvml: int | None) -> Mapping[str, object]:
         first_step = {"peak_allocated_bytes": first, "peak_active_bytes": first, "peak_reserved_bytes": first}
         nvml_fields = {"process_bytes": nvml, "device_bytes": None}
@@ -75,8 +75,10 @@ def test_figures_of_a_gpu_are_compared_where_both_have_them() -> None:
 
     outcomes = _outcomes(_result(memory=gpu(100, 200, 300)), _result(memory=gpu(102, 204, 306)))
     assert outcomes == dict.fromkeys(("active", "first_step", "nvml"), "worse")
-    assert "nvml" not in _changes(_result(memory=gpu(100, 200, 300)), _result(memory=gpu(102, 204, None)))
-    assert "active" not in _changes(_result(), _result(memory=gpu(1, 2, 3)))
+    both, without = _result(memory=gpu(100, 200, 300)), _result(memory=gpu(100, 200, None))
+    assert _outcomes(both, without) == {"nvml": "worse"}
+    assert _outcomes(without, both) == {"nvml": "new"}
+    assert "nvml" not in _changes(without, without)
 
 
 def test_tolerances_are_per_figure() -> None:
@@ -174,3 +176,67 @@ def test_settings_of_kernels_are_part_of_the_environment() -> None:
 
     found = compare([under(matmul_tf32=False)], [under(matmul_tf32=True)])
     assert found.environment == {"kernels.matmul_tf32": ("False", "True")}
+
+
+FIGURES = {
+    "trained": {"params": None}, "allocated": {"memory": {"peak_reserved_bytes": 120 * MIB}}, "step": {"time": {}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", FIGURES)
+def test_a_figure_that_is_lost_is_worse_and_one_that_is_found_is_new(metric: str) -> None:
+    whole, lacking = _result(), replace(_result(), **FIGURES[metric])
+    assert _outcomes(whole, lacking) == {metric: "worse"}
+    assert _outcomes(lacking, whole) == {metric: "new"}
+    assert metric not in _changes(lacking, lacking)
+    lost, found = _changes(whole, lacking)[metric], _changes(lacking, whole)[metric]
+    assert (lost.before, lost.after, lost.percent) == (found.after, None, None) and lost.before is not None
+    assert compare([whole], [lacking]).worse and not compare([lacking], [whole]).worse
+
+
+def test_a_lost_time_is_worse_on_any_device() -> None:
+    assert _outcomes(_result(), _result(step_ms=None, device="two")) == {"step": "worse"}
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), float("-inf"), 10**400])
+def test_a_figure_that_is_not_finite_is_worse_on_either_side(figure: float) -> None:
+    sane, absent = _result(), _result(step_ms=None)
+    for before, after in ((sane, figure), (figure, sane), (figure, figure), (absent, figure), (figure, absent)):
+        sides = [side if isinstance(side, Result) else _result(step_ms=side) for side in (before, after)]
+        assert _outcomes(*sides) == {"step": "worse"}
+        assert compare(*([side] for side in sides), Tolerance(time_percent=1e6)).worse
+
+
+def test_a_gpu_class_that_is_no_longer_judged_is_worse() -> None:
+    judged, unjudged = _result(), replace(_result(), fits={})
+    assert _outcomes(judged, unjudged) == {"verdict p100-16gb": "worse"}
+    assert _outcomes(unjudged, judged) == {"verdict p100-16gb": "new"}
+    change = _changes(judged, unjudged)["verdict p100-16gb"]
+    assert (change.before, change.after) == ("fits", None)
+    assert _outcomes(judged, replace(judged, fits={"p100-16gb": {}})) == {"verdict p100-16gb": "worse"}
+
+
+def test_a_ratio_that_one_side_cannot_take_is_lost() -> None:
+    both = [_result(FULL, step_ms=100.0), _result(FIXED, step_ms=40.0)]
+    timeless = [_result(FULL, step_ms=None), _result(FIXED, step_ms=40.0)]
+    third = [_result(replace(case, task="ade20k", image_size=(512, 512), gt_boxes=0)) for case in (FULL, FIXED)]
+
+    def ratios(before: list[Result], after: list[Result]) -> list[tuple]:
+        found = compare([*before, *third], [*after, *third], time_relative_to="full")
+        ratios = (change for change in found.changes if change.case == FIXED and change.metric == "step / full")
+        return [(change.before, change.after, change.outcome) for change in ratios]
+
+    assert ratios(both, both) == [(0.4, 0.4, "same")]
+    assert ratios(both, timeless) == [(0.4, None, "worse")]
+    assert ratios(timeless, both) == [(None, 0.4, "new")]
+    assert ratios(timeless, timeless) == []
+
+
+def test_ratios_taken_in_other_ways_are_not_compared() -> None:
+    in_turns = {"step_ms": {"median": 40.0}, "relative_to": {"method": "full", "ratio": {"median": 0.1}}}
+    before = [_result(FULL, step_ms=None), replace(_result(FIXED), time=in_turns)]
+    after = [_result(FULL, step_ms=100.0), _result(FIXED, step_ms=40.0)]
+    third = [_result(replace(case, seed=1)) for case in (FULL, FIXED)]
+    found = compare([*before, *third], [*after, *third], time_relative_to="full")
+    (step,) = [change for change in found.changes if change.case == FIXED and change.kind in ("time", "ratio")]
+    assert (step.metric, step.before, step.after, step.outcome) == ("step", 40.0, 40.0, "same")
