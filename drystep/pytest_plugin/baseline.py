@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drystep.files.rewrite import rewrite
+from drystep.files.whole import require_folder
 from drystep.units import MIB, VISIBLE_BYTES, beyond, growth_percent
 
 KIND = "drystep memory baseline"
@@ -51,6 +52,14 @@ def read_baseline(path: Path) -> dict[str, Peak]:
     except OSError as error:
         raise ValueError(f"cannot read the memory baseline {path}: {error.strerror}") from error
     return _peaks(path, content)
+
+
+def require_writable(path: Path) -> None:
+    """Raise `ValueError` if no baseline could be written to a folder's file."""
+    try:
+        require_folder(path.parent)
+    except OSError as error:
+        raise ValueError(f"cannot write the memory baseline {path}: {error.strerror or error}") from error
 
 
 def update_baseline(path: Path, peaks: Mapping[str, Peak]) -> None:

@@ -5,7 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drystep.pytest_plugin.baseline import Peak, describe_growth, installed_torch, read_baseline, update_baseline
+from drystep.pytest_plugin.baseline import (
+    Peak,
+    describe_growth,
+    installed_torch,
+    read_baseline,
+    require_writable,
+    update_baseline,
+)
 from drystep.units import ABSENT, MIB
 from drystep.visible_text import one_line
 
@@ -56,6 +63,8 @@ class Gate:
             self.baseline = read_baseline(self.file)
         elif not self.update:
             raise ValueError(f"no memory baseline {self.file}: record one with --memory-baseline-update")
+        if self.file is not None and self.update:
+            require_writable(self.file)  # before the tests run
 
     def check(self, test: MeasuredTest) -> list[str]:
         """Lines that say how a test's memory grew beyond what is accepted; none where nothing did."""

@@ -82,9 +82,10 @@ def read_checks_file(path: Path, kind: CheckKind) -> tuple[list[Fields], list[st
 
 
 def _lines(path: Path, most: int | None = None) -> list[Any]:
-    """The JSON values of the lines of a file, with None for a line that is not JSON."""
+    """The JSON values of the lines of a file, or of the first ones, with None for a line that is not JSON."""
     with path.open("rb") as file:
-        return [_parsed(line) for line in islice(short_lines(file), most) if line.strip()]
+        filled = (line for line in short_lines(file) if line.strip())
+        return [_parsed(line) for line in islice(filled, most)]
 
 
 def _parsed(line: bytes) -> Any:
