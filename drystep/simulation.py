@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.memory.replay import Replay, replay
-from drystep.memory.verdict import Verdict
 from drystep.memory.timeline import Timeline, timeline
+from drystep.memory.verdict import Verdict
 from drystep.time.predict import StepTime, predict
 from drystep.trace.trace import Category, Phase, Trace
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from drystep.alloc_conf import ignored_settings
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
@@ -52,7 +53,7 @@ def simulate(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = _oddities(trace, operators)
+    warnings = [*_oddities(trace, operators), *ignored_settings()]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = trace_steps(
             build_step, META, profile, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True

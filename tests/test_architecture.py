@@ -22,7 +22,17 @@ BELOW = {
 """Package -> the packages that it may import."""
 ROOMS = {
     "drystep": (
-        {"bounds", "errors", "files", "late_imports", "operators", "torch_private", "units", "visible_text"},
+        {
+            "alloc_conf",
+            "bounds",
+            "errors",
+            "files",
+            "late_imports",
+            "operators",
+            "torch_private",
+            "units",
+            "visible_text",
+        },
         {"gpus", "trace", "values"},
         {"cuda", "measure", "memory", "time", "zoo"},
         {"largest", "simulation"},

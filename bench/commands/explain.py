@@ -9,9 +9,10 @@ import typer
 
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
+from drystep.alloc_conf import ignored_settings
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
-from drystep.commands.terminal import stderr, stdout
+from drystep.commands.terminal import say, stderr, stdout
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder, written_whole
 from drystep.gpus.classes import Gpu, select_gpus
@@ -51,6 +52,8 @@ def explain(
     bound = select_gpus([under], gpu_files)[0] if under else None
     if out is not None:
         _require(out)
+    for line in ignored_settings():
+        say(line)
     with stderr.status(case.title):
         simulation = _simulate(case, bound)
         data = _as_dict(case, simulation, depth)

@@ -8,9 +8,10 @@ import typer
 
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
+from drystep.alloc_conf import ignored_settings
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
-from drystep.commands.terminal import stderr, stdout
+from drystep.commands.terminal import say, stderr, stdout
 from drystep.gpus.classes import select_gpus
 from drystep.units import GIB
 
@@ -31,6 +32,8 @@ def fit(
     from bench.engines.headroom import search
 
     rows = []
+    for line in ignored_settings():
+        say(line)
     with stderr.status("") as waiting:
         for case in cases:
             waiting.update(case.title)

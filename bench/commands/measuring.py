@@ -12,6 +12,7 @@ from bench.engines.settings import Settings
 from bench.launchers import run as runner
 from bench.results.result import Result
 from bench.results.store import StoredResults, read_results
+from drystep.alloc_conf import ignored_settings
 from drystep.commands.terminal import say, stderr
 from drystep.gpus.classes import Gpu
 
@@ -37,6 +38,8 @@ class Grid:
 
     def measure(self, missing: Sequence[Case]) -> Iterator[Result]:
         """Measure what is missing with a progress bar, into the file if there is one."""
+        for line in ignored_settings() if missing else ():
+            say(line)
         if self.out is None:
             measured = runner.run(missing, self.gpus, self.settings, say, self.cases)
         else:

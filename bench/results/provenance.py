@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.results.code_version import code_hash
+from drystep import __version__
 
 PACKAGES = ("torch", "torchvision", "timm")
 """Their versions can change a figure."""
@@ -19,6 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def describe_environment(engine: str, device: str, driver: str | None = None) -> dict[str, Any]:
     """The `environment` of a result line; None for what cannot be known here."""
     return {
+        "drystep": __version__,
         "python": platform.python_version(),
         **installed_versions(),
         "device": device,

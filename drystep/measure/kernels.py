@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
-"""They change what the caching allocator reserves."""
+from drystep.alloc_conf import ALLOCATOR_VARIABLES
+
 LIBRARY_VARIABLES = (
     "CUBLAS_WORKSPACE_CONFIG",
     "CUBLASLT_WORKSPACE_SIZE",
