@@ -41,6 +41,11 @@ HOSTILE = (
 )
 
 
+def is_plain(text: str) -> bool:
+    """Whether text prints, and does nothing else; a joiner makes one picture of two emoji."""
+    return all(character.isprintable() or character in "\n\u200d" for character in text)
+
+
 def tokens(markdown: str) -> list[Token]:
     """What a reader of GitHub's Markdown finds."""
     return list(_flat(MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown)))

@@ -9,6 +9,8 @@ from rich.console import Console
 from bench import Case, Result
 from bench.commands.compare_text import json_lines, markdown, summary, table
 from bench.results.compare import Comparison, compare
+from reports.escaping import one_line
+from tests.reports.hostile import HOSTILE, is_plain, tokens
 
 CASE = Case(task="voc", method="full", engine="simulate")
 HALF = replace(CASE, precision="amp-fp16")
@@ -54,6 +56,22 @@ def test_markdown_cannot_be_broken_by_what_it_shows() -> None:
     lines = list(markdown(compare([_result(CASE, 1, "<b>|1")], [_result(CASE, 1)])))
     assert "- torch differs: &lt;b>\\|1 before, 2.11.0 after" in lines
     assert lines[0] == "**Nothing got worse.** 2 figures of 1 cases: 2 within tolerance"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    before = Result(
+        case=CASE, status="ok", environment={"torch": text, text: "a"}, memory={"peak_allocated_bytes": MIB}
+    )
+    lines = list(markdown(compare([before], [_result(CASE, 1)])))
+    assert is_plain("".join(lines))
+    found = tokens("\n".join(line for line in lines if "details>" not in line))
+    assert not {token.type for token in found} & {
+        "html_block", "html_inline", "link_open", "image", "heading_open", "code_inline", "fence", "blockquote_open",
+        "code_block", "hr", "s_open", "em_open",
+    }  # fmt: skip
+    said = "".join(token.content for token in found if token.type in ("text", "text_special"))
+    assert f"torch differs: {one_line(text)}".rstrip() in said
 
 
 def test_table_tells_cases_apart() -> None:

@@ -113,3 +113,26 @@ def test_out_must_be_a_folder(tmp_path: Path, capsys) -> None:
     for out in (file, file / "below"):
         assert main([*SMALL, "--out", str(out)]) == 2
         assert "is a file: name a folder" in capsys.readouterr().err
+
+
+def test_files_appear_whole_and_figures_are_not_lost(tmp_path: Path, capsys, monkeypatch) -> None:
+    """A disk that is full at the last file leaves what was there; the tables are shown all the same."""
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "timeline.json").write_text("old")
+    monkeypatch.setattr("drystep.memory.snapshot.write_snapshot", full)
+    assert main([*SMALL, "--out", str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == f"error: cannot write to --out {tmp_path}: No space left on device"
+    assert "largest tensors" in captured.out
+    assert [path.name for path in tmp_path.iterdir()] == ["timeline.json"]
+    assert (tmp_path / "timeline.json").read_text() == "old"
+
+
+def test_a_place_that_cannot_be_written_is_told_beforehand(capsys) -> None:
+    assert main([*SMALL, "--out", "/proc/nosuch/folder"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: cannot write to --out /proc/nosuch/folder: ")
+    assert captured.out == ""
