@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from drystep.gpus.classes import select_gpus
 from drystep.measure.counters import Events, Peaks
 from drystep.simulation import Fit
 from tests.bench.results.full_line import FULLEST, LINE, SAMPLES, Path, line_with, read
+
+SAMPLE_LINES = FilePath(__file__).parents[3] / "docs" / "sample-report" / "results.jsonl"
 
 
 def test_what_any_engine_may_write_comes_back() -> None:
@@ -199,3 +202,8 @@ def test_what_engines_write_is_known() -> None:
     whole = replace(simulated, time=time, memory=memory, fits={**simulated.fits, "other": fit})
     assert "worst_batch" in memory and simulated.predicted_time["p100-16gb"]["by_kind_ms"]
     assert Result.from_json(whole.to_json()) == whole
+
+
+def test_lines_of_the_sample_report_are_still_read() -> None:
+    lines = SAMPLE_LINES.read_bytes().splitlines()
+    assert lines and all(isinstance(read(line), Result) for line in lines)
