@@ -22,11 +22,6 @@ FIGURES = (
     "environment",
 )  # fmt: skip
 """Columns of what was found out."""
-NUMBERS = (
-    "params", "allocated_mib", "reserved_mib", "step_ms", "step_p10_ms", "step_p90_ms", "inference_ms",
-    "relative_to_full", "inference_relative_to_full",
-)  # fmt: skip
-"""Those of them that are numbers; a missing one is NaN."""
 KEY = "key"
 """Column and index of what `select` returns: the method's key."""
 
@@ -45,7 +40,7 @@ def frame_of(records: Sequence[Record]) -> pd.DataFrame:
         {**_identity(record), **usual, **of_one, **_figures(record)}
         for record, of_one in zip(shown, settings, strict=True)
     ]
-    return pd.DataFrame(rows, columns=[*IDENTITY, *names, *FIGURES]).astype(dict.fromkeys(NUMBERS, float))
+    return pd.DataFrame(rows, columns=[*IDENTITY, *names, *FIGURES])
 
 
 def settings_of(frame: pd.DataFrame) -> list[str]:
