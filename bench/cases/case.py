@@ -20,7 +20,7 @@ OPTIMIZERS = ("adamw",)
 PATCH_SIZE = 4
 LEAST_ROIS = 4
 """A quarter of them may be positive."""
-MOST_IMAGES = 65_536
+MOST_IMAGES = 4096
 """Per GPU. These bounds lie far above what any card can train; beyond them, arithmetic of sizes may overflow."""
 MOST_PIXELS = 65_536
 """Of a side of an image."""

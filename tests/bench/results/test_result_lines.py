@@ -92,7 +92,7 @@ def test_a_bad_field_is_named(path: tuple[str, ...], value: object, words: str) 
     [
         ({"window": 8}, "case: unknown window 8: choose from 7, 12"),
         ({"method": "gone"}, "case: unknown method 'gone': choose from full"),
-        ({"batch_size": 10**9}, "case: batch size must be between 1 and 65536, got 1000000000"),
+        ({"batch_size": 10**9}, "case: batch size must be between 1 and 4096, got 1000000000"),
     ],
 )
 def test_a_case_that_cannot_be_is_named(fields: dict[str, Any], words: str) -> None:
