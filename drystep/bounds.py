@@ -13,12 +13,12 @@ LONGEST_SHOWN = 40
 
 def require_whole(what: str, value: object, least: int, most: int, unit: str = "") -> int:
     """Return a whole number that is within its bounds. Raises `ValueError` that states them for anything else."""
+    if type(value) is int and least <= value <= most:
+        return value
     bounds = f"between {least} and {most} {unit}".rstrip()
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{what} must be a whole number {bounds}, got {shown(value)}")
-    if not least <= value <= most:
-        raise ValueError(f"{what} must be {bounds}, got {shown(value)}")
-    return value
+    raise ValueError(f"{what} must be {bounds}, got {shown(value)}")
 
 
 def require_time_limit(seconds: float) -> float:

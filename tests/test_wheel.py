@@ -118,7 +118,9 @@ def test_their_packages_and_ours_can_be_imported(project: Path, installed: Path)
     _run([sys.executable, "-c", IMPORTS.format(folder=installed)], project, installed)
 
 
-@pytest.mark.parametrize("command", [["-m", "pytest"], ["pytest"]], ids=["python -m pytest", "pytest"])
+@pytest.mark.parametrize(
+    ("project", "command"), [("with __init__.py", ["-m", "pytest"]), ("without", ["pytest"])], indirect=["project"]
+)
 def test_the_plugin_measures_their_tests(command: list[str], project: Path, installed: Path) -> None:
     program = [sys.executable, "-m", "pytest"] if len(command) == 2 else [str(Path(sys.executable).with_name("pytest"))]
     assert "1 passed, 1 xfailed" in _run([*program, "-q", "-p", "no:cacheprovider"], project, installed)

@@ -100,8 +100,8 @@ def resume(cases: Sequence[Case], gpus: Sequence[Gpu], out: Path, rerun: bool, s
     wanted = {} if rerun else {case: _device(case, settings) for case in cases}
     problems = Problems(out)
     found: dict[Case, tuple[int, str]] = {}  # where the latest answer is, and why it does not count any more
-    for position, result in each_result(out, problems):
-        if result.case in wanted and _answers(result, gpus):
+    for position, result in each_result(out, problems, wanted):
+        if _answers(result, gpus):
             found[result.case] = position, staleness(result, gpus, settings.steps, wanted[result.case])
     fresh = {case: position for case, (position, stale) in found.items() if not stale}
     missing = [case for case in cases if case not in fresh]

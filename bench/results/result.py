@@ -1,6 +1,6 @@
 """A result: what one engine found out about one case, as one line of JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -57,15 +57,23 @@ class Result:
         Fields that this version does not know are left out.
         """
         parts = _parts(line)
-        case = read_case(parts)
-        values = read_parts(parts)
-        values.pop("method", None)  # the registry knows it
-        return cls(case=case, **values)
+        return _result(read_case(parts), parts)
 
 
-def case_of(line: str | bytes) -> Case:
-    """The case of a line alone, for who wants to read few of many. Raises `ValueError` as `Result.from_json` does."""
-    return read_case(_parts(line))
+def result_among(line: str | bytes, wanted: Container[Case]) -> Result | None:
+    """The result of a line if its case is wanted; of any other line nothing but the case is checked.
+
+    Raises `ValueError` as `Result.from_json` does.
+    """
+    parts = _parts(line)
+    case = read_case(parts)
+    return _result(case, parts) if case in wanted else None
+
+
+def _result(case: Case, parts: Parts) -> Result:
+    values = read_parts(parts)
+    values.pop("method", None)  # the registry knows it
+    return Result(case=case, **values)
 
 
 def _parts(line: str | bytes) -> Parts:

@@ -1,5 +1,6 @@
 """Whether a stored result still says what measuring again would: same code, versions, machine and settings."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,13 +12,19 @@ from drystep.gpus.classes import Gpu
 
 def code_staleness(result: Result) -> str:
     """What of the code or the versions has changed since a result; empty if nothing that could change it."""
-    before, now = result.environment, describe_environment(result.case.engine, device="")
+    before, now = result.environment, _now(result.case.engine)
     for package in PACKAGES:
         if before.get(package) != now[package]:
             return f"measured with {package} {before.get(package)}, here is {now[package]}"
     if before.get("code_hash") != now["code_hash"]:
         return "measured with other code"
     return ""
+
+
+@functools.cache
+def _now(engine: str) -> Mapping[str, Any]:
+    """What a result of an engine would say of the code and the versions."""
+    return describe_environment(engine, device="")
 
 
 def staleness(result: Result, gpus: Sequence[Gpu], steps: int, device: str | None) -> str:

@@ -1,12 +1,13 @@
 """Results in a file: appended line by line, read back, and checked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from bench.results.result import NewerSchemaError, Result
+from bench.cases.case import Case
+from bench.results.result import NewerSchemaError, Result, result_among
 from drystep.errors import OutputError
 from drystep.files.lines import ForeignFileError, LineFile, begins, short_lines
 
@@ -33,11 +34,14 @@ def read_results(path: Path) -> StoredResults:
     return StoredResults(list(latest.values()), problems.lines())
 
 
-def each_result(path: Path, problems: "Problems") -> Iterator[tuple[int, Result]]:
+def each_result(
+    path: Path, problems: "Problems", wanted: Container[Case] | None = None
+) -> Iterator[tuple[int, Result]]:
     """The results of a file in its order, each with the position of its line; what is none goes to `problems`.
 
-    One line at a time is held, so that a large file takes no memory. An unfinished last line is no problem: a run that
-    was killed, or still writes, leaves one. Raises `ValueError` if the file cannot be read.
+    Of a large file one line at a time is held, and only those of `wanted` cases are read as a whole (None: all). An
+    unfinished last line is no problem: a run that was killed, or still writes, leaves one. Raises `ValueError` if the
+    file cannot be read.
     """
     position = 0
     try:
@@ -45,10 +49,13 @@ def each_result(path: Path, problems: "Problems") -> Iterator[tuple[int, Result]
             for number, line in enumerate(short_lines(file), start=1):
                 if line.strip():
                     try:
-                        yield position, Result.from_json(line)
+                        result = Result.from_json(line) if wanted is None else result_among(line, wanted)
                     except ValueError as error:
                         if line.endswith(b"\n") or not begins(line, BEGINNING):
                             problems.add(number, line, error)
+                    else:
+                        if result is not None:
+                            yield position, result
                 position += len(line)
     except OSError as error:
         raise ValueError(f"cannot read results from {path}: {error.strerror}") from error

@@ -12,7 +12,8 @@ NASTY_TEXTS = (
     "<script>alert(1)</script>", "![x](http://x/y.png)", "| a | b |", "../../etc/passwd", "/dev/full", "~", "$x^2$",
     "x" * 10_000, "\u202etxet", "\N{SNOWMAN}", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
     "--help me", "-", "a=b=c", "=", "rows", "%s%n", "{0}", "1x1", "64x64x64", "-64x64", "0x0", "64X64", "64x",
-    "1000000000x1000000000", "99999999999999999999x4", "\udcff", "\ud800", "\n\n", "a\nb", "'", '"', "\\", ";", "$(id)", "*", "?",
+    "1000000000x1000000000", "99999999999999999999x4", "\udcff", "\ud800",
+    "\n\n", "a\nb", "'", '"', "\\", ";", "$(id)", "*", "?",
 )  # fmt: skip
 texts = st.sampled_from(NASTY_TEXTS) | st.text(max_size=40).filter(lambda text: "\0" not in text)
 numbers = (

@@ -12,11 +12,16 @@ from drystep.commands.cli import main as drystep
 from tests.fuzz.commands import answer, require_refusal, require_words
 from tests.fuzz.inputs import NASTY_TEXTS, texts
 
-FLAGS = {name for name, stated in OPTIONS.items() if isinstance(stated.choices, bool)}
 MINE = ["--task", "voc", "--method", "fixed", "--backbone", "swin_tiny", "--engine", "simulate"]
 ON_FLAGS = ("fused_attention", "checkpointing", "bf16_trunk")
-COUNTS = ("batch_size", "batches", "gt_boxes", "rois_per_image", "seed", "window")
 OTHER = ("--gpu", "--gpu-file", "--steps", "--time-limit", "--launcher", "--ray-address")
+
+
+MEANT = [f"{name}={value}" for name in ("rows", "item") for value in ("0", "1e9", "1000000000")] + [
+    "item=1.5",
+    "item=-1",
+]
+"""Oracles that are right."""
 
 
 def _may_be_meant(option: str, value: str) -> bool:
@@ -62,7 +67,16 @@ def test_an_oracle_that_is_none(text: str, tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text("def build_step(device):\n    return lambda: None\n")
     for oracle in (text, f"rows={text}", f"item={text}" if text != "-1" else "item", f"={text}"):
-        if oracle in ("rows=0", "item=0", "item=1.5", "item=1e9", "rows=1e9", "item=-1", "item=1000000000", "rows=1000000000"):
+        if oracle in (
+            "rows=0",
+            "item=0",
+            "item=1.5",
+            "item=1e9",
+            "rows=1e9",
+            "item=-1",
+            "item=1000000000",
+            "rows=1000000000",
+        ):
             continue
         require_refusal(answer(drystep, ["fit", f"{file}:build_step", "--oracle", oracle]))
 

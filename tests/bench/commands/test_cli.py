@@ -105,7 +105,7 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
     out.write_text("what is this?\n" + out.read_text())
     assert main(arguments) == 1
     captured = capsys.readouterr()
-    assert f"{out}:1: not JSON" in captured.err.replace("\n", "")
+    assert f"{out}:1: not a result" in captured.err.replace("\n", "")
     assert [json.loads(line) for line in captured.out.splitlines()] == first
 
 

@@ -32,7 +32,7 @@ def _require_agreement(case: Case) -> Simulation:
 
 
 OFTEN = {
-    "voc": ("full", "partial1", "adaptformer", "lora", "lorand", "lst", "e3va", "e3va+-recompute", "e3va-reference"),
+    "voc": ("full", "adaptformer", "lora", "lorand", "lst", "e3va", "e3va-recompute"),
     "ade20k": ("lora",),
     "coco": ("e3va",),
 }

@@ -15,6 +15,7 @@ from drystep.gpus.classes import select_gpus
 SMALL = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "cpu"}
 
 
+@pytest.mark.nightly
 def test_times_come_from_the_phases_in_turns_with_full() -> None:
     said: list[str] = []
     cases = [Case(method=method, **SMALL) for method in ("full", "e3va")]

@@ -42,6 +42,7 @@ def test_images_keep_the_tasks_shape() -> None:
     assert image_of("coco", 1) == (32, 64)
 
 
+@pytest.mark.nightly
 def test_a_card_holds_its_largest_batch_and_no_more() -> None:
     gpu = Gpu("mini", "Mini", visible_mib=1500, context_mib=300)
     case = Case(task="voc", method="e3va", backbone="swin_tiny", image_size=(256, 256), engine="simulate")

@@ -49,6 +49,7 @@ def _line(case: Case, node: str = "") -> str:
     return Result(case=case, status="ok", environment={"node": node}).to_json()
 
 
+@pytest.mark.nightly
 def test_results_are_those_of_the_local_launcher() -> None:
     theirs = {result.case: result for result in runner.run(CASES[:2], GPUS, RAY)}
     for ours in runner.run(CASES[:2], GPUS, Settings(steps=1)):

@@ -12,7 +12,7 @@ from bench.launchers.simulations import Worker, simulate_all
 from drystep.gpus.classes import select_gpus
 
 SMALL = {"task": "voc", "backbone": "swin_tiny", "image_size": (32, 32), "batch_size": 1, "engine": "simulate"}
-CASES = [Case(method="fixed", seed=seed, **SMALL) for seed in range(8)]
+CASES = [Case(method="fixed", seed=seed, **SMALL) for seed in range(4)]
 DEADLY_SEED = 3
 
 
@@ -27,6 +27,7 @@ class Deadly(SimulateSession):
 
 def test_a_process_that_dies_costs_no_other_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(simulations, "CASES_PER_PROCESS", 2)
     monkeypatch.setattr(simulations, "SESSION", f"{__name__}:Deadly")
     found = {result.case: result for result in simulate_all(CASES, select_gpus(), Settings())}
     assert found.keys() == set(CASES)

@@ -10,7 +10,7 @@ import pytest
 from bench import Case, Result
 from bench.engines import simulate
 from bench.engines.timings import Timings, relative_to
-from bench.results.result import NewerSchemaError, case_of
+from bench.results.result import NewerSchemaError, result_among
 from drystep.gpus.classes import select_gpus
 from drystep.measure.counters import Events, Peaks
 from drystep.simulation import Fit
@@ -21,7 +21,8 @@ SAMPLE_LINES = FilePath(__file__).parents[3] / "docs" / "sample-report" / "resul
 
 def test_what_any_engine_may_write_comes_back() -> None:
     assert Result.from_json(LINE) == Result.from_json(LINE.encode()) == Result.from_json(f"  {LINE}\n") == FULLEST
-    assert case_of(LINE) == FULLEST.case
+    assert result_among(LINE, {FULLEST.case}) == FULLEST
+    assert result_among(LINE, ()) is None
     compact = json.dumps(json.loads(LINE), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
     assert Result.from_json(compact) == FULLEST
 
@@ -165,7 +166,7 @@ def test_what_is_no_line_at_all(line: str | bytes, said: str) -> None:
 @pytest.mark.parametrize("schema", [2, 99, 10**25])
 def test_a_line_of_a_later_schema_is_no_mistake(schema: int) -> None:
     for line in (line_with(("schema",), schema), json.dumps({"schema": schema, "case": "of another form"})):
-        for reader in (Result.from_json, case_of):
+        for reader in (Result.from_json, lambda line: result_among(line, ())):
             with pytest.raises(
                 NewerSchemaError, match=f"a line of schema {schema}: this version reads schema 1; a newer"
             ):
