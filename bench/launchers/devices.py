@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bench.cases.case import Case
 from bench.results.result import Result
-from drystep.measure.parent import close_all
+from drystep.measure.family import Family
 
 Device = TypeVar("Device")
 
@@ -24,10 +24,13 @@ def on_devices(
     for device in devices:
         free.put(device)
 
+    family = Family()
+
     def on_next(case: Case) -> Result:
         device = free.get()
         try:
-            return measure(device, case)
+            with family.joined():
+                return measure(device, case)
         finally:
             free.put(device)
 
@@ -37,4 +40,4 @@ def on_devices(
             yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        close_all()
+        family.close()

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from drystep.measure.failure import DETAIL_CHARACTERS, ChildError, Failure, describe_exit
+from drystep.measure.family import Family
 from drystep.measure.last_output import LastOutput
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
@@ -56,6 +57,7 @@ class Child:
         self.replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read_replies, daemon=True).start()
         _LIVING.add(self)
+        Family.take_up(self)
         self._send(dict(arguments))
 
     def _start(self, opener: str, variables: Mapping[str, str]) -> None:
