@@ -13,6 +13,7 @@ from drystep.commands.terminal import stderr
 
 GRACE_S = 1.5
 """What takes longer to tidy up is ended: the command is to be gone within two seconds."""
+FAREWELL_S = 0.2
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 FIRST_STATUS = 128
 """A shell reports a program that a signal ended by this and the signal's number."""
@@ -68,8 +69,16 @@ def leave(status: int) -> NoReturn:
 
 
 def _end(status: int) -> NoReturn:
+    # A terminal that is stopped (Ctrl-S) takes nothing, and would keep this process as long.
+    farewell = threading.Thread(target=_leave_the_terminal, daemon=True)
+    farewell.start()
+    farewell.join(FAREWELL_S)
+    os._exit(status)
+
+
+def _leave_the_terminal() -> None:
+    """Write what is still to be written, and show the cursor that a progress bar has hidden."""
     stderr.show_cursor()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
-    os._exit(status)

@@ -33,6 +33,7 @@ def test_rank_hardly_costs_memory() -> None:
     assert _above_fixed_bytes("e3va") < _above_fixed_bytes("e3va++") <= 1.08 * _above_fixed_bytes("e3va")
 
 
+@pytest.mark.nightly
 def test_a_trunk_in_bfloat16_halves_blocks_and_taps() -> None:
     """Half of the blocks' weights, and of the branch outputs that the highway keeps: arithmetic of Swin-L."""
     case = Case(task="voc", method="e3va", engine="simulate")

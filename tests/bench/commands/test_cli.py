@@ -196,6 +196,18 @@ def test_help_without_a_command(capsys) -> None:
     assert "compare" in capsys.readouterr().out
 
 
+def test_fit_says_what_a_card_cannot_do(capsys, tmp_path: Path) -> None:
+    path = tmp_path / "gpus.toml"
+    path.write_text("[tiny]\nvisible_mib = 250\ncontext_mib = 200\n")
+    arguments = ["fit", "--gpu", "tiny", "--gpu-file", str(path), "--task", "voc", "--backbone", "swin_tiny"]
+    assert main([*arguments, "--method", "e3va", "--image-size", "64x64"]) == 0
+    out = capsys.readouterr().out
+    assert "tiny, 0.05 GiB usable; voc, swin_tiny, 2 x 64 x 64, fp32; simulated" in out
+    (row,) = (line.split() for line in out.splitlines()[2:])
+    assert row == ["e3va", "oom", "–", "0", "–"]
+
+
+@pytest.mark.nightly
 def test_fit_prints_what_a_card_can_do(capsys, tmp_path: Path) -> None:
     path = tmp_path / "gpus.toml"
     path.write_text("[tiny]\nvisible_mib = 900\ncontext_mib = 200\n")

@@ -5,7 +5,9 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,8 @@ from bench.results.provenance import CHECKOUT
 from bench.results.store import read_results
 
 GONE_S = 2
+START_S = 180
+FILLS_S = 5
 TINY = (
     "run", "--task", "voc", "--backbone", "swin_tiny", "--image-size", "64x64", "--batch-size", "1",
     "--engine", "simulate",
@@ -34,43 +38,66 @@ def _start(out: Path, terminal: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _read(terminal: int) -> bytes:
-    """What was written to it until now."""
-    os.set_blocking(terminal, False)
-    found = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            found += chunk
-    except OSError:
-        pass  # nothing more, or nobody writes any more
-    return found
+class Terminal:
+    """A terminal that reads what is written to it, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        self.written = b""
+        self._stopped = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def stop(self) -> None:
+        """Take nothing any more, as after Ctrl-S."""
+        self._stopped.set()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # nobody writes any more
+            while not self._stopped.is_set():
+                self.written += os.read(self._ours, 65536)
+
+
+def _family_at_work(grid: subprocess.Popen[bytes], out: Path, terminal: Terminal) -> list[psutil.Process]:
+    """Wait until a result is there; the processes that work on the others."""
+    end = time.monotonic() + START_S
+    while not (out.exists() and out.read_bytes().endswith(b"\n")):
+        assert time.monotonic() < end, terminal.written
+        assert grid.poll() is None, terminal.written
+        time.sleep(0.05)
+    return psutil.Process(grid.pid).children(recursive=True)
 
 
 @pytest.mark.parametrize(
-    "number",
-    [signal.SIGINT, *(pytest.param(other, marks=pytest.mark.nightly) for other in (signal.SIGTERM, signal.SIGHUP))],
+    ("number", "stopped"),
+    [
+        (signal.SIGINT, False),
+        pytest.param(signal.SIGTERM, False, marks=pytest.mark.nightly),
+        pytest.param(signal.SIGHUP, False, marks=pytest.mark.nightly),
+        pytest.param(signal.SIGINT, True, marks=pytest.mark.nightly),
+    ],
 )
-def test_a_signal_ends_a_parallel_grid(number: int, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    out = tmp_path / "results.jsonl"
-    with _start(out, theirs) as grid:
-        written = b""
-        end = time.monotonic() + 60
-        while not (out.exists() and out.read_bytes().endswith(b"\n")):
-            assert time.monotonic() < end and grid.poll() is None, written
-            written += _read(ours)
-            time.sleep(0.05)
-        family = psutil.Process(grid.pid).children(recursive=True)
+def test_a_signal_ends_a_parallel_grid(number: int, stopped: bool, tmp_path: Path) -> None:
+    terminal, out = Terminal(), tmp_path / "results.jsonl"
+    grid = _start(out, terminal.theirs)
+    try:
+        family = _family_at_work(grid, out, terminal)
         assert len(family) >= 4  # two workers, each with its guard
+        if stopped:
+            terminal.stop()
+            time.sleep(FILLS_S)
         start = time.monotonic()
         grid.send_signal(number)
         assert grid.wait(GONE_S) == 128 + number
         _, alive = psutil.wait_procs(family, timeout=max(0.0, GONE_S - (time.monotonic() - start)))
         assert alive == []
-    written += _read(ours)
-    assert HIDE_CURSOR in written
-    assert written.rfind(SHOW_CURSOR) > written.rfind(HIDE_CURSOR)
-    assert b"Traceback" not in written
+    finally:
+        grid.kill()
+        grid.wait()
     stored = read_results(out)
     assert stored.problems == []
     assert stored.results
+    if not stopped:
+        time.sleep(0.2)
+        assert HIDE_CURSOR in terminal.written
+        assert terminal.written.rfind(SHOW_CURSOR) > terminal.written.rfind(HIDE_CURSOR)
+        assert b"Traceback" not in terminal.written

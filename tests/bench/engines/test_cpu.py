@@ -41,6 +41,7 @@ def test_times_come_from_the_phases_in_turns_with_full() -> None:
     assert said == []
 
 
+@pytest.mark.nightly
 def test_without_full_in_the_grid_nothing_is_timed_in_turns() -> None:
     case = Case(method="fixed", **SMALL)
     (result,) = cpu.measure_all([case], [case], [], Settings(steps=1), print)

@@ -53,6 +53,7 @@ def test_a_card_holds_its_largest_batch_and_no_more() -> None:
     assert min(found.largest_image) >= 256
 
 
+@pytest.mark.nightly
 def test_what_never_fits() -> None:
     gpu = Gpu("nano", "Nano", visible_mib=300, context_mib=200)
     found = search(Case(task="voc", method="full", backbone="swin_tiny", engine="simulate"), gpu)
