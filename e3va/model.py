@@ -98,7 +98,7 @@ class E3VA(Backbone):
         return self
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
-        """Return the parameters that train, by name: adapters, output norms, and what else the design trains."""
+        """Return what training changes, by name: adapters, output norms, and what else the design trains."""
         return trainable_state_dict(self)
 
     def save_adapters(self, path: Path | str) -> None:

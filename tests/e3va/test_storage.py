@@ -8,6 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from e3va import E3VA, FORMS, Design
+from e3va.backbones.trained_state import load_trainable_state_dict, trainable_state_dict
+from e3va.storage import read_adapters, write_adapters
 
 
 @pytest.fixture
@@ -38,6 +40,18 @@ def test_a_file_has_what_trains_and_nothing_else(trained: E3VA, tmp_path) -> Non
     floats = sum(p.numel() for p in trained.parameters() if p.requires_grad)
     header_bytes = path.stat().st_size - 4 * floats
     assert 0 < header_bytes < 150 * len(trained.trainable_state_dict())
+
+
+def test_statistics_of_norms_are_stored_too(tmp_path) -> None:
+    norm, path = nn.BatchNorm2d(3), tmp_path / "adapters.safetensors"
+    norm(5 + torch.randn(2, 3, 4, 4))
+    write_adapters(path, trainable_state_dict(norm), {"backbone": "a norm"})
+    state = read_adapters(path, {"backbone": "a norm"})
+    assert state["num_batches_tracked"].tolist() == 1  # a number, not a list of one
+    fresh = nn.BatchNorm2d(3)
+    load_trainable_state_dict(fresh, state)
+    for name, tensor in norm.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], tensor), name
 
 
 @pytest.mark.parametrize(
