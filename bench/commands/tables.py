@@ -42,7 +42,7 @@ def tables(
     beyond = [
         *further_grids.runs_grid(),
         *paper_grids.under_paper_settings(),
-        *paper_grids.as_built(),
+        *paper_grids.probable_table4(),
         *paper_grids.larger_batches(),
         *further_grids.forms_grid(),
         *further_grids.rivals_grid(),
