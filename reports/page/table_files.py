@@ -1,0 +1,26 @@
+"""Every table of the page as CSV, for spreadsheets and programs, and as LaTeX."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from reports.page.wide_tables import flat_frame
+from reports.tables import Table
+
+FORMULA = re.compile(r"[=@]|[+-](?![\d.]+$)")
+"""What a spreadsheet would compute instead of showing it; a signed number is none."""
+
+
+def write_tables(tables: Iterable[tuple[str, Table]], folder: Path) -> None:
+    """Write `NAME.csv` and `NAME.tex` for each pair of a name and a table. Raises `OSError`."""
+    for name, table in tables:
+        frame = flat_frame(table)
+        shown = frame.map(_inert).rename(columns=_inert)
+        (folder / f"{name}.csv").write_text(shown.to_csv(index=False), encoding="utf-8", newline="")
+        alignment = "l" + "r" * (len(frame.columns) - 1)
+        latex = frame.to_latex(index=False, escape=True, column_format=alignment)
+        (folder / f"{name}.tex").write_text(latex, encoding="utf-8")
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if FORMULA.match(text) else text

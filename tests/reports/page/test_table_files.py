@@ -1,0 +1,72 @@
+"""Tables as CSV and LaTeX."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.document import build_tables
+from reports.page.page import write_page
+from reports.page.table_files import write_tables
+from reports.page.wide_tables import flat_frame, headings
+from reports.records import frame_of
+from reports.tables import Table
+from tests.reports.conftest import Record
+from tests.reports.hostile import HOSTILE, is_plain
+
+
+def test_csv_holds_each_table_whole(records: list[Record], tmp_path: Path) -> None:
+    tables = build_tables(frame_of(records))
+    write_page(records, tmp_path, tables)
+    for number, table in enumerate(tables, 1):
+        read = pd.read_csv(tmp_path / f"table-{number}.csv", dtype=str, keep_default_na=False)
+        assert read.to_numpy().tolist() == table.cells.to_numpy().tolist()
+        assert len(set(read.columns)) == len(table.columns)
+
+
+def test_matrices_as_csv(records: list[Record], tmp_path: Path) -> None:
+    write_page(records, tmp_path, [])
+    read = pd.read_csv(tmp_path / "fits.csv", dtype=str)
+    assert len(read) == 4 * 5  # methods and settings
+    coco = read[read["Setting"] == "COCO, swin_large, 2 images of 800 x 1344"].set_index("Method")
+    assert coco.loc["E3VA", "GiB needed"] == "15.6"
+    assert coco.loc["E3VA", "rtx-3090-24gb, GiB left"] == "fits 6.8"
+    assert coco.loc["E3VA", "gtx-1080ti-11gb, GiB left"] == "out of memory -5.9"
+    assert not (tmp_path / "step-times.csv").exists()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text(tmp_path: Path, text: str) -> None:
+    table = Table(text, text, [(text, [text, "+1.5"]), (text, [text, "-2"]), ("c", ["1", "2"])])
+    write_tables([("a", table)], tmp_path)
+    csv, latex = ((tmp_path / f"a.{ending}").read_text(encoding="utf-8") for ending in ("csv", "tex"))
+    assert is_plain(csv) and is_plain(latex)
+    assert len(csv.splitlines()) == 3
+    cells = pd.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
+    assert cells.iloc[1].tolist() == ["+1.5", "-2", "2"]
+    assert not [cell for cell in [*cells.iloc[0], *cells.columns] if re.match(r"[=@+]|-(?!\d)", cell)]
+    rules = r"\\(begin\{tabular\}\{lrr\}|toprule|midrule|bottomrule|end\{tabular\})"
+    body = re.sub(r"\\(text\w+( |\{\}|\\space )|space |[&%$#_{}]|\\)", "", re.sub(rules, "", latex))
+    assert not re.search(r"\\\w|[$#_^~%]", body.replace("\\\\", "")), body
+
+
+def test_headings_on_two_levels() -> None:
+    """What repeats, or says nothing alone, belongs to the column before it."""
+    found = headings(["Method", "p100", "paper", "v100", "paper", "reserved MiB"])
+    assert [(heading.group, heading.name) for heading in found] == [
+        ("", "Method"), ("p100", "ours"), ("p100", "paper"), ("v100", "ours"), ("v100", "paper"), ("", "reserved MiB"),
+    ]  # fmt: skip
+
+
+def test_the_leading_column_of_each_group_is_shown_first() -> None:
+    found = headings(["Method", *(text for task in "abcde" for text in (task, "paper", "points"))])
+    shown = [heading.name for heading in found if heading.is_shown]
+    assert len(shown) == 8
+    assert shown.count("ours") == 5
+
+
+def test_no_heading_of_a_file_is_there_twice() -> None:
+    texts = ["Method", "a", "paper", "paper", "a", "b"]
+    frame = flat_frame(Table("", "", [(text, ["1"]) for text in texts]))
+    assert len(set(frame.columns)) == 6
