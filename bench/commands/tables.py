@@ -108,6 +108,7 @@ def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -> None:
     from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
+    from reports.page import page
     from reports.records import frame_of
 
     records = [json.loads(result.to_json()) for result in results]
@@ -118,11 +119,14 @@ def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -
     for _, problems in files:
         for problem in problems:
             say(problem)
+    checks, step_checks = (lines for lines, _ in files)
+    built = build_tables(frame_of(records), numbers)
     try:
         with written_whole(folder) as unfinished:
-            write_report(records, unfinished, numbers, *(checks for checks, _ in files))
+            write_report(records, unfinished, numbers, checks, step_checks)
+            page.write_page(records, unfinished, built, checks, step_checks)
     except OSError as error:
         raise OutputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
-    for table in build_tables(frame_of(records), numbers):
+    for table in built:
         print(table.to_markdown())
-    stdout.print(f"The report is {folder / FILE_NAME}", soft_wrap=True)
+    stdout.print(f"The report is {folder / FILE_NAME}, and as a page {folder / page.FILE_NAME}", soft_wrap=True)
