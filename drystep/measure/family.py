@@ -27,7 +27,7 @@ class Family:
     @contextmanager
     def joined(self) -> Iterator[None]:
         """Take up the children that this thread starts in the block."""
-        before = getattr(self._of_thread, "family", None)
+        before = self.of_this_thread()
         self._of_thread.family = self
         try:
             yield
@@ -43,13 +43,14 @@ class Family:
             child.close()
 
     @classmethod
-    def take_up(cls, child: Member) -> None:
-        """Add a new child to the family of its thread, if that has one."""
-        family: Family | None = getattr(cls._of_thread, "family", None)
-        if family is None:
-            return
-        with family._changing:
-            closed = family._closed
-            family._members.add(child)
+    def of_this_thread(cls) -> "Family | None":
+        """The family that takes up what this thread starts, if there is one."""
+        return getattr(cls._of_thread, "family", None)
+
+    def take_up(self, child: Member) -> None:
+        """Add a new child."""
+        with self._changing:
+            closed = self._closed
+            self._members.add(child)
         if closed:
             child.close()

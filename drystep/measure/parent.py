@@ -57,7 +57,9 @@ class Child:
         self.replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read_replies, daemon=True).start()
         _LIVING.add(self)
-        Family.take_up(self)
+        family = Family.of_this_thread()
+        if family is not None:
+            family.take_up(self)
         self._send(dict(arguments))
 
     def _start(self, opener: str, variables: Mapping[str, str]) -> None:

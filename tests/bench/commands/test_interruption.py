@@ -35,7 +35,13 @@ def _start(out: Path, terminal: int) -> subprocess.Popen[bytes]:
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
+
+
+def _heed_interrupts() -> None:
+    """Background jobs of a shell ignore SIGINT, and so does what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:

@@ -100,11 +100,18 @@ def _processes_of(mark: str) -> list[psutil.Process]:
     return found
 
 
+def _heed_interrupts() -> None:
+    """Background jobs of a shell ignore SIGINT, and so does what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _kill_a_grid(out: Path, number: int, after_s: float, mark: str) -> int:
     """Start the grid, end it after a while, and see that nobody is left; its exit status."""
     command = [sys.executable, "-m", "bench", *TINY, "--out", str(out)]
     environment = {**os.environ, MARK: mark}
-    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL) as grid:
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL, preexec_fn=_heed_interrupts
+    ) as grid:
         with suppress(subprocess.TimeoutExpired):
             return grid.wait(after_s)
         grid.send_signal(number)
