@@ -56,23 +56,28 @@ def _where_full_does_not(setting: Setting) -> str:
         return f"{full.label} runs out of memory on none of these cards."
     others = [outcome for outcome in setting.outcomes if outcome is not full]
     parts = [
-        f"{_named(fitting, len(others))} on {card}"
+        f"on {card}, where {_who_fits([outcome for outcome in others if _fits(outcome, card)], len(others))}"
         for card in fails
-        if (fitting := [outcome for outcome in others if card in outcome.fits and outcome.fits[card].is_fit])
     ]
-    if not parts:
-        return f"Where {full.label} runs out of memory, nothing else fits either: {', '.join(fails)}."
-    return f"Where {full.label} runs out of memory, others fit: {'; '.join(parts)}."
+    return f"{full.label} runs out of memory {'; '.join(parts)}."
 
 
-def _named(outcomes: Sequence[Outcome], all_others: int) -> str:
+def _fits(outcome: Outcome, card: str) -> bool:
+    return card in outcome.fits and outcome.fits[card].is_fit
+
+
+def _who_fits(outcomes: Sequence[Outcome], all_others: int) -> str:
     count = len(outcomes)
-    if count == all_others and count > 1:
-        return f"all {count} others"
+    if count == 0:
+        return "nothing else fits"
+    if count == 1:
+        return f"{outcomes[0].label} fits"
+    if count == all_others:
+        return f"all {count} others fit"
     if count > NAMED:
-        return f"{count} of {all_others} others"
+        return f"{count} of {all_others} others fit"
     names = [outcome.label for outcome in outcomes]
-    return names[0] if count == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:-1])} and {names[-1]} fit"
 
 
 def _methods(count: int) -> str:

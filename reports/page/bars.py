@@ -108,12 +108,12 @@ def _bar(outcome: Outcome, sizes: Mapping[str, float], scale: float, top: int) -
     for kind, size in sizes.items():
         parts.append(_part(kind, KINDS[kind], end, size, scale))
         end += size
-    total = f"{gib(end / GIB)} GiB allocated"
+    total = f"{gib(end / GIB)} GiB"
     cached = (outcome.reserved_bytes or 0.0) - end
     if cached > 0:
         parts.append(_part("cached", "reserved, not allocated", end, cached, scale))
         end += cached
-        total = f"{total}, {gib(end / GIB)} GiB reserved"
+        total = f"{total}, {gib(end / GIB)} reserved"
     return Bar(outcome.key, outcome.label, top, parts, _percent(end, scale), total)
 
 

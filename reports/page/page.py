@@ -1,7 +1,7 @@
 """The report as one HTML file that needs nothing else: the answer first, then pictures, then the paper's tables."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from reports.page.outcomes import Outcome, Setting, settings_in
 from reports.page.rendering import render
 from reports.page.scatter import Scatter, scatter
 from reports.page.setting_tables import fits_table, timed_cards, times_of, times_table
-from reports.page.table_files import write_tables
+from reports.page.table_files import named, write_tables
 from reports.page.verdicts import SYMBOLS, MatrixRow, matrix
 from reports.page.wide_tables import wide_table
 from reports.predicted_times import step_check_table
@@ -39,6 +39,11 @@ class Shown:
     scatter: Scatter | None
     timed_cards: Sequence[str]
     times: Sequence[tuple[Outcome, Sequence[str]]]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether some verdict is neither that a step fits nor that it does not."""
+        return any(cell.look == "unsure" for row in self.rows for cell in row.cells)
 
 
 def page(
@@ -68,7 +73,7 @@ def write_page(
     settings = settings_in(frame)
     finished = [*tables, *_trust(checks, step_checks)]
     of_settings = [("fits", fits_table(settings)), ("step-times", times_table(settings))]
-    write_tables([*_named(finished), *((name, table) for name, table in of_settings if table is not None)], folder)
+    write_tables([*named(finished), *((name, table) for name, table in of_settings if table is not None)], folder)
     path = folder / FILE_NAME
     path.write_text(_page(records, frame, settings, finished), encoding="utf-8")
     return path
@@ -82,7 +87,7 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
         shapes=SHAPES,
         symbols=SYMBOLS,
         gib=GIB,
-        tables=[wide_table(table, name) for name, table in _named(tables)],
+        tables=[wide_table(table, name) for name, table in named(tables)],
         has_fits=any(setting.cards for setting in settings),
         has_times=bool(timed_cards(settings)),
         failures=[_failure(record) for record in records if record["status"] == "error"],
@@ -93,10 +98,6 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
 
 def _trust(checks: Sequence[Record], step_checks: Sequence[Record]) -> list[Table]:
     return [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
-
-
-def _named(tables: Iterable[Table]) -> list[tuple[str, Table]]:
-    return [(f"table-{number}", table) for number, table in enumerate(tables, 1)]
 
 
 def _shown(setting: Setting) -> Shown:

@@ -9,6 +9,21 @@ from reports.tables import Table
 
 FORMULA = re.compile(r"[=@]|[+-](?![\d.]+$)")
 """What a spreadsheet would compute instead of showing it; a signed number is none."""
+LONGEST_NAME = 60
+"""Characters of a file's name."""
+
+
+def named(tables: Iterable[Table]) -> list[tuple[str, Table]]:
+    """A name for each table's files: `table-3` for "Table 3. Training time", otherwise out of the whole title."""
+    found: dict[str, Table] = {}
+    for table in tables:
+        title = re.sub(r"^(Table \d+)\..*", r"\1", table.title, flags=re.DOTALL).lower()
+        slug = re.sub(r"[^a-z0-9]+", "-", title.removeprefix("table ")).strip("-")[:LONGEST_NAME].rstrip("-")
+        name = f"table-{slug}"
+        while name in found:
+            name = f"{name}-again"
+        found[name] = table
+    return list(found.items())
 
 
 def write_tables(tables: Iterable[tuple[str, Table]], folder: Path) -> None:

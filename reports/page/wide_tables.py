@@ -58,7 +58,7 @@ def headings(texts: Sequence[str]) -> list[Heading]:
     """Two levels out of one: what repeats, or depends on another column, belongs to the last that does neither."""
     starts = _starts(texts)
     first = [number for number, start in enumerate(starts) if start == number]
-    shown = set(sorted(range(len(texts)), key=lambda number: (starts[number] != number, number))[:SHOWN])
+    shown = set(sorted(range(len(texts)), key=lambda number: (number - starts[number], number))[:SHOWN])
     grouped = {start for number, start in enumerate(starts) if start != number}
     found = []
     for number, (text, start) in enumerate(zip(texts, starts, strict=True)):

@@ -38,7 +38,7 @@
         setting.open = true;
       }
     };
-    for (const title of document.querySelectorAll(".without-script")) title.hidden = true;
+    for (const title of document.querySelectorAll(".without-script, .setting > summary")) title.hidden = true;
     choose.parentElement.hidden = false;
     choose.addEventListener("change", show);
     show();

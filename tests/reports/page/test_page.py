@@ -66,8 +66,8 @@ def test_the_sentences(records: list[Record]) -> None:
     assert sentences == [
         "1 of 4 methods fits the smallest card, gtx-1080ti-11gb, of which a step can use 9.8 GiB.",
         "Fixed needs the least memory: 7.8 GiB, 80 % less than Full (39.8 GiB).",
-        "Where Full runs out of memory, others fit: Fixed on gtx-1080ti-11gb; Fixed and E3VA on p100-16gb; "
-        "Fixed and E3VA on rtx-3090-24gb; all 3 others on v100-32gb.",
+        "Full runs out of memory on gtx-1080ti-11gb, where Fixed fits; on p100-16gb, where Fixed and E3VA fit; "
+        "on rtx-3090-24gb, where Fixed and E3VA fit; on v100-32gb, where all 3 others fit.",
     ]
 
 
