@@ -12,7 +12,8 @@ from reports.records import label_of, labels, method_key, settings_of
 from reports.tables import TASKS
 from reports.units import MIB
 
-PROVENANCE = {"simulate": "simulated", "cpu": "measured on a CPU", "cuda": "measured on a GPU"}
+SIMULATED = "simulated"
+PROVENANCE = {"simulate": SIMULATED, "cpu": "measured on a CPU", "cuda": "measured on a GPU"}
 """Engine -> what its figures are; another engine stands there by its name."""
 BEYOND_REASON = 1e18
 """No size in bytes and no time in milliseconds is as large."""
@@ -64,6 +65,8 @@ class Setting:
 
     title: str
     provenance: str
+    memory_provenance: str
+    """A step that really ran on a CPU tells its time; its memory on a GPU is simulated all the same."""
     facts: Sequence[tuple[str, str]]
     outcomes: Sequence[Outcome]
     cards: Sequence[tuple[str, float | None]]
@@ -122,6 +125,7 @@ def _setting(title: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -
     return Setting(
         title,
         PROVENANCE.get(engine, engine),
+        SIMULATED if engine == "cpu" else PROVENANCE.get(engine, engine),
         [(_words(name), str(value)) for name, value in facts],
         outcomes,
         _cards(outcomes),

@@ -8,6 +8,7 @@ from reports.page.verdicts import MINUS, cell, gib
 from reports.tables import Table
 from reports.units import GIB
 
+PREDICTED = "predicted"
 SCALED = "*"
 """Beside a time that rests on operators of another card."""
 
@@ -35,7 +36,7 @@ def fits_table(settings: Sequence[Setting]) -> Table | None:
     if not rows:
         return None
     columns: list[Column] = [
-        *_names(rows),
+        *_names(rows, [setting.memory_provenance for setting, _ in rows]),
         ("GiB needed", [_gib_or_missing(outcome.reserved_bytes) for _, outcome in rows]),
         *((f"{card}, GiB left", [_verdict(outcome, card) for _, outcome in rows]) for card in cards),
     ]
@@ -50,13 +51,13 @@ def times_table(settings: Sequence[Setting]) -> Table | None:
         return None
     cells = list(zip(*(times_of(outcome, cards) for _, outcome in rows), strict=True))
     columns = [(f"{card} ms", list(times)) for card, times in zip(cards, cells, strict=True)]
-    return Table("Predicted step times", "", [*_names(rows), *columns])
+    return Table("Predicted step times", "", [*_names(rows, [PREDICTED] * len(rows)), *columns])
 
 
-def _names(rows: Sequence[tuple[Setting, Outcome]]) -> list[Column]:
+def _names(rows: Sequence[tuple[Setting, Outcome]], provenances: list[str]) -> list[Column]:
     return [
         ("Setting", [setting.title for setting, _ in rows]),
-        ("figures", [setting.provenance for setting, _ in rows]),
+        ("figures are", provenances),
         ("Method", [outcome.label for _, outcome in rows]),
     ]
 

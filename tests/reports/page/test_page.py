@@ -287,6 +287,12 @@ def test_an_out_of_memory_a_zero_and_a_missing_figure_differ(record: Callable[..
     ]  # fmt: skip
 
 
+def test_memory_of_a_step_that_ran_on_a_cpu_is_simulated(record: Callable[..., Record]) -> None:
+    root = _page([record("voc", "swin_tiny", method, reserved_mib=5000, step_ms=5.0) for method in METHODS])
+    assert root.one("summary").text.endswith("(measured on a CPU)")
+    assert "Verdicts and figures are simulated." in root.one("p", "legend").text
+
+
 def test_headings_follow_each_other(records: list[Record]) -> None:
     levels = [int(element.tag[1]) for element in _page(records).all() if re.fullmatch(r"h\d", element.tag)]
     assert levels[0] == 1 and all(after - before <= 1 for before, after in pairwise(levels))

@@ -21,8 +21,16 @@ def test_csv_holds_each_table_whole(records: list[Record], tmp_path: Path) -> No
     write_page(records, tmp_path, tables)
     for name, table in named(tables):
         read = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
-        assert read.to_numpy().tolist() == table.cells.to_numpy().tolist()
+        expected = [[cell.replace("–", "") for cell in row] for row in table.cells.to_numpy().tolist()]
+        digits = [[re.sub(r"(?<=\d) (?=\d{3}\b)", "", cell) for cell in row] for row in expected]
+        assert read.to_numpy().tolist() == digits
         assert len(set(read.columns)) == len(table.columns)
+
+
+def test_programs_can_read_the_figures_of_a_csv(tmp_path: Path) -> None:
+    table = Table("a", "", [("Method", ["1 000", "–"]), ("MiB", ["1 234 567", "–"]), ("diff", ["-1 000.5", "+2.0"])])
+    write_tables([("a", table)], tmp_path)
+    assert (tmp_path / "a.csv").read_text().splitlines() == ["Method,MiB,MiB: diff", "1 000,1234567,-1000.5", "–,,+2.0"]
 
 
 def test_matrices_as_csv(records: list[Record], tmp_path: Path) -> None:
