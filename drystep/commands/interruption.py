@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from drystep.commands.terminal import stderr
 
-GRACE_S = 1.5
+GRACE_S = 0.8
 """What takes longer to tidy up is ended: the command is to be gone within two seconds."""
 FAREWELL_S = 0.2
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
