@@ -117,9 +117,9 @@ def _about(row: Mapping[str, Any]) -> str:
 
 
 def _setting(title: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Setting:
-    outcomes = [_outcome(row) for row in rows]
     order = {key: position for position, key in enumerate(labels())}
-    outcomes.sort(key=lambda outcome: order.get(outcome.key, len(order)))
+    in_order = sorted(rows, key=lambda row: order.get(method_key(row["base"]), len(order)))
+    outcomes = [_outcome(row) for row in in_order]
     engine = rows[0]["engine"]
     facts = [("task", rows[0]["task"]), ("engine", engine)] + [(name, _said(rows[0][name])) for name in names]
     return Setting(
@@ -147,7 +147,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
     times = {card: figure(time.get("step_ms")) for card, time in row["predicted"].items() if time}
     return Outcome(
         method_key(row["method"]),
-        label_of(row["method"]),
+        _label(row),
         row["status"],
         reserved_mib * MIB if known and reserved_mib is not None else None,
         {kind: size for kind, value in row["at_peak"].items() if (size := figure(value)) is not None},
@@ -156,6 +156,12 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         frozenset(card for card, time in row["predicted"].items() if time and time.get("scaled") is True),
         figure(row["step_ms"]),
     )
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    """The paper's name of a method; where it has several forms, which one was measured."""
+    is_form = row["form"] and not row["variant"]
+    return f"{label_of(row['base'])} ({row['form']})" if is_form else label_of(row["method"])
 
 
 def _fit(fit: Mapping[str, Any]) -> Fit:

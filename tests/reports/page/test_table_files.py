@@ -38,9 +38,9 @@ def test_matrices_as_csv(records: list[Record], tmp_path: Path) -> None:
     read = pd.read_csv(tmp_path / "fits.csv", dtype=str)
     assert len(read) == 4 * 5  # methods and settings
     coco = read[read["Setting"] == "COCO, swin_large, 2 images of 800 x 1344"].set_index("Method")
-    assert coco.loc["E3VA", "GiB needed"] == "15.6"
-    assert coco.loc["E3VA", "rtx-3090-24gb, GiB left"] == "fits 6.8"
-    assert coco.loc["E3VA", "gtx-1080ti-11gb, GiB left"] == "out of memory -5.9"
+    assert coco.loc["E3VA (fused)", "GiB needed"] == "15.6"
+    assert coco.loc["E3VA (fused)", "rtx-3090-24gb, GiB left"] == "fits 6.8"
+    assert coco.loc["E3VA (fused)", "gtx-1080ti-11gb, GiB left"] == "out of memory -5.9"
     assert not (tmp_path / "step-times.csv").exists()
 
 
