@@ -54,7 +54,9 @@ class Ablation:
 ABLATIONS = (
     Ablation(
         "Table 5. Adapters and structure of E3VA",
-        "Standard adapters have 32 hidden channels; stacked ones read, in each block, what the one before put out.",
+        "Standard adapters have 32 hidden channels; stacked ones read, in each block, what the one before put out. The "
+        "paper's rows *low-rank* and *parallel* are both E3VA itself, the first row here; the inference speed of "
+        "*parallel* did not survive in the text that we worked from.",
         (
             Variant("dual low-rank, parallel (E3VA)", UNCHANGED, "E3VA low-rank"),
             Variant("standard adapter", "standard", "E3VA standard adapter (mid 32)"),

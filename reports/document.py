@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,12 @@ import pandas as pd
 
 from reports.ablations import ablation_tables
 from reports.escaping import markdown_line
-from reports.forms import is_itself, is_reference
+from reports.forms import in_rows_of_the_paper, is_itself
 from reports.highway import highway_table
+from reports.paper.absent import NEEDED, absent_tables
+from reports.paper.authors_logs import logs_table
+from reports.paper.averages import averages_table
+from reports.paper.gpu_classes import contradictions, probable_table4, table4
 from reports.paper_settings import LEGACY, paper_settings_tables
 from reports.plots.bars import breakdown, time_by_operator
 from reports.plots.scatter import memory_against_parameters
@@ -20,10 +24,11 @@ from reports.predicted_times import measured_table, predicted_tables, step_check
 from reports.records import Record, frame_of, labels, method_key
 from reports.rivals import RIVALS, rivals_table
 from reports.runs import run_table
-from reports.tables import TABLES, Table
+from reports.tables import Table, table1, table2, table3
 from reports.validation import validation_table
 
 FILE_NAME = "report.md"
+TABLES: Mapping[int, Callable[[pd.DataFrame], Table | None]] = {1: table1, 2: table2, 3: table3, 4: table4}
 PICTURES = (
     ("memory_vs_parameters.png", memory_against_parameters, "Memory against trained parameters"),
     ("breakdown.png", breakdown, "What is alive at the peak"),
@@ -49,40 +54,43 @@ def write_report(
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder}: {error.strerror}") from error
     frame = frame_of(records)
-    pictured = _without_variants(_single_shapes(frame))
+    pictured = _pictured(_single_shapes(frame))
     drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
     trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
     built = [*build_tables(frame, tables), *trust]
     document = folder / FILE_NAME
-    document.write_text(_markdown(records, frame, drawn, built), encoding="utf-8")
+    wanted = NEEDED if set(tables) >= set(TABLES) else tables
+    absent = absent_tables((table.title for table in built), wanted) if built else []
+    document.write_text(_markdown(records, frame, drawn, built, absent), encoding="utf-8")
     return document
 
 
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
-    """The tables for which there are results: the paper's, its ablations, forms, rivals, its settings, runs."""
+    """The tables for which there are results: the paper's, its claims, ablations, forms, rivals, its settings, runs."""
     shapes = _single_shapes(frame)
-    tables = [TABLES[number](_without_variants(shapes)) for number in numbers]
+    tables = [TABLES[number](_without_rivals(shapes)) for number in numbers]
     times = _times(shapes) if 3 in numbers else []
+    claims = [probable_table4(frame), contradictions(shapes, frame)] if 4 in numbers else []
+    of_all = [averages_table(shapes, frame), logs_table(shapes)] if set(numbers) >= set(TABLES) else []
     methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes)]
-    built = [*tables, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
+    built = [*tables, *claims, *of_all, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
 
 
 def _times(frame: pd.DataFrame) -> list[Table | None]:
-    # The paper timed E3VA's reference form.
-    with_reference = frame[_is_of_the_paper(frame) | is_reference(frame)]
-    return [*predicted_tables(with_reference), measured_table(frame), *throughput_tables(_without_variants(frame))]
+    named = in_rows_of_the_paper(_without_rivals(frame))
+    return [*predicted_tables(named), measured_table(frame), *throughput_tables(named)]
 
 
-def _without_variants(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the paper's tables and the pictures show."""
-    return frame[_is_of_the_paper(frame)]
+def _pictured(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the pictures show: the paper's methods and any other as they are by default."""
+    return _without_rivals(frame[is_itself(frame)])
 
 
-def _is_of_the_paper(frame: pd.DataFrame) -> pd.Series:
-    """Whether each row is one of the paper's methods or any other, but not one that has a table of its own here."""
+def _without_rivals(frame: pd.DataFrame) -> pd.DataFrame:
+    """The paper's methods in all their forms, and any other, but none that has a table of its own here."""
     rivals = {method_key(rival.method) for rival in RIVALS} - labels().keys()
-    return is_itself(frame) & ~frame["method"].map(method_key).isin(rivals)
+    return frame[~frame["base"].map(method_key).isin(rivals)]
 
 
 def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -91,11 +99,16 @@ def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _markdown(
-    records: Sequence[Record], frame: pd.DataFrame, drawn: Sequence[tuple[str, str]], tables: Sequence[Table]
+    records: Sequence[Record],
+    frame: pd.DataFrame,
+    drawn: Sequence[tuple[str, str]],
+    tables: Sequence[Table],
+    absent: Sequence[str],
 ) -> str:
     parts = ["# What it costs to fine-tune Swin for dense prediction\n", HOW_TO_READ]
     parts += [f"![{title}]({name})\n" for name, title in drawn]
     parts += [table.to_markdown() for table in tables] or ["No results yet.\n"]
+    parts += [_list("Tables of the paper that are missing here", absent)] if absent else []
     parts += [_failures(records), _provenance(frame)]
     return "\n".join(part for part in parts if part)
 

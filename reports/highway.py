@@ -34,17 +34,17 @@ FIXED, BASE = Row("Fixed", "fixed", ""), Row("E3VA, reference", "e3va", REFERENC
 ROWS = (
     FIXED,
     BASE,
-    Row("E3VA", "e3va", "fused"),
-    Row("E3VA, fused attention", "e3va", "fused", fused_attention=True),
-    Row("E3VA, bfloat16 trunk", "e3va", "fused", bf16_trunk=True),
+    Row("E3VA, fused", "e3va", "fused"),
+    Row("E3VA, fused, fused attention", "e3va", "fused", fused_attention=True),
+    Row("E3VA, fused, bfloat16 trunk", "e3va", "fused", bf16_trunk=True),
     Row("E3VA, recompute", "e3va", "recompute"),
     Row("E3VA, recompute, fused attention", "e3va", "recompute", fused_attention=True),
     Row("E3VA, recompute, bfloat16 trunk", "e3va", "recompute", bf16_trunk=True),
     Row("E3VA+, reference", "e3va+", REFERENCE),
-    Row("E3VA+", "e3va+", "fused"),
+    Row("E3VA+, fused", "e3va+", "fused"),
     Row("E3VA+, recompute", "e3va+", "recompute"),
     Row("E3VA++, reference", "e3va++", REFERENCE),
-    Row("E3VA++", "e3va++", "fused"),
+    Row("E3VA++, fused", "e3va++", "fused"),
     Row("E3VA++, recompute", "e3va++", "recompute"),
 )
 
@@ -74,9 +74,10 @@ def highway_table(frame: pd.DataFrame) -> Table | None:
     first = memory.dropna(subset="task").iloc[0]
     return Table(
         "Forms of the highway",
-        "One function, computed in three ways: *reference* is made of plain modules as in the paper; the default "
-        "fuses the adapters of a stage and keeps their inputs alone for backward; *recompute* keeps the inputs of "
-        "stages, and runs each stage again in backward, its frozen blocks too. *Above Fixed* is what tuning the "
+        "One function, computed in three ways: *reference* is made of plain modules as the paper describes it; "
+        "*fused*, the default, computes the adapters of a stage at once and keeps their inputs alone for backward; "
+        "*recompute* keeps the inputs of stages, and runs each stage again in backward, its frozen blocks too. "
+        "*Above Fixed* is what tuning the "
         "highway adds to the frozen backbone with trained heads (explicit attention, float32); *% of reference* is the "
         "share of what the reference form of E3VA (rank 8) adds. Options of the frozen trunk: fused attention, and "
         f"blocks stored and computed in bfloat16, which rounds. Memory is **simulated**: {TASKS[TASK]} {BACKBONE}, "

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from reports.cells import number, signed, text
+from reports.cells import MISSING, number, signed
 from reports.escaping import markdown_cell
 from reports.forms import is_as_published
 from reports.ratios import FULL, percent_above, percent_above_full
-from reports.records import label_of, published, select
+from reports.records import label_of, labels, published, select
 from reports.tables import TASKS, Table
 
 LEGACY = "mm-2021"
@@ -27,6 +27,16 @@ COLUMNS = {
     "coco": ("swin_base", "table2_coco_swin_base", "memory_mb"),
 }
 """Task -> its backbone, the published table, and the column of its memory."""
+COMPARED = {
+    "bitfit": "normtuning",
+    "partial1": "fixed",
+    "adapter": "bitfit",
+    "lora": "adapter",
+    "adaptformer": "adapter",
+    "e3va+": "e3va",
+    "e3va++": "e3va",
+}
+"""Row -> another row of the same column whose published figure stands beside its own."""
 
 
 def paper_settings_tables(frame: pd.DataFrame) -> list[Table]:
@@ -35,19 +45,21 @@ def paper_settings_tables(frame: pd.DataFrame) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
+def probable_mib(frame: pd.DataFrame, task: str) -> pd.Series | None:
+    """What nvidia-smi would have shown over the first batches, by method key; nothing without results."""
+    found = None if frame.empty else _found(frame, task)
+    return None if found is None else _shown(found[1])
+
+
 def _table(frame: pd.DataFrame, task: str) -> Table | None:
-    backbone, name, column = COLUMNS[task]
-    same = (frame["profile"] == LEGACY) & (frame["precision"] == PRECISION) & (frame["task"] == task)
-    legacy = _as_the_authors_built(frame[same])
-    wanted: dict[str, Any] = {"task": task, "backbone": backbone, "engine": "simulate", "batch_size": 2}
-    one = select(legacy[legacy["batches"] == 1], **wanted)
-    run = select(legacy[(legacy["batches"] > 1) & (legacy["stretch"] == "first")], **wanted)
-    if one.empty or run.empty:
+    found = _found(frame, task)
+    if found is None:
         return None
-    paper_mb = published(name).drop_duplicates("key").set_index("key")[column].reindex(one.index)
-    remarks = published("remarks_memory").set_index("key")[task].reindex(one.index)
-    one_mib = one["reserved_mib"] + OUTSIDE_MIB
-    run_mib = run["reserved_mib"].reindex(one.index) + OUTSIDE_MIB
+    one, run = found
+    _, name, column = COLUMNS[task]
+    of_paper = published(name).drop_duplicates("key").set_index("key")[column]
+    paper_mb = of_paper.reindex(one.index)
+    one_mib, run_mib = _shown(one), _shown(run).reindex(one.index)
     one_error, run_error = percent_above(one_mib, paper_mb), percent_above(run_mib, paper_mb)
     points = percent_above_full(run_mib) - percent_above_full(paper_mb)
     to_full = points.drop(FULL, errors="ignore").abs()
@@ -58,11 +70,12 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
         f"(profile {LEGACY}), plus {CONTEXT_MIB} MiB of CUDA context and {NCCL_MIB} MiB of NCCL's buffers, both "
         "estimated from what others saw: what nvidia-smi would have shown. **Simulated**: *one "
         f"shape*, and the *first {run.iloc[0]['batches']} batches* of a training, whose changing sizes fragment the "
-        "memory. E3VA stands here as the paper describes it, out of plain modules (its reference form). Nothing is "
-        "fitted to a row. Root mean square of *diff*: "
+        "memory. E3VA stands here in its reference form, which is made of plain modules as the paper describes it. "
+        "Nothing is fitted to a row. Root mean square of *diff*: "
         f"{_rms(one_error)} % on one shape, {_rms(run_error)} % over the first "
         f"batches; {int((to_full <= WITHIN_POINTS).sum())} of {len(to_full)} differences to Full "
-        f"lie within {WITHIN_POINTS} points.",
+        f"lie within {WITHIN_POINTS} points. The last column compares **published** figures with one another, and in "
+        "brackets ours over the first batches.",
         [
             ("Method", [label_of(method) for method in one["method"]]),
             ("one shape MiB", number(one_mib)),
@@ -73,13 +86,43 @@ def _table(frame: pd.DataFrame, task: str) -> Table | None:
             ("vs Full %", signed(percent_above_full(run_mib))),
             ("paper", signed(percent_above_full(paper_mb))),
             ("points", signed(points)),
-            ("what the paper's own rows say", text(remarks)),
+            ("the paper's rows compared", [_compared(key, of_paper, run_mib) for key in one.index]),
         ],
     )
 
 
-def _as_the_authors_built(frame: pd.DataFrame) -> pd.DataFrame:
-    """E3VA out of plain modules, its reference form, in the paper's row; a cheaper form has no place there."""
+def _found(frame: pd.DataFrame, task: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Results on one shape, and over the first batches of a training."""
+    same = (frame["profile"] == LEGACY) & (frame["precision"] == PRECISION) & (frame["task"] == task)
+    legacy = _as_published(frame[same])
+    wanted: dict[str, Any] = {"task": task, "backbone": COLUMNS[task][0], "engine": "simulate", "batch_size": 2}
+    one = select(legacy[legacy["batches"] == 1], **wanted)
+    run = select(legacy[(legacy["batches"] > 1) & (legacy["stretch"] == "first")], **wanted)
+    return None if one.empty or run.empty else (one, run)
+
+
+def _shown(rows: pd.DataFrame) -> pd.Series:
+    """What nvidia-smi would have shown."""
+    return rows["reserved_mib"] + OUTSIDE_MIB
+
+
+def _compared(key: str, paper_mb: pd.Series, ours: pd.Series) -> str:
+    """How far a published figure lies above another row's, and whether it is even where most are odd."""
+    said = []
+    other = COMPARED.get(key)
+    if other is not None:
+        above = int(paper_mb[key] - paper_mb[other])
+        said.append(f"{abs(above)} MB {'above' if above > 0 else 'below'} {labels()[other]}")
+        of_ours = ours.get(key, math.nan) - ours.get(other, math.nan)
+        said[0] += "" if pd.isna(of_ours) else f" (ours {signed([of_ours], 0)[0]})"
+    even = paper_mb % 2 == 0
+    if even.get(key, False) and even.mean() < 0.5:
+        said.append(f"even, as {int(even.sum())} of {len(even)} figures of the column")
+    return "; ".join(said) or MISSING
+
+
+def _as_published(frame: pd.DataFrame) -> pd.DataFrame:
+    """The paper's methods in the form that it measured, under their own names; another form has no place there."""
     return frame[is_as_published(frame)].assign(method=lambda rows: rows["base"])
 
 

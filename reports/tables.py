@@ -1,23 +1,31 @@
-"""The paper's Tables 1 to 4, our figures beside the published ones."""
+"""The paper's Tables 1 to 3, our figures beside the published ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from reports.cells import MISSING, Column, number, signed, text, verdict
+from reports.cells import MISSING, Column, number, signed, text
 from reports.escaping import markdown_cell
-from reports.ratios import percent_above, percent_above_full, percent_of_full
-from reports.records import cards_of, label_of, published, select
+from reports.forms import absent_note, in_rows_of_the_paper, papers_rows, select_rows
+from reports.ratios import FULL, percent_above, percent_above_full, percent_of_full, share_of_full
+from reports.records import KEY, labels, published
 
 TASKS = {"voc": "VOC", "ade20k": "ADE20K", "coco": "COCO"}
-BATCH_SIZES = (1, 2)
+LARGE_METHOD, LARGE_BACKBONE = "e3va", "swin_large"
+"""The method that Table 2 shows on a second backbone."""
 
 PARAMETER_NOTE = "Parameters are **counted**, in the backbone alone."
+FORMS_NOTE = (
+    "E3VA, E3VA+ and E3VA++ are results of their reference form, which is made of plain modules as the paper describes "
+    "them; rows marked *ours* are other ways to compute the same function, which the paper does not have."
+)
 MEMORY_NOTE = (
     "Memory is **simulated**: the most that PyTorch's allocator reserves. Columns headed *paper* are **published**. "
     "The paper's MB are MiB, probably read with nvidia-smi (which adds 0.5 to 1.3 GiB of CUDA context) under NVIDIA "
-    "Apex mixed precision and PyTorch 1.x: compare *vs Full* before the MiB. AP and mIoU were not measured here."
+    "Apex mixed precision and PyTorch 1.x: compare *vs Full* before the MiB. AP and mIoU were not measured here; the "
+    "column after each is the difference of the published figures to the published Full."
 )
 
 
@@ -46,126 +54,109 @@ class Table:
 
 def table1(frame: pd.DataFrame) -> Table | None:
     """Swin-L: parameters, memory on Pascal VOC and ADE20K; accuracy as published."""
-    voc = select(frame, task="voc", backbone="swin_large", engine="simulate", batch_size=2)
-    ade = select(frame, task="ade20k", backbone="swin_large", engine="simulate", batch_size=2)
-    if voc.empty or ade.empty:
+    rows = in_rows_of_the_paper(frame)
+    wanted: dict[str, Any] = {"backbone": "swin_large", "engine": "simulate", "batch_size": 2}
+    found = {task: select_rows(rows, task=task, **wanted) for task in ("voc", "ade20k")}
+    measured = {task: of_task for task, of_task in found.items() if not of_task.empty}
+    if not measured:
         return None
-    paper = published("table1_voc_ade20k_swin_large").set_index("key").reindex(ade.index)
+    table = published("table1_voc_ade20k_swin_large").set_index(KEY)
+    keys, names = papers_rows(table.index, measured.values())
+    voc, ade = (of_task.reindex(keys) for of_task in found.values())
+    paper = table.reindex(keys)
+    settings = " ".join(f"{TASKS[task]}: {settings_text(of_task.iloc[0])}." for task, of_task in measured.items())
     return Table(
         "Table 1. Swin-L on Pascal VOC (RetinaNet) and ADE20K (UPerNet)",
-        f"VOC: {_settings(voc)}. ADE20K: {_settings(ade)}. {PARAMETER_NOTE} VOC's detector reads three stages, but the "
-        f"paper counts a backbone with all four output norms, and so does this table. {MEMORY_NOTE}",
+        f"{settings} {PARAMETER_NOTE} VOC's detector reads three stages, but the paper counts a backbone with all four "
+        f"output norms, and so does this table: its counts are those of ADE20K's model. {FORMS_NOTE} {MEMORY_NOTE}"
+        + absent_note([(TASKS[task], labels(), of_task.index) for task, of_task in found.items()]),
         [
-            ("Method", [label_of(method) for method in ade["method"]]),
+            ("Method", names),
             *_parameters(ade["params"], paper),
-            *_memory("VOC", voc["reserved_mib"].reindex(ade.index), paper, "memory_voc_mb"),
+            *_memory("VOC", voc["reserved_mib"], paper, "memory_voc_mb"),
             *_memory("ADE20K", ade["reserved_mib"]),
             ("extra structure, paper", text(paper["extra_structure"])),
-            ("VOC AP box, paper", number(paper["voc_ap_box_pct"], 1)),
-            ("ADE20K mIoU, paper", number(paper["ade20k_miou_pct"], 2)),
+            *_accuracy("VOC AP box", paper["voc_ap_box_pct"], 1),
+            *_accuracy("ADE20K mIoU", paper["ade20k_miou_pct"], 2),
         ],
     )
 
 
 def table2(frame: pd.DataFrame) -> Table | None:
     """Swin-B on COCO, and E3VA on Swin-L."""
-    base = select(frame, task="coco", backbone="swin_base", engine="simulate", batch_size=2)
+    rows = in_rows_of_the_paper(frame)
+    wanted: dict[str, Any] = {"task": "coco", "engine": "simulate", "batch_size": 2}
+    base = select_rows(rows, backbone="swin_base", **wanted)
+    large = select_rows(rows[rows["base"] == LARGE_METHOD], backbone=LARGE_BACKBONE, **wanted)
     if base.empty:
         return None
-    large = select(frame, task="coco", backbone="swin_large", engine="simulate", batch_size=2, method="e3va")
-    rows = pd.concat([base, large]).set_index(["key", "backbone"], drop=False)
-    paper = published("table2_coco_swin_base").set_index(["key", "backbone"]).reindex(rows.index)
-    names = [label_of(method) for method in base["method"]] + [
-        f"{label_of(method)} (Swin-L)" for method in large["method"]
-    ]
+    table = published("table2_coco_swin_base")
+    keys, names = papers_rows(table[KEY], [base])
+    large_keys, large_names = papers_rows([LARGE_METHOD], [large])
+    pairs = pd.MultiIndex.from_tuples(
+        [(key, "swin_base") for key in keys] + [(key, LARGE_BACKBONE) for key in large_keys]
+    )
+    found = (base if large.empty else pd.concat([base, large])).set_index([KEY, "backbone"]).reindex(pairs)
+    paper = table.set_index([KEY, "backbone"]).reindex(pairs)
     return Table(
         "Table 2. Swin-B on COCO (Cascade Mask R-CNN)",
-        f"{_settings(base)}. {PARAMETER_NOTE} {MEMORY_NOTE}",
+        f"{settings_text(base.iloc[0])}. {PARAMETER_NOTE} {FORMS_NOTE} {MEMORY_NOTE} The paper compares the accuracy "
+        "of E3VA on Swin-L with Full on Swin-B, and gives no Full on Swin-L."
+        + absent_note([("Swin-B", labels(), base.index), ("Swin-L", [LARGE_METHOD], large.index)]),
         [
-            ("Method", names),
-            *_parameters(rows["params"], paper),
-            *_memory("COCO", rows["reserved_mib"], paper, "memory_mb"),
+            ("Method", [*names, *(f"{name} (Swin-L)" for name in large_names)]),
+            *_parameters(found["params"], paper),
+            *_memory("COCO", found["reserved_mib"], paper, "memory_mb"),
             ("extra structure, paper", text(paper["extra_structure"])),
-            ("AP box, paper", number(paper["ap_box_pct"], 1)),
-            ("AP mask, paper", number(paper["ap_mask_pct"], 1)),
+            *_accuracy("AP box", paper["ap_box_pct"], 1),
+            *_accuracy("AP mask", paper["ap_mask_pct"], 1),
         ],
     )
 
 
 def table3(frame: pd.DataFrame) -> Table | None:
     """Step time relative to Full."""
-    timed = frame[frame["step_ms"].notna()]
-    per_task = {task: select(timed, task=task, backbone="swin_tiny", engine="cpu") for task in TASKS}
-    per_task = {task: rows for task, rows in per_task.items() if not rows.empty}
-    if not per_task:
+    rows = in_rows_of_the_paper(frame[frame["step_ms"].notna()])
+    found = {task: select_rows(rows, task=task, backbone="swin_tiny", engine="cpu") for task in TASKS}
+    measured = {task: of_task for task, of_task in found.items() if not of_task.empty}
+    if not measured:
         return None
-    methods = pd.concat(per_task.values()).groupby(level=0, sort=False)["method"].first()
-    paper = published("table3_training_time").set_index("key").reindex(methods.index)
-    columns: list[Column] = [("Method", [label_of(method) for method in methods])]
-    for task, found in per_task.items():
-        rows = found.reindex(methods.index)
-        # In turns with Full where that was measured: on a noisy machine only such times compare.
-        share = (100 * rows["relative_to_full"]).fillna(percent_of_full(rows["step_ms"]))
+    table = published("table3_training_time").set_index(KEY)
+    keys, names = papers_rows(table.index, measured.values())
+    paper = table.reindex(keys)
+    columns: list[Column] = [("Method", names)]
+    for task, of_task in found.items():
+        timed = of_task.reindex(keys)
+        share = share_of_full(timed, percent_of_full(timed["step_ms"]))
         columns += [
-            (f"{TASKS[task]} ms (p10-p90)", spread_text(rows)),
+            (f"{TASKS[task]} ms (p10-p90)", spread_text(timed)),
             ("% of Full", number(share, 1)),
             ("paper", number(paper[f"{task}_pct_full"], 1)),
             ("points", signed(share - paper[f"{task}_pct_full"])),
             ("hours, paper", number(paper[f"{task}_hours"])),
         ]
-    return Table("Table 3. Training time", _timing_caption(per_task), columns)
-
-
-def table4(frame: pd.DataFrame) -> Table | None:
-    """What trains on which card: Swin-L Cascade Mask R-CNN."""
-    wanted = {"task": "coco", "backbone": "swin_large", "engine": "simulate"}
-    per_batch = [select(frame, **wanted, batch_size=size) for size in BATCH_SIZES]
-    rows = pd.concat(per_batch)
-    if rows.empty:
-        return None
-    # Method by method, small batch first: `select` has put the methods in order within each batch size.
-    order = list(dict.fromkeys(rows.index))
-    rows = rows.sort_values("key", key=lambda keys: keys.map(order.index), kind="stable")
-    paper = published("table4_gpu_trainability_swin_large_cascade").set_index(["key", "batch_size_per_gpu"])
-    paper = paper.reindex(pd.MultiIndex.from_frame(rows[["key", "batch_size"]]))
-    columns: list[Column] = [
-        ("Method", [label_of(method) for method in rows["method"]]),
-        ("images per GPU", text(rows["batch_size"])),
-    ]
-    agreed, compared = 0, 0
-    for gpu in cards_of(rows["fits"]):
-        ours = [fits.get(gpu, {}).get("verdict") for fits in rows["fits"]]
-        theirs = text(paper[gpu.replace("-", "_")]) if gpu.replace("-", "_") in paper else [MISSING] * len(rows)
-        columns += [(gpu, [verdict(name) for name in ours]), ("paper", theirs)]
-        pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b != MISSING]
-        compared += len(pairs)
-        agreed += sum((a != "oom") == (b == "yes") for a, b in pairs)
-    columns.append(("reserved MiB", number(rows["reserved_mib"])))
     caption = (
-        f"**Simulated**: {_settings(rows.drop(columns='batch_size'))}. A card fits a step when all its allocations "
-        "succeed in a replay through PyTorch's allocator under the card's usable memory; *retries*: only after cached "
-        "memory was given back to the driver. Reserved memory is that on a card without limit. "
-        f"{agreed} of {compared} cells agree with the paper, which names no precision or image size for this table."
+        f"{timing_text(measured)} {FORMS_NOTE} Compare *% of Full* alone with the paper: its hours are whole trainings "
+        "of Swin-L (VOC, ADE20K) and Swin-B (COCO) on GPUs."
     )
-    return Table("Table 4. Swin-L Cascade Mask R-CNN on four GPU classes", caption, columns)
-
-
-TABLES: dict[int, Callable[[pd.DataFrame], Table | None]] = {1: table1, 2: table2, 3: table3, 4: table4}
-
-
-def _settings(rows: pd.DataFrame) -> str:
-    return settings_text(rows.iloc[0])
+    absent = absent_note([(TASKS[task], labels(), of_task.index) for task, of_task in found.items()])
+    return Table("Table 3. Training time", caption + absent, columns)
 
 
 def settings_text(row: pd.Series) -> str:
     """What all rows of a table share, as captions say it."""
-    said = row.map(markdown_cell)
+    said = row.map(_said)
     images = f"{said['batch_size']} images" if "batch_size" in row else "images"
     objects = f", {said['gt_boxes']} objects per image" if row["gt_boxes"] else ""
     return (
         f"{images} of {said['image_size']}{objects}, {said['precision']}, AdamW, PyTorch's rules {said['profile']}, "
         f"explicit attention with window {said['window']}"
     )
+
+
+def _said(value: object) -> str:
+    """A setting; a whole number without decimals, which it has where other rows lack it."""
+    return markdown_cell(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _parameters(params: pd.Series, paper: pd.DataFrame) -> list[Column]:
@@ -190,9 +181,16 @@ def _memory(task: str, mib: pd.Series, paper: pd.DataFrame | None = None, paper_
         ("paper MB", number(published_mb)),
         ("diff %", signed(percent_above(mib, published_mb))),
         ours[1],
-        ("paper", signed(published_relative)),
+        ("paper", signed(published_relative, 2)),
         ("points", signed(relative - published_relative)),
     ]
+
+
+def _accuracy(what: str, paper: pd.Series, digits: int) -> list[Column]:
+    """A published accuracy and, in points, how far it lies above Full's."""
+    is_full = paper.index.get_level_values(0) == FULL
+    above = (paper - paper[is_full].iloc[0]).mask(is_full)
+    return [(f"{what}, paper", number(paper, digits)), ("vs Full, paper", signed(above, digits))]
 
 
 def spread_text(rows: pd.DataFrame) -> list[str]:
@@ -203,13 +201,6 @@ def spread_text(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _timing_caption(per_task: dict[str, pd.DataFrame]) -> str:
-    return (
-        f"{timing_text(per_task)} Compare *% of Full* alone with the paper: its hours are whole trainings of Swin-L "
-        "(VOC, ADE20K) and Swin-B (COCO) on GPUs."
-    )
-
-
 def timing_text(per_task: dict[str, pd.DataFrame]) -> str:
     """How the step times of some tasks were measured, as captions say it."""
     first = next(iter(per_task.values())).iloc[0]
@@ -217,11 +208,28 @@ def timing_text(per_task: dict[str, pd.DataFrame]) -> str:
     sizes = []
     for task, rows in per_task.items():
         row = rows.iloc[0]
-        said = row.map(markdown_cell)
+        said = row.map(_said)
         rois = f" with {said['rois_per_image']} RoIs each" if row["rois_per_image"] else ""
         sizes.append(f"{TASKS[task]} {said['batch_size']} images of {said['image_size']}{rois}")
     return (
         f"**Measured** on a CPU ({device}), not on a GPU: real training steps of Swin-T at a small size "
-        f"({'; '.join(sizes)}), {markdown_cell(first['precision'])}, AdamW. Median of {first['samples']} steps per "
-        "method after 3 of warm-up, each in turns with a step of Full."
+        f"({'; '.join(sizes)}), {markdown_cell(first['precision'])}, AdamW. Median of {_said(first['samples'])} steps "
+        f"per method after 3 of warm-up{_turns_text(per_task.values())}."
+    )
+
+
+def _turns_text(per_task: Iterable[pd.DataFrame]) -> str:
+    """Whether steps of Full were timed in turns with those of each method."""
+    ratios = [
+        ratio
+        for rows in per_task
+        for method, ratio in zip(rows["method"], rows["relative_to_full"], strict=True)
+        if method != FULL
+    ]
+    in_turns = sum(pd.notna(ratio) for ratio in ratios)
+    if in_turns == len(ratios):
+        return ", each in turns with a step of Full"
+    return (
+        f". {in_turns} of {len(ratios)} rows were timed in turns with Full; ratios of the others divide medians of "
+        "different moments"
     )

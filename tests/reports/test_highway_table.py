@@ -20,10 +20,10 @@ def test_each_form_says_what_it_adds_to_the_frozen_model(forms) -> None:
     cells = highway_table(frame_of(forms)).cells.set_index("Form")
     assert cells.loc["Fixed"].tolist()[:4] == ["1 500", "0", "0.0", "1 600"]
     assert cells.loc["E3VA, reference"].tolist()[:3] == ["3 500", "2 000", "100.0"]
-    assert cells.loc["E3VA"].tolist() == ["2 400", "900", "45.0", "2 500", "115 (114-116)", "15", "37.5"]
-    assert cells.loc["E3VA, bfloat16 trunk"].tolist()[:3] == ["1 800", "300", "15.0"]
+    assert cells.loc["E3VA, fused"].tolist() == ["2 400", "900", "45.0", "2 500", "115 (114-116)", "15", "37.5"]
+    assert cells.loc["E3VA, fused, bfloat16 trunk"].tolist()[:3] == ["1 800", "300", "15.0"]
     assert cells.loc["E3VA, recompute"].tolist() == ["1 600", "100", "5.0", "1 700", "–", "–", "–"]
-    assert cells.loc["E3VA++"].tolist() == ["–"] * 7
+    assert cells.loc["E3VA++, fused"].tolist() == ["–"] * 7
 
 
 def test_it_needs_fixed_and_the_reference(forms, records) -> None:
