@@ -19,20 +19,30 @@ def match_boxes(
     negative_iou: float,
     low_quality_iou: float | None = None,
 ) -> Tensor:
-    """Assign to each box the ground truth that it overlaps most (max-IoU assigner of Faster R-CNN and RetinaNet).
+    """Assign a ground truth to each box, as mmdetection's `MaxIoUAssigner` does with `gt_max_assign_all`.
 
-    boxes (N, 4), gt_boxes (G, 4), gt_valid (G,) bool -> (N,) int64: the index of the ground truth where the IoU reaches
-    `positive_iou`, `BACKGROUND` below `negative_iou`, `IGNORED` between. With `low_quality_iou`, the boxes that overlap
-    a ground truth best become positive too, if that overlap exceeds it (torchvision's `Matcher` does the same).
+    boxes (N, 4), gt_boxes (G, 4), gt_valid (G,) bool -> (N,) int64: the index of the ground truth that the box overlaps
+    most where that IoU reaches `positive_iou`, `BACKGROUND` below `negative_iou`, `IGNORED` between. Every box is
+    background where no ground truth is valid.
+
+    With `low_quality_iou` (mmdetection's `min_pos_iou` under `match_low_quality`), which must not be negative, each
+    ground truth then takes all boxes that overlap it best, if that overlap reaches the bound. A box that several take
+    belongs to the last of them, even if it overlaps another more. With a bound of zero, a ground truth that overlaps no
+    box takes all boxes that nothing after it takes, as in mmdetection.
     """
+    if 0 in (len(boxes), len(gt_boxes)):  # `max` over a dimension without elements would fail
+        return boxes.new_full((len(boxes),), BACKGROUND, dtype=torch.int64)
     iou = box_iou(gt_boxes, boxes).masked_fill(~gt_valid[:, None], -1.0)  # (G, N)
     best_iou, best_gt = iou.max(dim=0)
     matched = torch.where(best_iou >= positive_iou, best_gt, IGNORED)
     matched = matched.masked_fill(best_iou < negative_iou, BACKGROUND)
     if low_quality_iou is not None:
         best_of_gt = iou.max(dim=1, keepdim=True).values  # (G, 1)
-        is_best = ((iou == best_of_gt) & (best_of_gt > low_quality_iou)).any(dim=0)
-        matched = torch.where(is_best, best_gt, matched)
+        takes = (iou == best_of_gt) & (best_of_gt >= low_quality_iou)  # (G, N); no padding, whose overlaps are -1
+        # Four bytes for each pair, as an overlap takes: computing the overlaps took more.
+        order = torch.arange(len(gt_boxes), dtype=torch.int32, device=boxes.device)[:, None]  # (G, 1)
+        last = order.where(takes, BACKGROUND).amax(dim=0)  # (N,)
+        matched = torch.where(last >= 0, last, matched)
     return matched
 
 
