@@ -65,7 +65,8 @@ class CascadeMaskRCNN(nn.Module):
     """Three box heads, each refining the boxes of the one before, and a mask head per stage.
 
     `forward(images, targets)` returns the losses of the RPN and of all stages. The backbone must return four maps of
-    strides 4 to 32. Every stage works on `rois_per_image` RoIs, of which the first quarter may be positive.
+    strides 4 to 32. Every stage works on `rois_per_image` RoIs, of which the first quarter may be positive. Without an
+    object in the batch, the losses of boxes and masks are zero.
     """
 
     def __init__(self, backbone: Backbone, num_classes: int, rois_per_image: int = 512) -> None:
@@ -80,7 +81,7 @@ class CascadeMaskRCNN(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, images: Tensor, targets: DetectionTargets) -> dict[str, Tensor]:
-        image_size = images.shape[-2:]
+        image_size, targets = images.shape[-2:], targets.with_rows()
         pyramid = self.neck(self.backbone(images))
         boxes, valid, losses = self.rpn(pyramid, image_size, targets)
         is_gt = torch.zeros_like(valid)

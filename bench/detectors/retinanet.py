@@ -50,7 +50,8 @@ def _per_anchor(x: Tensor, width: int) -> Tensor:  # (B, A * width, H, W) -> (B,
 class RetinaNet(nn.Module):
     """One-stage detector. `forward(images, targets)` returns the focal loss of classes and the L1 loss of boxes.
 
-    The backbone must return maps of strides 8, 16 and 32 and name their `out_channels`.
+    Without an object in the batch, the loss of boxes is zero and all anchors are background. The backbone must return
+    maps of strides 8, 16 and 32 and name their `out_channels`.
     """
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
@@ -67,7 +68,7 @@ class RetinaNet(nn.Module):
         predictions = [self.head(feature) for feature in pyramid]
         anchors = self.anchors(pyramid)
         with torch.no_grad():
-            labels, deltas = self._assign(torch.cat(anchors), targets)  # (B, anchors), (B, anchors, 4)
+            labels, deltas = self._assign(torch.cat(anchors), targets.with_rows())  # (B, anchors), (B, anchors, 4)
             normaliser = (labels >= 0).sum().clamp(min=1)
         sizes = [len(level) for level in anchors]
         class_losses, box_losses = [], []

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from torch import Tensor
 
 NO_OBJECT = -1
@@ -18,3 +19,14 @@ class DetectionTargets:
     """(B, G) int64 class indices, `NO_OBJECT` in padding rows."""
     masks: Tensor | None = None
     """(B, G, H, W) uint8, 1 inside the object; None where the task has no masks."""
+
+    def with_rows(self) -> "DetectionTargets":
+        """Return these targets, with one row of padding per image if they have no row at all (G = 0).
+
+        Slots without an object read row 0 and drop what they compute from it, so the row must exist.
+        """
+        if self.labels.shape[1]:
+            return self
+        boxes, labels = F.pad(self.boxes, (0, 0, 0, 1)), F.pad(self.labels, (0, 1), value=NO_OBJECT)
+        masks = None if self.masks is None else F.pad(self.masks, (0, 0, 0, 0, 0, 1))
+        return DetectionTargets(boxes, labels, masks)  # (B, 1, 4), (B, 1), (B, 1, H, W)

@@ -57,13 +57,28 @@ def test_ground_truth_is_among_the_sampled(detector, targets) -> None:
     assert set(rois.positive.nonzero().flatten().tolist()) <= set(rois.positive_slots.tolist())
 
 
-def test_an_image_without_objects_gives_finite_losses(detector) -> None:
+@pytest.mark.parametrize("rows", [2, 0])
+def test_a_batch_without_objects_trains_the_background_alone(detector, rows: int) -> None:
     truth = DetectionTargets(
-        torch.zeros(1, 2, 4), torch.full((1, 2), NO_OBJECT), torch.zeros(1, 2, HEIGHT, WIDTH, dtype=torch.uint8)
+        torch.zeros(2, rows, 4),
+        torch.full((2, rows), NO_OBJECT),
+        torch.zeros(2, rows, HEIGHT, WIDTH, dtype=torch.uint8),
     )
-    losses = detector(torch.randn(1, 3, HEIGHT, WIDTH), truth)
-    assert all(loss.isfinite() for loss in losses.values())
-    assert losses["stage0_mask"] == losses["stage0_box"] == 0
+    losses = detector(torch.randn(2, 3, HEIGHT, WIDTH), truth)
+    of_objects = {name for name in losses if name.endswith(("box", "mask"))}
+    assert len(of_objects) == 7  # the RPN's boxes, and boxes and masks of three stages
+    assert all((loss == 0) == (name in of_objects) for name, loss in losses.items())
+    sum(losses.values()).backward()
+    assert [name for name, p in detector.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+def test_an_image_without_objects_may_stand_beside_one_with_objects(detector, targets) -> None:
+    truth = targets(2, 3, HEIGHT, WIDTH, 5)
+    truth.labels[1] = NO_OBJECT
+    losses = detector(torch.randn(2, 3, HEIGHT, WIDTH), truth)
+    assert all(losses[f"stage0_{name}"] > 0 for name in ("class", "box", "mask"))
+    sum(losses.values()).backward()
+    assert [name for name, p in detector.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
 
 
 def test_masks_are_required(detector, targets) -> None:

@@ -47,12 +47,27 @@ def test_box_loss_vanishes_for_perfect_predictions(detector, targets) -> None:
     assert detector(torch.zeros(1, 3, 64, 96), truth)["box"] == 0
 
 
-def test_an_image_without_objects_gives_a_finite_loss(detector) -> None:
-    truth = DetectionTargets(torch.zeros(2, 3, 4), torch.full((2, 3), NO_OBJECT))
+@pytest.mark.parametrize("rows", [3, 0])
+def test_a_batch_without_objects_trains_the_background_alone(detector, rows: int) -> None:
+    torch.nn.init.zeros_(detector.head.class_logits.weight)
+    truth = DetectionTargets(torch.zeros(2, rows, 4), torch.full((2, rows), NO_OBJECT))
     losses = detector(torch.randn(2, 3, 64, 64), truth)
     assert losses["box"] == 0
+    anchors = 9 * (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1)  # nine per cell of five levels, from stride 8
+    p = torch.tensor(0.01)  # what every anchor starts with, for each of 20 classes
+    expected = 2 * anchors * 20 * 0.75 * p**2 * -(1 - p).log()
+    torch.testing.assert_close(losses["class"], expected, rtol=1e-4, atol=0)
     sum(losses.values()).backward()
-    assert all(p.grad.isfinite().all() for p in detector.parameters() if p.grad is not None)
+    assert [name for name, p in detector.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+def test_an_image_without_objects_adds_nothing_to_the_loss_of_boxes(detector, targets) -> None:
+    images, truth = torch.randn(2, 3, 64, 64), targets(2, 3, 64, 64, 20)
+    truth.labels[1] = NO_OBJECT
+    alone = DetectionTargets(truth.boxes[:1], truth.labels[:1])
+    both, first = detector(images, truth), detector(images[:1], alone)
+    assert first["box"] > 0
+    torch.testing.assert_close(both["box"], first["box"])
 
 
 def test_learns_a_fixed_batch(detector, targets) -> None:
