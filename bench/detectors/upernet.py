@@ -85,8 +85,15 @@ class UPerNet(nn.Module):
 
 
 def _segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy at full resolution; logits (B, classes, h, w) are resized to labels (B, H, W)."""
-    return F.cross_entropy(_resize(logits, labels), labels, ignore_index=IGNORE_INDEX)
+    """Cross-entropy at full resolution; logits (B, classes, h, w) are resized to labels (B, H, W).
+
+    The mean is over all pixels. Ignored ones count as zero, so that a crop of nothing else has a loss of zero. This is
+    what mmsegmentation trains UPerNet on Swin with: `CrossEntropyLoss` takes the mean of `F.cross_entropy` without
+    reduction (`mmseg/models/losses/cross_entropy_loss.py`; since 0.23 by its default `avg_non_ignore=False`). The sum
+    is reduced in the kernel, without a map of losses.
+    """
+    loss = F.cross_entropy(_resize(logits, labels), labels, ignore_index=IGNORE_INDEX, reduction="sum")
+    return loss.div_(labels.numel())
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:

@@ -1,12 +1,16 @@
+import copy
+import math
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import UperNetConfig
 from transformers.models.upernet.modeling_upernet import UperNetFCNHead, UperNetHead
 
 from bench.detectors.layers import BatchNorm, ConvNormRelu
-from bench.detectors.upernet import FCNHead, UPerHead, UPerNet
+from bench.detectors.upernet import AUXILIARY_INPUT, FCNHead, UPerHead, UPerNet, _segmentation_loss
 from e3va.backbones.swin import build_swin
+from e3va.backbones.trained_state import load_trainable_state_dict, trainable_state_dict
 
 CHANNELS = [24, 48, 96, 192]
 
@@ -53,14 +57,53 @@ def test_auxiliary_head_equals_transformers() -> None:
     torch.testing.assert_close(head(features[2]), reference(features))
 
 
-def test_ignored_pixels_change_no_loss(tiny_swin) -> None:
-    model = UPerNet(tiny_swin(), num_classes=5).eval()
-    images, labels = torch.randn(2, 3, 64, 64), torch.randint(5, (2, 64, 64))
-    half = labels.clone()
-    half[:, 32:] = 255
-    other = half.clone()
-    torch.testing.assert_close(model(images, half), model(images, other))
-    assert model(images, half)["main"] != model(images, labels)["main"]
+def test_ignored_pixels_count_as_zero_in_the_mean() -> None:
+    """One pixel has probabilities of 1/4 and 3/4, and the first class; the other is ignored."""
+    logits = torch.tensor([[[[0.0, 7.0]], [[math.log(3), -7.0]]]], requires_grad=True)  # (1, 2 classes, 1, 2)
+    loss = _segmentation_loss(logits, torch.tensor([[[0, 255]]]))
+    assert loss.item() == pytest.approx(math.log(4) / 2)
+    loss.backward()
+    # Half of the probabilities minus one for the class; nothing where the pixel is ignored.
+    torch.testing.assert_close(logits.grad, torch.tensor([[[[-3 / 8, 0.0]], [[3 / 8, 0.0]]]]))
+
+
+def test_an_undecided_network_loses_the_log_of_the_classes_at_pixels_with_a_label(tiny_swin) -> None:
+    model = UPerNet(tiny_swin(), num_classes=5)
+    for classifier in (model.head.classifier[1], model.auxiliary_head[1][1]):
+        nn.init.zeros_(classifier.weight)
+    labels = torch.randint(5, (2, 64, 64))
+    labels[:, 40:] = 255
+    losses = model(torch.randn(2, 3, 64, 64), labels)
+    assert losses["main"].item() == pytest.approx(math.log(5) * 40 / 64)
+    assert losses["auxiliary"].item() == pytest.approx(0.4 * math.log(5) * 40 / 64)
+
+
+def test_a_crop_of_ignored_pixels_alone_changes_no_parameter(tiny_swin) -> None:
+    model = UPerNet(tiny_swin(), num_classes=5)
+    losses = model(torch.randn(2, 3, 64, 64), torch.full((2, 64, 64), 255))
+    assert losses["main"] == losses["auxiliary"] == 0
+    sum(losses.values()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or p.grad.any()] == []  # NaN is "any"
+
+
+def _logits(model: UPerNet, images: Tensor) -> tuple[Tensor, Tensor]:
+    features = model.backbone(images)
+    return model.head(features), model.auxiliary_head(features[AUXILIARY_INPUT])
+
+
+def test_trained_state_alone_restores_the_logits(tiny_swin) -> None:
+    """They depend on the running statistics of the heads' norms, which no gradient changes."""
+    frozen = tiny_swin().requires_grad_(False)
+    trained, fresh = UPerNet(frozen, num_classes=5), UPerNet(copy.deepcopy(frozen), num_classes=5)
+    optimizer = torch.optim.AdamW([p for p in trained.parameters() if p.requires_grad], lr=1e-3)
+    for _ in range(2):
+        optimizer.zero_grad()
+        sum(trained(2 + 3 * torch.randn(2, 3, 64, 64), torch.randint(5, (2, 64, 64))).values()).backward()
+        optimizer.step()
+    load_trainable_state_dict(fresh, copy.deepcopy(trainable_state_dict(trained)))
+    images = torch.randn(1, 3, 64, 64)
+    for ours, theirs in zip(_logits(fresh.eval(), images), _logits(trained.eval(), images), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 def test_trains_on_a_single_image(tiny_swin) -> None:
