@@ -14,6 +14,9 @@ from reports.tables import Table
 SHOWN = 8
 """As many columns of a table are on screen at first."""
 OURS = "ours"
+PAPER = "paper"
+SHARE = re.compile(r"vs Full|% of Full")
+"""Headings of figures beside which the paper's own may stand."""
 DEPENDENT = re.compile(r"(paper|diff|points|vs Full|% of Full|images/s|hours, paper)\b|% of Full")
 """Headings that say nothing without the column before them."""
 
@@ -63,7 +66,14 @@ def headings(texts: Sequence[str]) -> list[Heading]:
     found = []
     for number, (text, start) in enumerate(zip(texts, starts, strict=True)):
         group = texts[start] if start in grouped else ""
-        name = OURS if start == number and group else text
+        is_share = number > 0 and SHARE.match(texts[number - 1]) is not None
+        name = (
+            OURS
+            if start == number and group
+            else f"{texts[number - 1]}, {text}"
+            if text == PAPER and is_share
+            else text
+        )
         found.append(Heading(group, name, number in first, number in shown))
     return found
 

@@ -67,6 +67,13 @@ def test_headings_on_two_levels() -> None:
     ]  # fmt: skip
 
 
+def test_what_the_paper_has_in_percent_of_full_says_so() -> None:
+    found = headings(["Method", "params M", "paper", "vs Full %", "paper", "VOC ms", "% of Full", "paper", "points"])
+    assert [heading.name for heading in found] == [
+        "Method", "ours", "paper", "vs Full %", "vs Full %, paper", "ours", "% of Full", "% of Full, paper", "points",
+    ]  # fmt: skip
+
+
 def test_the_leading_column_of_each_group_is_shown_first() -> None:
     found = headings(["Method", *(text for task in "abcde" for text in (task, "paper", "points"))])
     shown = [heading.name for heading in found if heading.is_shown]
