@@ -143,6 +143,7 @@ def test_tables_of_results_that_lack_something(records: list[Record], lacking: s
     assert not re.search(r"\b(nan|None|inf)\b", text)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("turn", range(3))
 def test_pictures_of_results_that_lack_something(records: list[Record], tmp_path: Path, turn: int) -> None:
     changes = list(LACKING.values())
@@ -154,6 +155,7 @@ def test_pictures_of_results_that_lack_something(records: list[Record], tmp_path
     assert all(image.imread(tmp_path / name).std() > 0.05 for name in drawn)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("lacking", ["no memory", "nothing at the peak", "no parameters", "no cards", "no verdict"])
 def test_pictures_of_results_that_all_lack_something(records: list[Record], tmp_path: Path, lacking: str) -> None:
     for record in records:

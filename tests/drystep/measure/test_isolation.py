@@ -1,5 +1,6 @@
 """Faults injected into real child processes: each is told as what it was."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -100,15 +101,26 @@ def _wait_until_gone(pids: Sequence[int]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("doing", ["hang", "hold_the_interpreter"])
+@pytest.mark.parametrize(
+    ("number", "doing"),
+    [
+        (signal.SIGKILL, "hold_the_interpreter"),
+        (signal.SIGTERM, "hang"),
+        pytest.param(signal.SIGKILL, "hang", marks=pytest.mark.nightly),
+        pytest.param(signal.SIGTERM, "hold_the_interpreter", marks=pytest.mark.nightly),
+        pytest.param(signal.SIGHUP, "hold_the_interpreter", marks=pytest.mark.nightly),
+    ],
+)
 def test_nothing_outlives_the_parent(number: int, doing: str) -> None:
     code = (
         f"from drystep.measure.parent import Child\nchild = Child({FAULTY!r}, {{}}, 60)\n"
         "print(child.process.pid, child.call('pid'), *child.call('start_others'), flush=True)\n"
         f"child.call({doing!r})\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, "-c", code]
+    heed = functools.partial(signal.signal, number, signal.SIG_DFL) if number != signal.SIGKILL else None
+    # What `nohup` starts ignores SIGHUP, and so does what that starts.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heed) as parent:
         orphans = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(orphans) == 4 and all(map(psutil.pid_exists, orphans))
         parent.send_signal(number)
