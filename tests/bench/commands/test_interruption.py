@@ -40,8 +40,9 @@ def _start(out: Path, terminal: int) -> subprocess.Popen[bytes]:
 
 
 def _heed_interrupts() -> None:
-    """Background jobs of a shell ignore SIGINT, and so does what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Background jobs of a shell ignore SIGINT, those of nohup SIGHUP, and so does what they start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Terminal:

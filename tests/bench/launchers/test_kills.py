@@ -101,8 +101,9 @@ def _processes_of(mark: str) -> list[psutil.Process]:
 
 
 def _heed_interrupts() -> None:
-    """Background jobs of a shell ignore SIGINT, and so does what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Background jobs of a shell ignore SIGINT, those of nohup SIGHUP, and so does what they start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _kill_a_grid(out: Path, number: int, after_s: float, mark: str) -> int:
