@@ -3,7 +3,7 @@
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,15 @@ BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError, 
 REMEMBERED_CASES = 4096
 """Lines of one file mostly are of few cases: so many are kept decoded."""
 
+
+class _SeedAndMethod(msgspec.Struct):
+    """What most cases of a grid differ in. Both must be there, since a line may leave a default out."""
+
+    seed: int
+    method: str
+
+
+_SEED_AND_METHOD = msgspec.json.Decoder(_SeedAndMethod)
 _RAW_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHOLE = msgspec.json.Decoder(int)
 _CASE = msgspec.json.Decoder(Case)
@@ -80,6 +89,15 @@ def read_case(parts: Parts) -> Case:
     if "case" not in parts:
         raise ValueError("case: missing, and every result has it")
     return _case(bytes(parts["case"]))
+
+
+def may_be_among(parts: Parts, seeds_and_methods: Container[tuple[Any, Any]]) -> bool:
+    """Whether a line can be of a case with one of these seeds and methods: a quick answer that is never wrongly no."""
+    try:
+        stated = _SEED_AND_METHOD.decode(parts["case"])
+    except (*BROKEN, KeyError):
+        return True  # reading the case will say what is wrong
+    return (stated.seed, stated.method) in seeds_and_methods
 
 
 @functools.lru_cache(maxsize=REMEMBERED_CASES)

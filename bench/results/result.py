@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from bench.cases.case import Case
 from bench.cases.methods import METHODS
-from bench.results.line_reading import Parts, read_case, read_parts, schema_of, split
+from bench.results.line_reading import Parts, may_be_among, read_case, read_parts, schema_of, split
 from bench.results.line_writing import write_line
 from bench.results.provenance import CHECKOUT
 from drystep.measure.failure import Failure
@@ -60,12 +60,14 @@ class Result:
         return _result(read_case(parts), parts)
 
 
-def result_among(line: str | bytes, wanted: Container[Case]) -> Result | None:
-    """The result of a line if its case is wanted; of any other line nothing but the case is checked.
+def result_among(line: str | bytes, wanted: Container[Case], seeds_and_methods: Container[Any]) -> Result | None:
+    """The result of a line if its case is wanted; of any other line little is checked.
 
-    Raises `ValueError` as `Result.from_json` does.
+    `seeds_and_methods` are those of the wanted cases, as pairs. Raises `ValueError` as `Result.from_json` does.
     """
     parts = _parts(line)
+    if not may_be_among(parts, seeds_and_methods):
+        return None
     case = read_case(parts)
     return _result(case, parts) if case in wanted else None
 

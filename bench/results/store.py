@@ -1,6 +1,6 @@
 """Results in a file: appended line by line, read back, and checked."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ def read_results(path: Path) -> StoredResults:
 
 
 def each_result(
-    path: Path, problems: "Problems", wanted: Container[Case] | None = None
+    path: Path, problems: "Problems", wanted: Collection[Case] | None = None
 ) -> Iterator[tuple[int, Result]]:
     """The results of a file in its order, each with the position of its line; what is none goes to `problems`.
 
@@ -44,12 +44,15 @@ def each_result(
     file cannot be read.
     """
     position = 0
+    seeds_and_methods = {(case.seed, case.method) for case in wanted or ()}
     try:
         with path.open("rb", buffering=0) as file:
             for number, line in enumerate(short_lines(file), start=1):
                 if line.strip():
                     try:
-                        result = Result.from_json(line) if wanted is None else result_among(line, wanted)
+                        result = (
+                            Result.from_json(line) if wanted is None else result_among(line, wanted, seeds_and_methods)
+                        )
                     except ValueError as error:
                         if line.endswith(b"\n") or not begins(line, BEGINNING):
                             problems.add(number, line, error)

@@ -21,8 +21,10 @@ SAMPLE_LINES = FilePath(__file__).parents[3] / "docs" / "sample-report" / "resul
 
 def test_what_any_engine_may_write_comes_back() -> None:
     assert Result.from_json(LINE) == Result.from_json(LINE.encode()) == Result.from_json(f"  {LINE}\n") == FULLEST
-    assert result_among(LINE, {FULLEST.case}) == FULLEST
-    assert result_among(LINE, ()) is None
+    case = FULLEST.case
+    assert result_among(LINE, {case}, {(case.seed, case.method)}) == FULLEST
+    assert result_among(LINE, (), ()) is None
+    assert result_among(LINE, (), {(case.seed, case.method)}) is None
     compact = json.dumps(json.loads(LINE), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
     assert Result.from_json(compact) == FULLEST
 
@@ -166,7 +168,7 @@ def test_what_is_no_line_at_all(line: str | bytes, said: str) -> None:
 @pytest.mark.parametrize("schema", [2, 99, 10**25])
 def test_a_line_of_a_later_schema_is_no_mistake(schema: int) -> None:
     for line in (line_with(("schema",), schema), json.dumps({"schema": schema, "case": "of another form"})):
-        for reader in (Result.from_json, lambda line: result_among(line, ())):
+        for reader in (Result.from_json, lambda line: result_among(line, (), ())):
             with pytest.raises(
                 NewerSchemaError, match=f"a line of schema {schema}: this version reads schema 1; a newer"
             ):
