@@ -64,7 +64,7 @@ def nightly(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
 def fuzz(session: nox.Session) -> None:
-    """Give the commands inputs that nobody should give; what is found is tried first ever after (tests/fuzz/found)."""
+    """Run the commands on random invalid inputs. Inputs that failed are kept in tests/fuzz/found and tried first."""
     pytest = (_python(session), "-m", "pytest", "tests/fuzz", "-m", "fuzz")
     session.run(*pytest, *IN_PARALLEL, *session.posargs, external=True, env=ONE_THREAD)
 

@@ -57,7 +57,7 @@ def explain(
     with stderr.status(case.title):
         simulation = _simulate(case, bound)
         data = _as_dict(case, simulation, depth)
-    # First what is shown: a full disk costs nobody the figures.
+    # Print first, so that the figures are shown even if the disk is full.
     if as_json:
         print(json.dumps(data))
     else:

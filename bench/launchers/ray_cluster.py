@@ -147,7 +147,7 @@ def _measure_there(case: Case, references: Sequence[Case], gpus: Sequence[Gpu], 
     if case.engine == "simulate":
         torch.set_num_threads(1)  # as many of them run as there are cores
     (result,) = local.measure_all([case], [case, *references], gpus, settings, _unheard)
-    node = ray.get_runtime_context().get_node_id()  # a host's name is nobody else's business
+    node = ray.get_runtime_context().get_node_id()  # results must not contain host names
     return replace(result, environment={**result.environment, "node": node}).to_json()
 
 

@@ -16,7 +16,7 @@ Outcome = Literal["worse", "missing", "better", "changed", "new", "not gated", "
 """`same`: within the tolerance. `changed`: a figure that is neither better nor worse. `missing`, `new`: cases of one
 file alone. `not gated`: times that moved by more than the tolerance, of devices that differ.
 
-A figure or verdict that only the first file has is `worse`, because nobody knows what became of it; one that only the
+A figure or verdict that only the first file has is `worse`, because it cannot be compared; one that only the
 second has is `new`. A figure that is not finite is `worse` on either side."""
 STATUSES = ("ok", "oom", "error")
 VERDICTS = ("fits", "fits_with_retries", "oom")

@@ -1,4 +1,4 @@
-"""Ends a command as soon as Ctrl-C, or whoever runs it, asks for it."""
+"""Ends a command on Ctrl-C, SIGTERM and SIGHUP, within two seconds."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from typing import NoReturn
 from drystep.commands.terminal import stderr
 
 GRACE_S = 0.8
-"""What takes longer to tidy up is ended: the command is to be gone within two seconds."""
+"""How long a command may clean up after a signal before the process is ended."""
 FAREWELL_S = 0.2
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 FIRST_STATUS = 128
@@ -42,7 +42,7 @@ def interruptible() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         interrupted = Interrupted(number)
         if last_resort:
-            _end(interrupted.exit_status)  # asked twice
+            _end(interrupted.exit_status)  # on the second signal
         last_resort.append(threading.Timer(GRACE_S, _end, [interrupted.exit_status]))
         last_resort[0].daemon = True
         last_resort[0].start()
@@ -69,7 +69,7 @@ def leave(status: int) -> NoReturn:
 
 
 def _end(status: int) -> NoReturn:
-    # A terminal that is stopped (Ctrl-S) takes nothing, and would keep this process as long.
+    # Writing to a terminal that is stopped (Ctrl-S) blocks, so another thread does it.
     farewell = threading.Thread(target=_leave_the_terminal, daemon=True)
     farewell.start()
     farewell.join(FAREWELL_S)
@@ -80,5 +80,5 @@ def _leave_the_terminal() -> None:
     """Write what is still to be written, and show the cursor that a progress bar has hidden."""
     stderr.show_cursor()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more
+        with suppress(OSError, ValueError):  # the reader of a pipe may be gone
             stream.flush()

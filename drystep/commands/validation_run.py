@@ -52,7 +52,7 @@ def validate_runs(
     runs = read_runs(table)
     checks, known = check_all(runs)
     checks = [*checks, *further]
-    _show_checks(checks, as_json)  # first, so that a full disk costs nobody the figures
+    _show_checks(checks, as_json)  # before writing, so that they are shown even if the disk is full
     if out is not None:
         write_checks(out, checks)
     if with_memtracker:

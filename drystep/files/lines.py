@@ -11,7 +11,7 @@ from drystep.files.locks import locked
 
 CHUNK_BYTES = 1 << 18
 LONGEST_LINE_BYTES = 1 << 24
-"""Lines of ours have some kilobytes: what is longer is something else, and not worth the memory."""
+"""Our lines have a few kilobytes. A longer one is read in parts, so that a foreign file cannot fill the memory."""
 
 
 class ForeignFileError(ValueError):

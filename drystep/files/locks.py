@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows, where whoever starts two writers of one file has to keep them apart
+except ImportError:  # Windows has no flock: two writers of one file are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
 LOCK_TIMEOUT_S = 60
-"""A writer needs milliseconds: who waits this long waits for a file system that hangs."""
+"""A writer holds a file for milliseconds. A longer wait means that the file system does not respond."""
 POLL_S = 0.01
 
 
@@ -31,7 +31,7 @@ def locked(path: Path) -> Iterator[BinaryIO]:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "it is not a file")
             _wait_for(file)
-            # Whoever held it before may have put another file in its place.
+            # The process that held the lock may have replaced the file by another.
             if _means(path, file):
                 yield file
                 return

@@ -20,8 +20,8 @@ def require_folder(folder: Path) -> None:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Replace a file, or the one that a symbolic link names, by new content; text as UTF-8.
 
-    Whoever reads it meanwhile finds the old content, and so does everybody after an error. Creates its folder. Raises
-    `OSError`.
+    Until the new content is complete, and after an error, the file has its old content. The folder is created if it
+    does not exist. Raises `OSError`.
     """
     place = path.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)

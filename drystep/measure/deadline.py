@@ -8,7 +8,10 @@ from types import FrameType
 
 
 class TimeLimitError(BaseException):
-    """Work took longer than it may. No `Exception`, so that no model's own handler takes it for one of its errors."""
+    """Work took longer than its time limit.
+
+    It is not an `Exception`, so that `except Exception` in a model's code does not catch it.
+    """
 
 
 @contextmanager

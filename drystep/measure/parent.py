@@ -23,7 +23,7 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """Folder in which drystep lies: a checkout, or one of installed packages."""
 GUARD = Path(__file__).with_name("guard.py")
 END_TIMEOUT_S = 2.0
-"""The guard ends what it guards in milliseconds; who takes longer waits for a driver."""
+"""How long to wait for the guard, which needs milliseconds unless a process is blocked in a driver."""
 LONGEST_REPLY_BYTES = 1 << 26
 _LIVING: "weakref.WeakSet[Child]" = weakref.WeakSet()
 

@@ -91,7 +91,7 @@ def bars(setting: Setting) -> Bars | None:
 
 
 def _by_kind(outcome: Outcome) -> dict[str, float]:
-    """Bytes by kind; what has a name that nobody knows is temporary."""
+    """Bytes by kind; kinds of unknown name count as temporary."""
     sums: dict[str, float] = {}
     for kind, size in outcome.at_peak.items():
         name = kind if kind in KINDS else "other"

@@ -1,4 +1,4 @@
-"""Every fuzz test has the same budget, and what it has found once it tries first ever after."""
+"""The budget of the fuzz tests. Inputs that failed are kept, and tried first the next time."""
 
 from pathlib import Path
 

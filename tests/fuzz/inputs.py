@@ -1,4 +1,4 @@
-"""Inputs as nobody should give them."""
+"""Random invalid inputs."""
 
 import json
 import sys

@@ -15,34 +15,24 @@ import pytest
 
 from bench.results.provenance import CHECKOUT
 from bench.results.store import read_results
+from tests.bench.tiny_grid import GONE_S, TINY, heed_interrupts
 
-GONE_S = 2
 START_S = 180
 FILLS_S = 5
-TINY = (
-    "run", "--task", "voc", "--backbone", "swin_tiny", "--image-size", "64x64", "--batch-size", "1",
-    "--engine", "simulate",
-)  # fmt: skip
 SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 
 
 def _start(out: Path, terminal: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "bench", *TINY, "--out", str(out)],
+        [sys.executable, "-m", "bench", *TINY, "--image-size", "64x64", "--out", str(out)],
         cwd=CHECKOUT,
         env={**os.environ, "TERM": "xterm"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
-        preexec_fn=_heed_interrupts,
+        preexec_fn=heed_interrupts,
     )
-
-
-def _heed_interrupts() -> None:
-    """Background jobs of a shell ignore SIGINT, those of nohup SIGHUP, and so does what they start."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 class Terminal:

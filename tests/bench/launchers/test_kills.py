@@ -21,6 +21,7 @@ from bench.engines.settings import Settings
 from bench.launchers.run import resume, run_into
 from bench.results.provenance import CHECKOUT
 from bench.results.store import read_results
+from tests.bench.tiny_grid import GONE_S, TINY, heed_interrupts
 
 KILLS = 200
 PARALLEL_KILLS = 100
@@ -82,12 +83,7 @@ def test_two_hundred_kills(tmp_path: Path) -> None:
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 MARK = "KILLED_GRID"
-GONE_S = 2
 COMPLETE_S = 300
-TINY = (
-    "run", "--task", "voc", "--backbone", "swin_tiny", "--image-size", "32x32", "--batch-size", "1",
-    "--engine", "simulate",
-)  # fmt: skip
 
 
 def _processes_of(mark: str) -> list[psutil.Process]:
@@ -100,18 +96,12 @@ def _processes_of(mark: str) -> list[psutil.Process]:
     return found
 
 
-def _heed_interrupts() -> None:
-    """Background jobs of a shell ignore SIGINT, those of nohup SIGHUP, and so does what they start."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def _kill_a_grid(out: Path, number: int, after_s: float, mark: str) -> int:
     """Start the grid, end it after a while, and see that nobody is left; its exit status."""
-    command = [sys.executable, "-m", "bench", *TINY, "--out", str(out)]
+    command = [sys.executable, "-m", "bench", *TINY, "--image-size", "32x32", "--out", str(out)]
     environment = {**os.environ, MARK: mark}
     with subprocess.Popen(
-        command, cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL, preexec_fn=_heed_interrupts
+        command, cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts
     ) as grid:
         with suppress(subprocess.TimeoutExpired):
             return grid.wait(after_s)
