@@ -1,7 +1,7 @@
 """A case: everything that decides what one measurement shows. The command lines, titles and reports follow from it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from bench.cases.batches import STRETCHES
@@ -175,7 +175,7 @@ class Case:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as they stand in a result line."""
-        return {**asdict(self), "image_size": list(self.image_size)}
+        return {**vars(self), "image_size": list(self.image_size)}
 
     @property
     def title(self) -> str:

@@ -3,7 +3,8 @@
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,6 @@ from bench.results.line import PARTS, REQUIRED_PARTS
 from bench.results.line_errors import explain
 from drystep.bounds import shown
 
-Parts = Mapping[str, msgspec.Raw]
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError, OverflowError)
 """What decoding raises for bad bytes."""
 REMEMBERED_CASES = 4096
@@ -32,15 +32,24 @@ _SEED_AND_METHOD = msgspec.json.Decoder(_SeedAndMethod)
 _RAW_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHOLE = msgspec.json.Decoder(int)
 _CASE = msgspec.json.Decoder(Case)
-_DECODE: dict[str, Callable[[msgspec.Raw], Any]] = {
-    name: msgspec.json.Decoder(kind).decode for name, kind in PARTS.items()
-}
+_VALUES = msgspec.json.Decoder(
+    msgspec.defstruct("_Values", [(name, kind, msgspec.UNSET) for name, kind in PARTS.items()])
+)
+"""All parts but the case at once; what else a line has is passed over."""
 _AUTO = b'"auto"'
 """An engine that is not chosen yet: no line that was measured has it."""
 _HEADS = {name: b'"%b": ' % name.encode() for name in ("schema", "case", *PARTS)}
 
 
-def split(line: str | bytes) -> Parts:
+@dataclass(frozen=True)
+class Line:
+    """One line of a results file, of which nothing but the names of its parts is read yet."""
+
+    content: bytes
+    parts: Mapping[str, msgspec.Raw]
+
+
+def split(line: str | bytes) -> Line:
     """The parts of a line, not yet read. Raises `ValueError` for what is no JSON object, or names a part twice."""
     try:
         content = (line.encode() if isinstance(line, str) else line).strip()
@@ -52,49 +61,57 @@ def split(line: str | bytes) -> Parts:
         raise ValueError(explain("", PARTS, error, content)) from None
     if not _is_as_written(parts, content):
         _refuse_repeated("", content)
-    return parts
+    return Line(content, parts)
 
 
-def schema_of(parts: Parts) -> int:
+def schema_of(line: Line) -> int:
     """The schema of a line; 0 for a line that has none."""
     try:
-        return _WHOLE.decode(parts["schema"])
+        return _WHOLE.decode(line.parts["schema"])
     except (*BROKEN, KeyError):
         return 0
 
 
-def read_parts(parts: Parts) -> dict[str, Any]:
+def read_parts(line: Line) -> dict[str, Any]:
     """All parts but the case as plain values, checked. Raises `ValueError` that names the field that is wrong."""
     for name in REQUIRED_PARTS:
-        if name not in parts:
+        if name not in line.parts:
             raise ValueError(f"{name}: missing, and every result has it")
-    values = {}
-    for name, raw in parts.items():
-        decode = _DECODE.get(name)
-        if decode is None:
-            continue
-        try:
-            values[name] = decode(raw)
-        except BROKEN as error:
-            raise ValueError(explain(name, PARTS[name], error, bytes(raw))) from None
+    try:
+        read = _VALUES.decode(line.content)
+    except BROKEN as error:
+        _explain_parts(line)
+        raise ValueError(f"cannot be read: {error}") from None
+    values = {name: getattr(read, name) for name in PARTS if name in line.parts}
     _check_time(values["created_at"])
     return values
 
 
-def read_case(parts: Parts) -> Case:
+def _explain_parts(line: Line) -> None:
+    """Raise `ValueError` that names the first part that is wrong, and what in it."""
+    for name, kind in PARTS.items():
+        raw = line.parts.get(name)
+        if raw is not None:
+            try:
+                msgspec.json.decode(raw, type=kind)
+            except BROKEN as error:
+                raise ValueError(explain(name, kind, error, bytes(raw))) from None
+
+
+def read_case(line: Line) -> Case:
     """The case alone. Raises `ValueError` that names the field that is wrong.
 
     A setting that this version does not know is an error: without it, the result would be that of another case.
     """
-    if "case" not in parts:
+    if "case" not in line.parts:
         raise ValueError("case: missing, and every result has it")
-    return _case(bytes(parts["case"]))
+    return _case(bytes(line.parts["case"]))
 
 
-def may_be_among(parts: Parts, seeds_and_methods: Container[tuple[Any, Any]]) -> bool:
+def may_be_among(line: Line, seeds_and_methods: Container[tuple[Any, Any]]) -> bool:
     """Whether a line can be of a case with one of these seeds and methods: a quick answer that is never wrongly no."""
     try:
-        stated = _SEED_AND_METHOD.decode(parts["case"])
+        stated = _SEED_AND_METHOD.decode(line.parts["case"])
     except (*BROKEN, KeyError):
         return True  # reading the case will say what is wrong
     return (stated.seed, stated.method) in seeds_and_methods
@@ -119,7 +136,7 @@ def _case(raw: bytes) -> Case:
     return case
 
 
-def _is_as_written(parts: Parts, content: bytes) -> bool:
+def _is_as_written(parts: Mapping[str, msgspec.Raw], content: bytes) -> bool:
     """Whether the parts, written as `Result.to_json` writes them, are the line: then none of them is there twice."""
     if not parts.keys() <= _HEADS.keys():
         return False

@@ -1,15 +1,16 @@
 """A result: what one engine found out about one case, as one line of JSON."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bench.cases.case import Case
 from bench.cases.methods import METHODS
-from bench.results.line_reading import Parts, may_be_among, read_case, read_parts, schema_of, split
+from bench.results.line_reading import Line, read_case, read_parts, schema_of, split
 from bench.results.line_writing import write_line
 from bench.results.provenance import CHECKOUT
+from bench.results.wanted import WantedCases
 from drystep.measure.failure import Failure
 from drystep.measure.impersonal import impersonal
 
@@ -56,38 +57,36 @@ class Result:
 
         Fields that this version does not know are left out.
         """
-        parts = _parts(line)
-        return _result(read_case(parts), parts)
+        read = _line(line)
+        return _result(read_case(read), read)
 
 
-def result_among(line: str | bytes, wanted: Container[Case], seeds_and_methods: Container[Any]) -> Result | None:
+def result_among(line: str | bytes, wanted: WantedCases) -> Result | None:
     """The result of a line if its case is wanted; of any other line little is checked.
 
-    `seeds_and_methods` are those of the wanted cases, as pairs. Raises `ValueError` as `Result.from_json` does.
+    Raises `ValueError` as `Result.from_json` does.
     """
-    parts = _parts(line)
-    if not may_be_among(parts, seeds_and_methods):
-        return None
-    case = read_case(parts)
-    return _result(case, parts) if case in wanted else None
+    read = _line(line)
+    case = wanted.case_of(read)
+    return None if case is None else _result(case, read)
 
 
-def _result(case: Case, parts: Parts) -> Result:
-    values = read_parts(parts)
+def _result(case: Case, line: Line) -> Result:
+    values = read_parts(line)
     values.pop("method", None)  # the registry knows it
     return Result(case=case, **values)
 
 
-def _parts(line: str | bytes) -> Parts:
-    parts = split(line)
-    schema = schema_of(parts)
+def _line(line: str | bytes) -> Line:
+    read = split(line)
+    schema = schema_of(read)
     if schema > SCHEMA:
         raise NewerSchemaError(
             f"a line of schema {schema}: this version reads schema {SCHEMA}; a newer drystep wrote it"
         )
     if schema != SCHEMA:
         raise ValueError(f"not a result of schema {SCHEMA}")
-    return parts
+    return read
 
 
 def failed_result(case: Case, failure: Failure, environment: Mapping[str, Any]) -> Result:

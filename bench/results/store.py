@@ -8,6 +8,7 @@ from typing import overload
 
 from bench.cases.case import Case
 from bench.results.result import NewerSchemaError, Result, result_among
+from bench.results.wanted import WantedCases
 from drystep.errors import OutputError
 from drystep.files.lines import ForeignFileError, LineFile, begins, short_lines
 
@@ -44,15 +45,13 @@ def each_result(
     file cannot be read.
     """
     position = 0
-    seeds_and_methods = {(case.seed, case.method) for case in wanted or ()}
+    among = None if wanted is None else WantedCases(wanted)
     try:
         with path.open("rb", buffering=0) as file:
             for number, line in enumerate(short_lines(file), start=1):
                 if line.strip():
                     try:
-                        result = (
-                            Result.from_json(line) if wanted is None else result_among(line, wanted, seeds_and_methods)
-                        )
+                        result = Result.from_json(line) if among is None else result_among(line, among)
                     except ValueError as error:
                         if line.endswith(b"\n") or not begins(line, BEGINNING):
                             problems.add(number, line, error)

@@ -11,6 +11,7 @@ from bench import Case, Result
 from bench.engines import simulate
 from bench.engines.timings import Timings, relative_to
 from bench.results.result import NewerSchemaError, result_among
+from bench.results.wanted import WantedCases
 from drystep.gpus.classes import select_gpus
 from drystep.measure.counters import Events, Peaks
 from drystep.simulation import Fit
@@ -22,11 +23,11 @@ SAMPLE_LINES = FilePath(__file__).parents[3] / "docs" / "sample-report" / "resul
 def test_what_any_engine_may_write_comes_back() -> None:
     assert Result.from_json(LINE) == Result.from_json(LINE.encode()) == Result.from_json(f"  {LINE}\n") == FULLEST
     case = FULLEST.case
-    assert result_among(LINE, {case}, {(case.seed, case.method)}) == FULLEST
-    assert result_among(LINE, (), ()) is None
-    assert result_among(LINE, (), {(case.seed, case.method)}) is None
+    assert result_among(LINE, WantedCases([case])) == FULLEST
+    assert result_among(LINE, WantedCases([])) is None
+    assert result_among(LINE, WantedCases([replace(case, engine="simulate")])) is None
     compact = json.dumps(json.loads(LINE), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-    assert Result.from_json(compact) == FULLEST
+    assert Result.from_json(compact) == result_among(compact, WantedCases([case])) == FULLEST
 
 
 @pytest.mark.parametrize("holder", [(), ("memory",), ("time", "step_ms"), ("fits", "large"), ("failure",), ("params",)])
@@ -168,7 +169,7 @@ def test_what_is_no_line_at_all(line: str | bytes, said: str) -> None:
 @pytest.mark.parametrize("schema", [2, 99, 10**25])
 def test_a_line_of_a_later_schema_is_no_mistake(schema: int) -> None:
     for line in (line_with(("schema",), schema), json.dumps({"schema": schema, "case": "of another form"})):
-        for reader in (Result.from_json, lambda line: result_among(line, (), ())):
+        for reader in (Result.from_json, lambda line: result_among(line, WantedCases([]))):
             with pytest.raises(
                 NewerSchemaError, match=f"a line of schema {schema}: this version reads schema 1; a newer"
             ):
