@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.cases.case import Case
+from bench.results.provenance import describe_environment
+from bench.results.result import Result
+from bench.results.store import append_result
+from drystep.gpus.classes import select_gpus
+
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "numpy", "pandas", "matplotlib", "timm", "ray")
 BENCH = [
@@ -77,3 +83,11 @@ def test_public_names_are_there(package: str) -> None:
         assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nosuch'"):
         _ = module.nosuch
+
+
+def test_a_stored_grid(tmp_path: Path) -> None:
+    case = Case(task="voc", method="full", engine="simulate")
+    fits = {gpu.name: {"verdict": "fits", "usable_bytes": gpu.usable_bytes} for gpu in select_gpus()}
+    append_result(tmp_path / "stored.jsonl", Result(case, "ok", describe_environment("simulate", ""), fits=fits))
+    command = ["run", "--task", "voc", "--method", "full", "--engine", "simulate", "--out", f"{tmp_path}/stored.jsonl"]
+    _run(CODE.format(package="bench", commands=[(command, 0)], heavy=HEAVY))

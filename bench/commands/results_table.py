@@ -1,13 +1,16 @@
 """Results as tables for the terminal."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from bench.engines.headroom import Headroom
 from bench.results.result import Result
 from drystep.commands.terminal import mib_cell, plain_table
 from drystep.units import ABSENT, GIB
+
+if TYPE_CHECKING:  # importing it takes seconds, because it simulates
+    from bench.engines.headroom import Headroom
 
 
 def results_table(results: Sequence[Result]) -> Table:
@@ -32,7 +35,7 @@ def results_table(results: Sequence[Result]) -> Table:
     return table
 
 
-def headroom_table(rows: Iterable[Headroom]) -> Table:
+def headroom_table(rows: "Iterable[Headroom]") -> Table:
     """One row per method: does it fit, what is left, how far it can go."""
     table = plain_table(["method", "verdict", "headroom GiB", "largest batch", "largest image"])
     for row in rows:

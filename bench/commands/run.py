@@ -41,9 +41,10 @@ def run(
     from bench.commands.measuring import Grid
     from bench.commands.results_table import results_table
     from bench.launchers.run import smallest_card
-    from drystep.measure.cards import classes_for
 
     if any(case.engine == "cuda" for case in cases):
+        from drystep.measure.cards import classes_for
+
         classes = classes_for(classes, *smallest_card(settings), named=bool(gpus))
     grid = Grid(cases, classes, settings, out)
     resumed = grid.resume(rerun)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from bench.cases.case import Case
 from bench.results.line_reading import Line, may_be_among, read_case
-from bench.results.line_writing import write_line
 
 
 class WantedCases:
@@ -12,7 +13,7 @@ class WantedCases:
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self._cases = {case: case for case in cases}
-        self._as_written = {write_line(case.as_dict()).encode(): case for case in self._cases}
+        self._as_written = {_as_written(case): case for case in self._cases}
         self._seeds_and_methods = {(case.seed, case.method) for case in self._cases}
 
     def case_of(self, line: Line) -> Case | None:
@@ -23,3 +24,8 @@ class WantedCases:
         if not may_be_among(line, self._seeds_and_methods):
             return None
         return self._cases.get(read_case(line))
+
+
+def _as_written(case: Case) -> bytes:
+    """A case as it stands in a line that this version wrote. Lines of others are read instead."""
+    return msgspec.json.format(msgspec.json.encode(case.as_dict()), indent=0)
