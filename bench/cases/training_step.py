@@ -18,7 +18,7 @@ from bench.cases.methods import METHODS
 from bench.cases.random_batch import random_batch
 from bench.cases.tasks import WORKLOADS, Workload
 from bench.detectors.targets import DetectionTargets
-from drystep.cuda.autocast import MIXED_PRECISIONS
+from drystep.cuda.autocast.casts import MIXED_PRECISIONS
 from drystep.measure.phases import StepPhase
 from drystep.torch_private import apply_to_tensors
 from drystep.trace.recorder import WARM_UP_STEPS

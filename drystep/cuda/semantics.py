@@ -13,7 +13,8 @@ import torch
 
 from drystep.cuda import legacy
 from drystep.cuda.attention import FUSED_ATTENTION
-from drystep.cuda.autocast import MIXED_PRECISIONS, Autocast, autocast_regions
+from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
+from drystep.cuda.autocast.regions import autocast_regions
 from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
 from drystep.cuda.rules import PRECISIONS, PROFILES
@@ -73,7 +74,7 @@ def semantics(profile: str, precision: str, device: torch.device) -> Iterator[No
         if rules.gradient_buckets:
             stack.enter_context(legacy.gradient_buckets())
         stack.enter_context(interposed(kernels))
-        stack.enter_context(autocast_regions(device.type, kernels))
+        stack.enter_context(autocast_regions(device.type, kernels, precision))
         if precision in MIXED_PRECISIONS:
             stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels).casting())
         if device.type != "cuda":

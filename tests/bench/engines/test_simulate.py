@@ -82,3 +82,14 @@ def test_a_run_on_batches_of_one_size_is_the_single_shape() -> None:
     many, one = measure(run).memory, measure(replace(run, batches=1)).memory
     assert many["at_peak"]["activations"] == one["at_peak"]["activations"]
     assert many["peak_phase"] == one["peak_phase"]
+
+
+@pytest.mark.parametrize("precision", ["amp-fp16", "amp-bf16", "apex-o1"])
+@pytest.mark.parametrize(("method", "checkpointing"), [("e3va-recompute", False), ("lora", True)])
+def test_recomputation_trains_in_mixed_precision(method: str, checkpointing: bool, precision: str) -> None:
+    """PyTorch itself compares what is computed again with what was: types that differ end the step."""
+    case = Case(
+        task="voc", method=method, checkpointing=checkpointing, precision=precision, backbone="swin_tiny",
+        image_size=(64, 64), engine="simulate",
+    )  # fmt: skip
+    assert measure(case).status == "ok"

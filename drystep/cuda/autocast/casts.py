@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from drystep.cuda.cast_lists import APEX, PYTORCH, CastLists
+from drystep.cuda.autocast.lists import APEX, PYTORCH, CastLists
 from drystep.cuda.dispatch import Rule, Rules, interposed
 from drystep.operators import registered_with_cast
 from drystep.torch_private import current_graph_task_id, is_view, replacing_run_backward, run_backward, tree_map
@@ -63,6 +63,7 @@ class Autocast:
         self._device_type = device_type
         self._cache = WeakTensorKeyDictionary()
         self._optimizing = False
+        self._recomputing = 0
 
     @contextmanager
     def casting(self) -> Iterator[None]:
@@ -79,6 +80,8 @@ class Autocast:
             finally:
                 self._cache.clear()
 
+        began_in_backward = current_graph_task_id() != -1  # checkpointing enters again the region of its forward pass
+        self._recomputing += began_in_backward
         gelu = self._widened(F.gelu) if self._precision.patches_gelu else F.gelu
         handles = (
             register_optimizer_step_pre_hook(self._optimizer_starts),
@@ -88,10 +91,12 @@ class Autocast:
             with (
                 replacing_run_backward(backward),
                 mock.patch.object(F, "gelu", gelu),
+                self._noting_recomputation(),
                 interposed(self._rules()),
             ):
                 yield
         finally:
+            self._recomputing -= began_in_backward
             self._cache.clear()
             for handle in handles:
                 handle.remove()
@@ -100,6 +105,23 @@ class Autocast:
     def pausing(self) -> Iterator[None]:
         """Cast nothing until the context ends."""
         with interposed({operator: self._kernels.get(operator, operator) for operator in self._rules()}):
+            yield
+
+    @contextmanager
+    def _noting_recomputation(self) -> Iterator[None]:
+        """Note when backward enables gradients: what runs then is a forward pass, also where it disables them again."""
+        enter, leave = torch.enable_grad.__enter__, torch.enable_grad.__exit__
+
+        def noted_enter(region: Any) -> None:
+            region.in_backward = current_graph_task_id() != -1
+            self._recomputing += region.in_backward
+            enter(region)
+
+        def noted_leave(region: Any, *error: Any) -> None:
+            self._recomputing -= region.in_backward
+            leave(region, *error)
+
+        with mock.patch.multiple(torch.enable_grad, __enter__=noted_enter, __exit__=noted_leave):
             yield
 
     def _rules(self) -> dict[Any, Rule]:
@@ -119,7 +141,7 @@ class Autocast:
         self._optimizing = False
 
     def _in_forward(self) -> bool:
-        return not self._optimizing and (current_graph_task_id() == -1 or torch.is_grad_enabled())
+        return not self._optimizing and (current_graph_task_id() == -1 or self._recomputing > 0)
 
     def _lowered(self, kernel: Rule) -> Rule:
         return self._cast_arguments(kernel, self._to_half)
@@ -189,35 +211,3 @@ def _with_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[An
     if len(args) > 2 and args[2] is None:
         args = args[:2]
     return args, {**kwargs, "dtype": kwargs.get("dtype") or torch.float32}
-
-
-@contextmanager
-def autocast_regions(simulated_type: str, kernels: Rules) -> Iterator[None]:
-    """Make `torch.autocast` regions inside the step, for `simulated_type` or "cuda", cast as they do on a GPU.
-
-    Without CUDA, `torch.autocast` rejects the meta device, and for "cuda" it disables itself with only a warning.
-    """
-    build, enter, leave = torch.autocast.__init__, torch.autocast.__enter__, torch.autocast.__exit__
-
-    def init(
-        self: Any, device_type: str, dtype: torch.dtype | None = None, enabled: bool = True, **kwargs: Any
-    ) -> None:
-        self.simulated = device_type in (simulated_type, "cuda")
-        if not self.simulated:
-            build(self, device_type, dtype, enabled, **kwargs)
-            return
-        name = "amp-bf16" if dtype == torch.bfloat16 else "amp-fp16"
-        self.casts, self.enabled = Autocast(MIXED_PRECISIONS[name], simulated_type, kernels), enabled
-
-    def simulated_enter(self: Any) -> Any:
-        if not self.simulated:
-            return enter(self)
-        self.region = self.casts.casting() if self.enabled else self.casts.pausing()
-        self.region.__enter__()
-        return self
-
-    def simulated_exit(self: Any, *error: Any) -> Any:
-        return self.region.__exit__(*error) if self.simulated else leave(self, *error)
-
-    with mock.patch.multiple(torch.autocast, __init__=init, __enter__=simulated_enter, __exit__=simulated_exit):
-        yield

@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bench.cases.case import Case
 from bench.engines import simulate
+from drystep.cuda.autocast.casts import MIXED_PRECISIONS
 from drystep.cuda.semantics import semantics
 from drystep.trace.recorder import record
 from e3va.backbones.swin import build_swin
@@ -172,29 +173,26 @@ def test_gradients_have_the_type_of_their_parameters_and_optimizers_cast_nothing
     assert seen[1:] == [torch.float32]
 
 
-def test_recomputed_blocks_cast_as_they_did() -> None:
+@pytest.mark.parametrize("precision", ["amp-fp16", "amp-bf16", "apex-o1"])
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("keeps_graph", [True, False], ids=["graph", "no graph"])
+def test_recomputed_blocks_cast_as_they_did(precision: str, reentrant: bool, keeps_graph: bool) -> None:
+    """Also where the block disables gradients, as a frozen trunk does."""
     linear = nn.Linear(4, 4, device="meta")
-    with semantics("torch-2.11", "amp-fp16", META):
+    seen: list[torch.dtype] = []
+
+    def block(x: torch.Tensor) -> torch.Tensor:
+        with torch.set_grad_enabled(keeps_graph):
+            y = linear(x)
+        seen.append(y.dtype)
+        return x * y
+
+    with semantics("torch-2.11", precision, META):
         x = torch.empty(2, 4, device="meta", requires_grad=True)
-        checkpoint(linear, x, use_reentrant=False).sum().backward()  # raises where types differ
+        checkpoint(block, x, use_reentrant=reentrant).sum().backward()
+    half = MIXED_PRECISIONS[precision].dtype
+    assert seen == [half, half]
     assert x.grad.dtype == torch.float32
-
-
-def test_regions_of_the_step_itself_cast() -> None:
-    linear = nn.Linear(4, 4, device="meta")
-    x = torch.empty(2, 4, device="meta")
-    with semantics("torch-2.11", "fp32", META):
-        assert linear(x).dtype == torch.float32
-        with torch.autocast("cuda"):
-            assert linear(x).dtype == torch.float16
-            with torch.autocast("meta", dtype=torch.bfloat16):
-                assert linear(x).dtype == torch.bfloat16
-            with torch.autocast("cuda", enabled=False):
-                assert linear(x).dtype == torch.float32
-            assert linear(x).dtype == torch.float16
-        assert linear(x).dtype == torch.float32
-    with pytest.raises(RuntimeError, match="unsupported"):
-        torch.autocast("meta")
 
 
 @pytest.mark.nightly

@@ -1,0 +1,1 @@
+"""Automatic mixed precision: which operators cast, when, and in which regions of a step."""

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from drystep.cuda.semantics import semantics
+
+META = torch.device("meta")
+
+
+def test_regions_of_the_step_itself_cast() -> None:
+    linear = nn.Linear(4, 4, device="meta")
+    x = torch.empty(2, 4, device="meta")
+    with semantics("torch-2.11", "fp32", META):
+        assert linear(x).dtype == torch.float32
+        with torch.autocast("cuda"):
+            assert linear(x).dtype == torch.float16
+            with torch.autocast("meta", dtype=torch.bfloat16):
+                assert linear(x).dtype == torch.bfloat16
+            with torch.autocast("cuda", enabled=False):
+                assert linear(x).dtype == torch.float32
+            assert linear(x).dtype == torch.float16
+        assert linear(x).dtype == torch.float32
+    with pytest.raises(RuntimeError, match="unsupported"):
+        torch.autocast("meta")
+
+
+def test_pytorch_is_told_the_state() -> None:
+    with semantics("torch-2.11", "fp32", META):
+        assert torch.amp.is_autocast_available("meta")
+        assert not torch.is_autocast_enabled()
+        assert torch.get_autocast_dtype("cuda") == torch.float16
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            assert torch.is_autocast_enabled("cuda")
+            assert not torch.is_autocast_enabled("cpu")
+            assert torch.get_autocast_dtype("cuda") == torch.bfloat16
+            with torch.autocast("cuda", enabled=False):
+                assert not torch.is_autocast_enabled()
+    with semantics("torch-2.11", "amp-bf16", META):
+        assert torch.is_autocast_enabled()
+        assert torch.get_autocast_dtype("cuda") == torch.bfloat16
+    assert not torch.amp.is_autocast_available("meta")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "amp-fp16"])
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("inside", [False, True], ids=["backward after the region", "backward in the region"])
+def test_checkpointing_enters_the_regions_of_its_forward_pass(precision: str, reentrant: bool, inside: bool) -> None:
+    """Loops of users leave the region before backward."""
+    linear = nn.Linear(4, 4, device="meta")
+    seen: list[torch.dtype] = []
+
+    def block(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            seen.append(linear(x).dtype)
+        return linear(x)
+
+    with semantics("torch-2.11", precision, META):
+        x = torch.empty(2, 4, device="meta", requires_grad=True)
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            loss = checkpoint(block, x, use_reentrant=reentrant).float().sum()
+            if inside:
+                loss.backward()
+        if not inside:
+            loss.backward()
+    assert seen == [torch.bfloat16, torch.bfloat16]
+    assert linear.weight.grad.dtype == torch.float32
