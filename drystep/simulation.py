@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drystep.gpus.classes import Gpu, select_gpus
+from drystep.memory.kept import kept_for_backward_bytes
 from drystep.memory.replay import Replay, replay
 from drystep.memory.timeline import Timeline, timeline
 from drystep.memory.verdict import Verdict
+from drystep.time.operations import flops_by_phase
 from drystep.time.predict import StepTime, predict
 from drystep.trace.trace import Category, Phase, Trace
 
@@ -63,6 +65,14 @@ class Simulation:
         """
         card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
         return predict(self.trace, card.peaks, card.name)
+
+    def flops(self, module: str = "") -> dict[Phase, int]:
+        """Count the floating-point operations of a step by phase, in all modules or within the one with that path."""
+        return flops_by_phase(self.trace, module)
+
+    def saved_bytes(self, module: str = "") -> int:
+        """Sum what a step keeps from forward for backward, of all modules or of the one with that path."""
+        return kept_for_backward_bytes(self.trace, module)
 
     @functools.cached_property
     def timeline(self) -> Timeline:

@@ -45,6 +45,10 @@ class Operator:
     module: str = OUTSIDE
     """Dotted path of the module that called it, or whose forward operator it differentiates; "" outside modules."""
 
+    def is_within(self, module: str) -> bool:
+        """Whether it belongs to the module with that path, or to one within it; "" stands for everything."""
+        return not module or self.module == module or self.module.startswith(f"{module}.")
+
 
 @dataclass
 class Trace:
