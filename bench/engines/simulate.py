@@ -8,6 +8,7 @@ import torch
 
 from bench.cases.case import Case
 from bench.cases.training_step import PreparedCase, prepare
+from bench.engines.cost import cost_fields
 from bench.results.provenance import describe_environment
 from bench.results.result import Result, failed_result
 from drystep.cuda.meta_cache import META
@@ -33,6 +34,7 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
         status="ok",
         environment=describe_environment("simulate", device=DEVICE),
         params=prepared.params,
+        cost=cost_fields(prepared, simulation),
         memory=memory_fields(prepared, simulation),
         fits=fit_fields(simulation),
         predicted_time=time_fields(simulation, gpus),

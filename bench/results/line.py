@@ -18,8 +18,12 @@ DEEPEST_ENVIRONMENT = 8
 
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
+Operations = Annotated[float, msgspec.Meta(ge=0)]
+"""Of floating point, in one step. They are whole numbers, which may be larger than any count."""
 Milliseconds = Annotated[float, msgspec.Meta(ge=0)] | None
 """Null stands for a figure that was not finite when the line was written."""
+Seconds = Annotated[float, msgspec.Meta(ge=0)] | None
+Percent = Annotated[float, msgspec.Meta(ge=0)] | None
 Ratio = Annotated[float, msgspec.Meta(ge=0)] | None
 
 
@@ -46,6 +50,19 @@ class ParamsFields(TypedDict, total=False):
     trainable_backbone: Count
     trainable_total: Count
     total: Count
+
+
+class CostFields(TypedDict, total=False):
+    """`cost`: what a task stores, what a step keeps for backward, and floating-point operations of a step."""
+
+    stored_bytes: Bytes
+    backbone_stored_bytes: Bytes
+    saved_bytes: Bytes
+    backbone_saved_bytes: Bytes
+    forward_flops: Operations
+    backward_flops: Operations
+    backbone_forward_flops: Operations
+    backbone_backward_flops: Operations
 
 
 class PeaksFields(TypedDict, total=False):
@@ -99,11 +116,13 @@ class SamplesFields(SpreadFields, total=False):
 
 
 class RatioFields(TypedDict, total=False):
-    """Spread of the ratios of two times."""
+    """Spread of the ratios of two times. The interval of their median reaches from `low` to `high`."""
 
     median: Required[Ratio]
     p10: Ratio
     p90: Ratio
+    low: Ratio
+    high: Ratio
 
 
 class RelativeFields(TypedDict, total=False):
@@ -113,6 +132,18 @@ class RelativeFields(TypedDict, total=False):
     ratio: Required[RatioFields]
     inference_ratio: RatioFields
     step_ms: SamplesFields
+
+
+class ContentionFields(TypedDict, total=False):
+    """`time.contention`: how other processes disturbed steps whose times count. A calm case has none."""
+
+    rounds: Count
+    contended_rounds: Required[Count]
+    timed_rounds: Count
+    waited_s: Seconds
+    others_percent: Required[Percent]
+    own_percent: Percent
+    load_1min: Annotated[float, msgspec.Meta(ge=0)] | None
 
 
 class TimeFields(TypedDict, total=False):
@@ -125,6 +156,7 @@ class TimeFields(TypedDict, total=False):
     phases_ms: dict[str, SpreadFields]
     inference_ms: SpreadFields
     relative_to: RelativeFields
+    contention: ContentionFields
 
 
 class FitFields(TypedDict, total=False):
@@ -170,6 +202,7 @@ PARTS: dict[str, Any] = {
     "message": str,
     "failure": FailureFields | None,
     "params": ParamsFields | None,
+    "cost": CostFields | None,
     "memory": MemoryFields | None,
     "time": TimeFields | None,
     "fits": dict[str, FitFields],

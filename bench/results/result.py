@@ -16,8 +16,8 @@ from drystep.measure.impersonal import impersonal
 
 SCHEMA = 1
 LINE_ORDER = (
-    "case", "method", "status", "message", "failure", "params", "memory", "time", "fits", "predicted_time",
-    "environment", "created_at",
+    "case", "method", "status", "message", "failure", "params", "cost", "memory", "time", "fits",
+    "predicted_time", "environment", "created_at",
 )  # fmt: skip
 Status = Literal["ok", "oom", "error"]
 
@@ -38,6 +38,8 @@ class Result:
     failure: Mapping[str, Any] | None = None
     """Of what is not "ok": its kind (`drystep.measure.failure`), the phase it was in, and the end of what it wrote."""
     params: Mapping[str, int] | None = None
+    cost: Mapping[str, int] | None = None
+    """What a task stores, and a step keeps for backward and computes (`bench.engines.cost`); simulated cases alone."""
     memory: Mapping[str, Any] | None = None
     time: Mapping[str, Any] | None = None
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -20,6 +20,11 @@ FULLEST = Result(
     message='too much; "quoted" \u00e9 \U0001f600',
     failure={"kind": "out_of_memory", "phase": "backward", "detail": "Traceback ..."},
     params={"trainable_backbone": 0, "trainable_total": 10**7, "total": 2 * 10**8},
+    cost={
+        "stored_bytes": 17, "backbone_stored_bytes": 16, "saved_bytes": 2**60, "backbone_saved_bytes": 0,
+        "forward_flops": 10**13, "backward_flops": 2 * 10**19, "backbone_forward_flops": 3,
+        "backbone_backward_flops": 0,
+    },
     memory={
         **PEAKS, "peak_phase": "between steps", "at_peak": {"parameters": 5, "other": 2**60}, "alloc_retries": 1,
         "phase_peaks": {"forward": 1, "backward": 2}, "first_step": PEAKS, "ooms": 1,
@@ -29,7 +34,14 @@ FULLEST = Result(
     time={
         "step_ms": SAMPLES, "forward_ms": 1.0, "backward_ms": 0.5, "optimizer_ms": 0.5,
         "phases_ms": {"forward": SPREAD, "backward": SPREAD, "optimizer": SPREAD}, "inference_ms": SPREAD,
-        "relative_to": {"method": "full", "ratio": SPREAD, "inference_ratio": SPREAD, "step_ms": SAMPLES},
+        "relative_to": {
+            "method": "full", "ratio": {**SPREAD, "low": 1.75, "high": 2.25}, "inference_ratio": SPREAD,
+            "step_ms": SAMPLES,
+        },
+        "contention": {
+            "rounds": 5, "contended_rounds": 2, "timed_rounds": 9, "waited_s": 1.5, "others_percent": 48.5,
+            "own_percent": 50.0, "load_1min": 3.25,
+        },
     },
     fits={
         "small": {

@@ -17,7 +17,7 @@ def test_a_line_has_the_fields_of_the_contract() -> None:
     line = json.loads(_result().to_json())
     assert list(line) == [
         "schema", "case", "method", "status",
-        "message", "failure", "params", "memory", "time", "fits", "predicted_time",
+        "message", "failure", "params", "cost", "memory", "time", "fits", "predicted_time",
         "environment", "created_at",
     ]  # fmt: skip
     assert line["schema"] == 1
