@@ -1,7 +1,8 @@
-"""The cases behind the report's tables beyond the paper's: ablations, forms of the highway, rivals, runs of batches."""
+"""The cases behind the report's tables beyond the paper's: ablations, forms of E3VA, rivals, levers, runs."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from bench.cases.case import Case
 from bench.cases.methods import ABLATIONS, E3VA_RANKS, Form, as_published, in_form
@@ -21,6 +22,15 @@ RIVALS = (
     ("e3va-recompute", False),
 )
 """Method, and whether the backbone's blocks are recomputed in backward (activation checkpointing)."""
+LEVERS: tuple[dict[str, Any], ...] = (
+    {"checkpointing": True},
+    {"precision": "amp-bf16"},
+    {"fused_attention": True},
+    {"method": "lora"},
+    {"method": "e3va"},
+    {"method": "e3va-recompute"},
+)
+"""What each lever changes in a case, in the order in which they are added to each other."""
 VARYING_TASKS = ("voc", "coco")
 """Tasks whose batches vary in size."""
 RUN_METHODS = ("full", "lora", "e3va")
@@ -57,6 +67,15 @@ def rivals_grid() -> list[Case]:
         for method, checkpointing in RIVALS
     ]
     return [*simulated, *_timed(*RIVALS)]
+
+
+def levers_grid() -> list[Case]:
+    """Full with one lever after the other added to it, and each lever alone, on the largest model of the paper."""
+    full = Case(task="coco", method="full", backbone="swin_large", engine="simulate")
+    together = [full]
+    for lever in LEVERS:
+        together.append(replace(together[-1], **lever))
+    return [*together, *(replace(full, **lever) for lever in LEVERS)]
 
 
 def runs_grid() -> list[Case]:

@@ -46,6 +46,7 @@ def tables(
         *paper_grids.larger_batches(),
         *further_grids.forms_grid(),
         *further_grids.rivals_grid(),
+        *further_grids.levers_grid(),
         *further_grids.ablation_grid(),
     ]
     beyond = [] if numbers else beyond

@@ -1,0 +1,1 @@
+"""Tables of what the paper does not compare: ways to spend less memory, beside each other."""
