@@ -1,6 +1,6 @@
 """The cpu engine, which executes the step. Its times are real; its memory is what a GPU would have allocated."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +8,9 @@ from bench.cases.case import Case
 from bench.engines.foresight import announcement, refusal
 from bench.engines.references import References
 from bench.engines.settings import Say, Settings
-from bench.engines.timings import Timings, relative_to
+from bench.engines.timing.rounds import time_rounds
+from bench.engines.timing.timings import relative_to
+from bench.engines.timing.turns import Turn, take_round, timings_of
 from bench.results.provenance import CHECKOUT, describe_cpu, describe_environment
 from bench.results.result import Result, failed_result
 from drystep.gpus.classes import Gpu
@@ -44,27 +46,51 @@ def measure(case: Case, gpus: Sequence[Gpu], settings: Settings, references: Ref
     with _open(case, settings, gpus) as child:
         try:
             found = child.call("memory")
-            found["time"] = _time(child, references, reference, settings.steps, say)
+            found["time"] = _time(child, references, reference, settings, say)
         except ChildError as error:
             return failed_result(case, error.failure, environment)
+    contention = found["time"].get("contention")
+    if contention:
+        say(_contention_text(case, contention))
     return Result(case=case, status="ok", **found)
 
 
-def _time(child: Child, references: References, reference: Case | None, steps: int, say: Say) -> dict[str, Any]:
-    """Time steps, each after one of the reference. If the reference fails, this is reported and the ratio left out."""
-    own, others = Timings(), Timings()
-    for _ in range(steps):
-        if reference is not None:
-            try:
-                others.add(*references.time_step(reference))
-            except ChildError as error:
-                say(f"{reference.title}, timed in turns: {error}")
-                reference = None
-        own.add(child.call("time_step"), child.call("time_inference"))
-    fields = own.as_fields()
-    if reference is not None:
-        fields["relative_to"] = relative_to(reference.method, own, others)
+def _time(child: Child, references: References, reference: Case | None, settings: Settings, say: Say) -> dict[str, Any]:
+    """Time rounds of the case and its reference. If the reference fails, this is said and the ratio left out."""
+    failed = reference is None
+
+    def own() -> Turn:
+        return Turn.from_fields(child.call("time_turn"))
+
+    def other() -> Turn | None:
+        nonlocal failed
+        if reference is None or failed:
+            return None
+        try:
+            return references.time_turn(reference)
+        except ChildError as error:
+            say(f"{reference.title}, timed in turns: {error}")
+            failed = True
+            return None
+
+    found = time_rounds(lambda number: take_round(number, own, other), settings.steps, lambda: child.left_s)
+    mine = timings_of(one.own for one in found.kept)
+    fields = mine.as_fields()
+    others = [one.reference for one in found.kept if one.reference is not None]
+    if reference is not None and not failed:
+        fields["relative_to"] = relative_to(reference.method, mine, timings_of(others))
+    contention = found.contention_fields()
+    if contention:
+        fields["contention"] = contention
     return fields
+
+
+def _contention_text(case: Case, contention: Mapping[str, Any]) -> str:
+    """What a person who waits should know of a case that was disturbed until the end of its budget."""
+    return (
+        f"{case.title}: other processes took {contention['others_percent']:.0f} % of the processors during "
+        f"{contention['contended_rounds']} of {contention['rounds']} timed steps, so its times are too long"
+    )
 
 
 def _open(case: Case, settings: Settings, gpus: Sequence[Gpu] = ()) -> Child:

@@ -9,6 +9,8 @@ import torch
 from bench.cases.case import Case
 from bench.cases.training_step import TrainingStep, prepare
 from bench.engines.simulate import fit_fields, memory_fields, trace_case
+from bench.engines.timing.contention import ProcessorClock
+from bench.engines.timing.turns import Turn
 from bench.results.provenance import describe_cpu, describe_environment
 from drystep.gpus.classes import Gpu
 from drystep.measure.phases import StepPhase, run_noting
@@ -54,19 +56,16 @@ class CpuSession:
             run_noting(self.step, self.note_phase)
         self.note_phase("timing")
 
-    def time_step(self) -> dict[StepPhase, float]:
-        """Milliseconds of each phase of one more step."""
+    def time_turn(self) -> dict[str, Any]:
+        """One more step and one inference by the backbone, timed, as fields of a `Turn`."""
         assert self.step is not None, "warm up first"
-        times = time_phases(self.step)
+        clock = ProcessorClock()
+        step_ms = time_phases(self.step)
         self.step.optimizer.zero_grad()  # hold only parameters and state while other processes run
-        return times
-
-    def time_inference(self) -> float:
-        """Milliseconds of one inference by the backbone."""
-        assert self.step is not None, "warm up first"
         start = time.perf_counter()
         self.step.infer()
-        return (time.perf_counter() - start) * 1e3
+        inference_ms = (time.perf_counter() - start) * 1e3
+        return Turn(step_ms, inference_ms, clock.use()).as_fields()
 
     def so_far(self) -> dict[str, Any]:
         """The fields that are known before any step."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.cases.case import Case
 from bench.engines.settings import Say, Settings
-from bench.engines.timings import Timings
+from bench.engines.timing.timings import Timings
 from bench.results.provenance import CHECKOUT, describe_environment
 from bench.results.result import Result, failed_result
 from drystep.gpus.classes import Gpu

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from bench.cases.case import Case
 from bench.engines.settings import Settings
+from bench.engines.timing.turns import Turn
 from drystep.measure.parent import Child
-from drystep.measure.phases import PhaseTimes
 
 REFERENCE_METHOD = "full"
 
@@ -33,13 +33,13 @@ class References:
         reference = replace(case, method=REFERENCE_METHOD, checkpointing=False, bf16_trunk=False)
         return reference if case != reference and reference in self.requested else None
 
-    def time_step(self, wanted: Case) -> tuple[PhaseTimes, float]:
+    def time_turn(self, wanted: Case) -> Turn:
         """Time a step and an inference of a warm reference. Raises `ChildError` if it fails or has failed before."""
         if wanted != self.case:
             self.close()
             self.case, self.child = wanted, self.open_child(wanted, self.settings)
             self._call("warm_up")
-        return self._call("time_step"), self._call("time_inference")
+        return Turn.from_fields(self._call("time_turn"))
 
     def close(self) -> None:
         """End the process of the reference."""

@@ -23,8 +23,7 @@ def _isolated() -> None:
 def _here() -> None:
     session = CpuSession(CASE.as_dict(), [], lambda phase: None)
     session.memory()
-    session.time_step()
-    session.time_inference()
+    session.time_turn()
 
 
 def _seconds(measure) -> float:

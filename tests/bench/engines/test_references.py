@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 
 from bench import Case
+from bench.cases.further_grids import ablation_grid, forms_grid, rivals_grid
+from bench.cases.paper_grids import table3
 from bench.engines.references import References
 from bench.engines.settings import Settings
 
@@ -34,3 +36,14 @@ def test_full_has_no_reference_and_neither_has_what_nobody_asked_full_of() -> No
     assert _references(FULL).case_for(replace(FULL, method="fixed", batch_size=1)) is None
     checkpointed = replace(FULL, checkpointing=True)
     assert _references(checkpointed).case_for(replace(checkpointed, method="fixed")) is None
+
+
+def test_every_row_of_the_tables_times_has_a_reference() -> None:
+    """So that each of their cells can be a ratio of steps in turns."""
+    grids = (table3(), ablation_grid(), forms_grid(), rivals_grid())
+    for grid in grids:
+        timed = [case for case in grid if case.engine == "cpu"]
+        references = _references(*timed)
+        without = [case for case in timed if references.case_for(case) is None]
+        assert timed and all(case.method == "full" and not case.checkpointing for case in without)
+        assert len(without) == len({case.task for case in timed})

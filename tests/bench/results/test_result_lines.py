@@ -9,7 +9,7 @@ import pytest
 
 from bench import Case, Result
 from bench.engines import simulate
-from bench.engines.timings import Timings, relative_to
+from bench.engines.timing.timings import Timings, relative_to
 from bench.results.result import NewerSchemaError, result_among
 from bench.results.wanted import WantedCases
 from drystep.gpus.classes import select_gpus
@@ -30,7 +30,9 @@ def test_what_any_engine_may_write_comes_back() -> None:
     assert Result.from_json(compact) == result_among(compact, WantedCases([case])) == FULLEST
 
 
-@pytest.mark.parametrize("holder", [(), ("memory",), ("time", "step_ms"), ("fits", "large"), ("failure",), ("params",)])
+@pytest.mark.parametrize(
+    "holder", [(), ("memory",), ("time", "step_ms"), ("fits", "large"), ("failure",), ("params",), ("cost",)]
+)
 def test_fields_of_later_versions_are_kept_out(holder: Path) -> None:
     assert read(line_with((*holder, "later"), {"a": [1]})) == FULLEST
 
@@ -53,6 +55,9 @@ def test_fields_of_later_versions_are_kept_out(holder: Path) -> None:
         (("memory", "worst_batch", "image_size"), [1], "must be a list, at least 2 long, got a list"),
         (("memory", "first_step"), 3, "must be an object, got 3"),
         (("params", "total"), 1e3, "must be a whole number, got 1000.0"),
+        (("cost", "saved_bytes"), 0.5, "must be a whole number of bytes, got 0.5"),
+        (("cost", "forward_flops"), -1, "must be a number, at least 0, got -1"),
+        (("cost", "backward_flops"), "1", "must be a number, got '1'"),
         (("time", "step_ms", "median"), -0.5, "must be a number, at least 0, got -0.5"),
         (("time", "step_ms", "samples[1]"), "2", "must be a number or null, got '2'"),
         (("time", "step_ms", "samples[2]"), float("nan"), "must be a finite number, got NaN"),
@@ -111,7 +116,9 @@ def test_a_part_that_is_missing_is_named(name: str) -> None:
     assert read(json.dumps(line)) == f"{name}: missing, and every result has it"
 
 
-@pytest.mark.parametrize("name", ["message", "failure", "params", "memory", "time", "fits", "predicted_time", "method"])
+@pytest.mark.parametrize(
+    "name", ["message", "failure", "params", "cost", "memory", "time", "fits", "predicted_time", "method"]
+)
 def test_a_result_may_lack_figures(name: str) -> None:
     line = json.loads(LINE)
     del line[name]

@@ -108,8 +108,6 @@ class CpuFaulty(Faulty):
             getattr(self, fault)()
         return {"params": {}, "memory": {}, "fits": {}, "environment": {}}
 
-    def time_inference(self) -> float:
-        return 0.5
-
-    def time_step(self) -> dict:
-        return {"forward": 1.0, "backward": 2.0, "optimizer": 1.0}
+    def time_turn(self) -> dict:
+        use = {"wall_ms": 4.5, "own_ms": 4.5, "others_ms": 0.0, "processors": 1}
+        return {"step_ms": {"forward": 1.0, "backward": 2.0, "optimizer": 1.0}, "inference_ms": 0.5, "use": use}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy
 
+from bench.engines.timing.median_interval import median_interval
 from drystep.measure.phases import PhaseTimes, StepPhase
 
 
@@ -43,17 +44,21 @@ class Timings:
 
 
 def relative_to(method: str, own: Timings, reference: Timings) -> dict[str, Any]:
-    """The `relative_to` of a result's `time`: each sample divided by the reference's sample of the same turn."""
+    """The `relative_to` of a result's `time`: each sample divided by the reference's sample of the same round."""
     return {
         "method": method,
-        "ratio": spread(_ratios(own.samples_ms, reference.samples_ms)),
-        "inference_ratio": spread(_ratios(own.inference_ms, reference.inference_ms)),
+        "ratio": _ratio_fields(own.samples_ms, reference.samples_ms),
+        "inference_ratio": _ratio_fields(own.inference_ms, reference.inference_ms),
         "step_ms": reference.as_fields()["step_ms"],
     }
 
 
-def _ratios(samples: Sequence[float], others: Sequence[float]) -> list[float]:
-    return [mine / other for mine, other in zip(samples, others, strict=True)]
+def _ratio_fields(samples: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """Spread of the ratios, and from `low` to `high` the interval of their median if they are enough for one."""
+    ratios = [mine / other for mine, other in zip(samples, others, strict=True)]
+    interval = median_interval(ratios)
+    ends = dict(zip(("low", "high"), (round(end, 4) for end in interval), strict=True)) if interval else {}
+    return {**spread(ratios), **ends}
 
 
 def spread(samples: Sequence[float]) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Step times on a CPU: rounds in turns with a reference, what disturbed them, and how sure their ratios are."""
