@@ -58,13 +58,14 @@ def tables(
     results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
         _write_checks(out)
-    _report(results, out, numbers)
+    _report(results, out, numbers, show=True)
     return status_of(results, resumed.problems)
 
 
 def report(
     results_files: Annotated[list[Path], typer.Argument(help=f"Default: {DEFAULT_FOLDER / RESULTS_NAME}")] = [],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = DEFAULT_FOLDER,
+    show: Annotated[bool, typer.Option("--show", help="Also print the main tables, as wide as the terminal.")] = False,
 ) -> int:
     """Write the report anew from stored results; nothing is measured."""
     from bench.cases import paper_grids
@@ -77,7 +78,7 @@ def report(
     _require_outputs(out)
     for line in summarise(map(code_staleness, results)):
         say(f"{line}; `run` or `tables` would measure them again")
-    _report(results, out, list(paper_grids.TABLES))
+    _report(results, out, list(paper_grids.TABLES), show)
     return status_of(results, [problem for file in stored for problem in file.problems])
 
 
@@ -106,10 +107,12 @@ def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
             require_checks_file(folder / name, kind)
 
 
-def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -> None:
+def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], show: bool) -> None:
+    from bench.commands.report_text import print_report
     from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
     from reports.page import page
+    from reports.page.outcomes import settings_in
     from reports.records import frame_of
 
     records = [json.loads(result.to_json()) for result in results]
@@ -121,13 +124,14 @@ def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int]) -
         for problem in problems:
             say(problem)
     checks, step_checks = (lines for lines, _ in files)
-    built = build_tables(frame_of(records), numbers)
+    frame = frame_of(records)
+    built = build_tables(frame, numbers)
     try:
         with written_whole(folder) as unfinished:
             write_report(records, unfinished, numbers, checks, step_checks)
             page.write_page(records, unfinished, built, checks, step_checks)
     except OSError as error:
         raise OutputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
-    for table in built:
-        print(table.to_markdown())
+    if show:
+        print_report(settings_in(frame), built, stdout)
     stdout.print(f"The report is {folder / FILE_NAME}, and as a page {folder / page.FILE_NAME}", soft_wrap=True)

@@ -68,7 +68,7 @@ def headings(texts: Sequence[str]) -> list[Heading]:
         group = texts[start] if start in grouped else ""
         is_share = number > 0 and SHARE.match(texts[number - 1]) is not None
         name = (
-            OURS
+            (PAPER if PAPER in text else OURS)
             if start == number and group
             else f"{texts[number - 1]}, {text}"
             if text == PAPER and is_share
