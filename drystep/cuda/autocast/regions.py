@@ -22,7 +22,7 @@ def autocast_regions(simulated_type: str, kernels: Rules, precision: str) -> Ite
     cast as a whole, shares the cached weights of the one around it. `precision` is that of the whole step.
     """
     build, enter, leave = torch.autocast.__init__, torch.autocast.__enter__, torch.autocast.__exit__
-    is_available, is_enabled = torch.amp.is_autocast_available, torch.is_autocast_enabled
+    is_available, is_enabled = torch.amp.autocast_mode.is_autocast_available, torch.is_autocast_enabled
     get_dtype = torch.get_autocast_dtype
     of_step = MIXED_PRECISIONS.get(precision)
     dtypes = [of_step.dtype if of_step is not None and of_step.lists is PYTORCH else None]
@@ -56,13 +56,13 @@ def autocast_regions(simulated_type: str, kernels: Rules, precision: str) -> Ite
         dtypes.pop()
         return self.region.__exit__(*error)
 
-    def simulates(device_type: str | None) -> bool:
-        return device_type in (None, simulated_type, "cuda")
+    def simulates(device_type: str) -> bool:
+        return device_type in (simulated_type, "cuda")
 
     def available(device_type: str) -> bool:
         return simulates(device_type) or is_available(device_type)
 
-    def enabled_for(device_type: str | None = None) -> bool:
+    def enabled_for(device_type: str = "cuda") -> bool:
         return dtypes[-1] is not None if simulates(device_type) else is_enabled(device_type)
 
     def dtype_for(device_type: str) -> torch.dtype:
