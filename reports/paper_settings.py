@@ -39,6 +39,11 @@ COMPARED = {
 """Row -> another row of the same column whose published figure stands beside its own."""
 
 
+def single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
+    """What Tables 1 to 4 are about: runs, and rules of years ago, have no place in them."""
+    return frame if frame.empty else frame[(frame["batches"] == 1) & (frame["profile"] != LEGACY)]
+
+
 def paper_settings_tables(frame: pd.DataFrame) -> list[Table]:
     """One table per task for which there are results."""
     tables = [_table(frame, task) for task in COLUMNS] if not frame.empty else []

@@ -17,8 +17,9 @@ Record = Mapping[str, Any]
 IDENTITY = ("task", "method", "base", "form", "variant", "engine")
 """Columns that say what a row is about."""
 FIGURES = (
-    "status", "params", "allocated_mib", "reserved_mib", "at_peak", "worst_batch", "step_ms", "step_p10_ms",
-    "step_p90_ms", "samples", "inference_ms", "relative_to_full", "inference_relative_to_full", "fits", "predicted",
+    "status", "params", "cost", "allocated_mib", "reserved_mib", "at_peak", "worst_batch", "step_ms", "step_p10_ms",
+    "step_p90_ms", "samples", "contention", "inference_ms", "relative_to_full", "relative_low", "relative_high",
+    "inference_relative_to_full", "inference_relative_low", "inference_relative_high", "fits", "predicted",
     "environment",
 )  # fmt: skip
 """Columns of what was found out."""
@@ -75,6 +76,7 @@ def _figures(record: Record) -> dict[str, Any]:
     return {
         "status": record["status"],
         "params": params.get("trainable_backbone"),
+        "cost": _part(record, "cost"),
         "allocated_mib": _mib(memory.get("peak_allocated_bytes")),
         "reserved_mib": _mib(memory.get("peak_reserved_bytes")),
         "at_peak": _part(memory, "at_peak"),
@@ -84,12 +86,18 @@ def _figures(record: Record) -> dict[str, Any]:
         "step_p90_ms": step_ms.get("p90"),
         "samples": len(step_ms.get("samples") or ()),
         "inference_ms": _part(time, "inference_ms").get("median"),
-        "relative_to_full": _part(relative, "ratio").get("median"),
-        "inference_relative_to_full": _part(relative, "inference_ratio").get("median"),
+        "contention": _part(time, "contention"),
+        **_ratios("relative", _part(relative, "ratio")),
+        **_ratios("inference_relative", _part(relative, "inference_ratio")),
         "fits": _part(record, "fits"),
         "predicted": _part(record, "predicted_time"),
         "environment": _part(record, "environment"),
     }
+
+
+def _ratios(of: str, found: Record) -> dict[str, float | None]:
+    """Median of the ratios to Full, and the interval that holds it."""
+    return {f"{of}_to_full": found.get("median"), f"{of}_low": found.get("low"), f"{of}_high": found.get("high")}
 
 
 def _part(whole: Record, name: str) -> Record:

@@ -3,7 +3,7 @@
 The colours themselves stand in the style sheet, once for light and once for dark screens.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports.page.outcomes import Setting
@@ -26,17 +26,22 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn: no two of the first 28 have both in common."""
+    """How a method is drawn: no two of 28 methods have both in common, and no two forms of one method."""
 
     colour: str
     shape: str
 
 
 def looks_of(settings: Iterable[Setting]) -> dict[str, Look]:
-    """Method key -> its look: the paper's methods in its order, then others as they come."""
-    found = [outcome.key for setting in settings for outcome in setting.outcomes]
-    keys: Sequence[str] = list(dict.fromkeys([*labels(), *found]))
+    """Method key -> its look: the paper's methods in its order, then others as they come.
+
+    Forms of one method have its colour, and a shape each.
+    """
+    forms: dict[str, dict[str, None]] = {key: {key: None} for key in labels()}
+    for outcome in (outcome for setting in settings for outcome in setting.outcomes):
+        forms.setdefault(outcome.family, {})[outcome.key] = None
     return {
-        key: Look(f"m{number % COLOURS}", SHAPES[(number + number // COLOURS) % len(SHAPES)])
-        for number, key in enumerate(keys)
+        key: Look(f"m{number % COLOURS}", SHAPES[(number + number // COLOURS + form) % len(SHAPES)])
+        for number, keys in enumerate(forms.values())
+        for form, key in enumerate(keys)
     }

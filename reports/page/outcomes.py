@@ -46,6 +46,8 @@ class Outcome:
     """What one method needs in one setting."""
 
     key: str
+    family: str
+    """Key of the method of which it is a form, or its own: forms of one method have one colour."""
     label: str
     status: str
     reserved_bytes: float | None
@@ -147,6 +149,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
     times = {card: figure(time.get("step_ms")) for card, time in row["predicted"].items() if time}
     return Outcome(
         method_key(row["method"]),
+        method_key(row["method"] if row["variant"] else row["base"]),
         _label(row),
         row["status"],
         reserved_mib * MIB if known and reserved_mib is not None else None,

@@ -11,12 +11,14 @@ from reports.page.answers import answers
 from reports.page.bars import Bars, bars
 from reports.page.looks import SHAPES, looks_of
 from reports.page.outcomes import Outcome, Setting, settings_in
+from reports.page.paradigms import FULL_AT, paradigms
 from reports.page.rendering import render
 from reports.page.scatter import Scatter, scatter
 from reports.page.setting_tables import fits_table, timed_cards, times_of, times_table
 from reports.page.table_files import named, write_tables
 from reports.page.verdicts import SYMBOLS, MatrixRow, matrix
 from reports.page.wide_tables import wide_table
+from reports.paper.absent import unmatched_figures
 from reports.predicted_times import step_check_table
 from reports.records import Record, frame_of
 from reports.tables import Table
@@ -87,7 +89,10 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
         shapes=SHAPES,
         symbols=SYMBOLS,
         gib=GIB,
+        paradigms=paradigms(frame),
+        full_at=FULL_AT,
         tables=[wide_table(table, name) for name, table in named(tables)],
+        unmatched=unmatched_figures(table.title for table in tables),
         has_fits=any(setting.cards for setting in settings),
         has_times=bool(timed_cards(settings)),
         failures=[_failure(record) for record in records if record["status"] == "error"],

@@ -6,22 +6,23 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from reports.plots.figures import DPI, label, panels, save
 from reports.plots.label_placement import Surroundings, place_labels
+from reports.plots.method_colours import colours_of
 from reports.plots.rectangles import Rectangle
 from reports.records import label_of, method_key, published
 from reports.units import GIB, MIB
 
 GROUPS = {
-    "other": ("not in the paper", "#117733"),
-    "e3va": ("E3VA", "#cc3311"),
-    "structure": ("adds modules", "#0077bb"),
-    "selects": ("chooses parameters", "#555555"),
+    "other": ("not in the paper", "D"),
+    "e3va": ("E3VA", "^"),
+    "structure": ("adds modules", "s"),
+    "selects": ("chooses parameters", "o"),
 }
-"""Group of methods -> its name in the legend, and colour."""
+"""Group of methods -> its name in the legend, and marker; colours are those of the methods."""
 E3VA_SIZES = ("e3va", "e3va+", "e3va++")
 POINT_AREA = 40.0
 """Of a marker, in square points as matplotlib counts them."""
@@ -41,7 +42,11 @@ def memory_against_parameters(frame: pd.DataFrame, path: Path) -> bool:
         axis.set_xlabel("trained parameters of the backbone, millions")
     axes[0][0].set_ylabel("peak reserved GPU memory, GiB (simulated)")
     used = {_group(row) for _, rows in shown for _, row in rows.iterrows()}
-    handles = [Patch(color=colour, label=name) for group, (name, colour) in GROUPS.items() if group in used]
+    handles = [
+        Line2D([], [], color="#555555", marker=marker, linestyle="", label=name)
+        for group, (name, marker) in GROUPS.items()
+        if group in used
+    ]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     # Labels are placed in pixels, which are known once the axes have their final places.
@@ -52,9 +57,11 @@ def memory_against_parameters(frame: pd.DataFrame, path: Path) -> bool:
 
 
 def _scatter(axis: Axes, rows: pd.DataFrame) -> None:
-    colours = [GROUPS[_group(row)][1] for _, row in rows.iterrows()]
     millions, gib = _positions(rows)
-    axis.scatter(millions, gib, c=colours, s=POINT_AREA, zorder=3)
+    keys = [method_key(method) for method in rows["method"]]
+    colours = colours_of(keys)
+    for (_, row), key, x, y in zip(rows.iterrows(), keys, millions, gib, strict=True):
+        axis.scatter([x], [y], color=colours[key], marker=GROUPS[_group(row)][1], s=POINT_AREA, zorder=3)
     axis.set_xscale("symlog", linthresh=0.05)  # zero has its place too
     axis.set_xlim(-0.03, 1000)
     axis.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])

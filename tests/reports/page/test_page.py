@@ -165,3 +165,36 @@ def test_forms_of_a_method_have_names_of_their_own(record: Callable[..., Record]
     root = page_of([record("voc", "swin_large", method, reserved_mib=5000) for method in methods])
     names = list(rows_of(root.one("table", "matrix")))
     assert names == ["Full", "E3VA (recompute)", "E3VA (fused)", "E3VA (reference)", "mine"]
+
+
+def test_forms_share_a_colour_and_no_shape(record: Callable[..., Record]) -> None:
+    methods = ("full", "e3va-reference", "e3va-recompute", "e3va", "lst", "e3va-stacked")
+    root = page_of([record("voc", "swin_large", method, reserved_mib=5000) for method in methods])
+    looks: dict[str, tuple[str, str]] = {}
+    for head in root.one("table", "matrix").one("tbody").all("th"):
+        (mark,) = head.one("svg").children
+        looks[head.text] = (mark.classes[0], mark.attributes.get("d", mark.tag))
+    forms = [looks[f"E3VA ({form})"] for form in ("fused", "reference", "recompute")]
+    assert {colour for colour, _ in forms} == {"m9"} and len(set(forms)) == 3
+    assert len({looks[name][0] for name in looks}) == 4  # a variant and another method have their own
+
+
+def test_figure_1_has_bars_of_ours_and_the_papers(record: Callable[..., Record]) -> None:
+    """Adapter takes 6000 of Full's 10 000 MiB; the paper's 68.84 %. A bar of 100 % is 78 % wide."""
+    mib = {"full": 10_000, "adapter": 6000, "e3va-reference": 3000}
+    root = page_of([record("voc", "swin_large", method, reserved_mib=size) for method, size in mib.items()])
+    panels = root.one("div", "panels").all("svg", "picture")
+    assert [panel.attributes["aria-label"].split()[0] for panel in panels] == ["parameters", "memory", "time"]
+    memory = panels[1]
+    widths = [bar.attributes["width"] for bar in memory.all("rect", "m5") if bar.attributes["width"].endswith("%")]
+    assert [float(width.rstrip("%")) for width in widths[:2]] == pytest.approx([78 * 0.6, 78 * 0.6884], abs=1e-3)
+    assert "adapter-tuningours 60.0, paper 68.8" in [text.text for text in memory.all("text", "name")]
+    assert [text.text for text in memory.all("text", "tick")] == ["VOC", "ADE20K", "COCO"]
+
+
+def test_published_figures_without_ours_are_named(records: list[Record]) -> None:
+    heading = "Figures of the paper that have none of ours beside them"
+    root = page_of(records)
+    assert heading in [found.text for found in root.all("h2")]
+    assert any(line.text.startswith("AP and mIoU") for line in root.all("li"))
+    assert heading not in [found.text for found in page_of([]).all("h2")]
