@@ -9,7 +9,10 @@ from reports.cells import Column, number, signed
 from reports.forms import REFERENCE
 from reports.ratios import percent_above
 from reports.records import PUBLISHED, select
-from reports.tables import Table, settings_text, spread_text, timing_text
+from reports.tables import Table, settings_text
+from reports.times.measured import spread_text, timing_text
+from reports.times.predicted import PREDICTED_NOTE, predicted_columns
+from reports.times.shares import UNSURE_NOTE, shares_of_full
 
 BACKBONE, TIMED_BACKBONE = "swin_large", "swin_tiny"
 BASE, UNCHANGED = "e3va", ""
@@ -114,17 +117,19 @@ def _table(frame: pd.DataFrame, ablation: Ablation) -> Table | None:
         ("ADE20K allocated MiB", number(ade["allocated_mib"])),
         ("vs E3VA %", signed(_vs_base(ade["allocated_mib"]))),
     ]
-    timing = ""
+    columns += predicted_columns(voc["predicted"], UNCHANGED, "% of E3VA")
+    timing = PREDICTED_NOTE if columns[-1][0] == "% of E3VA" else ""
     if time["step_ms"].notna().any():
+        steps, inferences = shares_of_full(time), shares_of_full(time, of="inference_relative").inverse()
         columns += [
-            ("VOC step ms (p10-p90)", spread_text(time)),
-            ("vs E3VA %", signed(_vs_base(time["relative_to_full"]))),
+            ("VOC CPU step ms (p10-p90)", spread_text(time)),
+            ("vs E3VA %", steps.above(UNCHANGED).cells(0.0, sign=True)),
             ("images/s of inference", number(1e3 * time["batch_size"] / time["inference_ms"], 1)),
-            ("vs E3VA %", signed(_vs_base(1 / time["inference_relative_to_full"]))),
+            ("vs E3VA %", inferences.above(UNCHANGED).cells(0.0, sign=True)),
         ]
-        timing = (
+        timing += (
             f" {timing_text({'voc': time.dropna(subset='task')})} Inference is that of the backbone alone, which is "
-            "what a method changes. Both *vs E3VA* come from ratios to Full, taken in turns."
+            f"what a method changes. Both *vs E3VA* come from ratios to Full, taken in turns. {UNSURE_NOTE}"
         )
     return Table(
         ablation.title,

@@ -8,10 +8,19 @@ from reports.cells import Column, number
 from reports.forms import REFERENCE
 from reports.ratios import percent_of
 from reports.records import select
-from reports.tables import TASKS, Table, settings_text, spread_text, timing_text
+from reports.tables import TASKS, Table, settings_text
+from reports.times.measured import spread_text, timing_text
+from reports.times.predicted import PREDICTED_NOTE, predicted_columns
+from reports.times.shares import UNSURE_NOTE, Shares, shares_of_full
 
 TASK, BACKBONE, TIMED_BACKBONE = "voc", "swin_large", "swin_tiny"
 OPTIONS = ["fused_attention", "bf16_trunk"]
+
+TURNS_NOTE = (
+    "*Points of Full* and the share of the reference after them come from ratios to Full, of steps that were timed in "
+    "turns."
+)
+NO_SHARE_NOTE = "The reference form is not told apart from Fixed, so that the forms have no share of what it adds."
 
 
 @dataclass(frozen=True)
@@ -63,14 +72,19 @@ def highway_table(frame: pd.DataFrame) -> Table | None:
         ("reserved MiB", number(memory["reserved_mib"])),
     ]
     time = _rows(frame, TIMED_BACKBONE, "cpu")
-    timing = ""
+    predicted = predicted_columns(memory["predicted"], BASE.key, "% of reference's step")
+    columns += predicted
+    timing = PREDICTED_NOTE if predicted else ""
     if not time.empty and time["step_ms"].notna().any():
+        above = _shares(time).minus(FIXED.key)
+        share = above.of(BASE.key)
         columns += [
-            ("step ms (p10-p90)", spread_text(time)),
-            ("above Fixed ms", number(_above_fixed(time["step_ms"]))),
-            ("% of reference", number(_share(time["step_ms"]), 1)),
+            ("CPU step ms (p10-p90)", spread_text(time)),
+            ("above Fixed, points of Full", above.cells(0.0, sign=True)),
+            *([("% of reference", share.cells(100.0))] if share else []),
         ]
-        timing = f" {timing_text({TASK: time.dropna(subset='task')})}"
+        note = TURNS_NOTE if share else f"{TURNS_NOTE} {NO_SHARE_NOTE}"
+        timing += f" {timing_text({TASK: time.dropna(subset='task')})} {note} {UNSURE_NOTE}"
     first = memory.dropna(subset="task").iloc[0]
     return Table(
         "Forms of the highway",
@@ -94,6 +108,14 @@ def _rows(frame: pd.DataFrame, backbone: str, engine: str) -> pd.DataFrame:
     wanted = frame[shown & ~frame["checkpointing"].astype(bool)]
     rows = select(wanted, free=OPTIONS, task=TASK, backbone=backbone, engine=engine, batch_size=2)
     return rows if rows.empty else rows.set_index(["base", "form", *OPTIONS]).reindex([row.key for row in ROWS])
+
+
+def _shares(time: pd.DataFrame) -> Shares:
+    """Percent of Full; nothing for fused attention, which was timed in turns with a Full that has it, too."""
+    ratios = [name for name in time.columns if name.startswith("relative_")]
+    return shares_of_full(
+        time.assign(**{name: time[name].mask([row.fused_attention for row in ROWS]) for name in ratios})
+    )
 
 
 def _above_fixed(values: pd.Series) -> pd.Series:

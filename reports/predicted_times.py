@@ -8,13 +8,14 @@ import pandas as pd
 from reports.cells import OOM, Column, number, signed
 from reports.escaping import markdown_cell
 from reports.forms import is_as_published
-from reports.ratios import percent_above, percent_of_full
+from reports.ratios import FULL, percent_above, percent_of_full
 from reports.records import Record, cards_of, label_of, method_key, published, select, settings_of
 from reports.tables import TASKS, Table
+from reports.times.predicted import PAPERS_CARD
+from reports.times.shares import shares_of_full
 
 BACKBONES = {"voc": "swin_large", "ade20k": "swin_large", "coco": "swin_base"}
 BATCH_SIZE = 2
-PAPERS_CARD = "v100-32gb"
 
 
 def predicted_tables(frame: pd.DataFrame) -> list[Table]:
@@ -37,8 +38,9 @@ def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
     compared = shares.get(PAPERS_CARD, next(iter(shares.values())))
     columns += [("paper % of Full", number(paper, 1)), ("points", signed(compared - paper))]
     measured = _measured(frame, rows)
-    if measured.notna().any():
-        columns += [("measured ms", number(measured, 1)), ("% of Full", number(percent_of_full(measured), 1))]
+    if measured["step_ms"].notna().any():
+        in_turns = shares_of_full(measured, FULL).cells(100.0)
+        columns += [("measured ms", number(measured["step_ms"], 1)), ("% of Full", in_turns)]
     said = rows.iloc[0].map(markdown_cell)
     scaled = [
         markdown_cell(card) for card in shares if any(_entry(times, card).get("scaled") for times in rows["predicted"])
@@ -184,14 +186,11 @@ def _is_case_of(row: pd.Series, frame: pd.DataFrame) -> pd.Series:
     return (frame[same] == row[same]).all(axis=1)
 
 
-def _measured(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """Measured milliseconds on a GPU of the same cases, the latest."""
+def _measured(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """What a GPU measured of the same cases, the latest; rows without figures where nothing was."""
     gpu = frame[frame["engine"] == "cuda"]
-    found = {}
-    for key, row in rows.iterrows():
-        same = gpu[_is_case_of(row, gpu)]
-        found[key] = float("nan") if same.empty else same.iloc[-1]["step_ms"]
-    return pd.Series(found, dtype=float)
+    found = [gpu[_is_case_of(row, gpu)].tail(1).index for _, row in rows.iterrows()]
+    return gpu.reindex([same[0] if len(same) else -1 for same in found]).set_axis(rows.index)
 
 
 def _predicted(frame: pd.DataFrame, task: str, batch_size: int) -> pd.DataFrame:

@@ -33,11 +33,3 @@ def percent_above_full(values: pd.Series) -> pd.Series:
     full = {backbone: value for (key, backbone), value in values.items() if key == FULL}
     of_same = pd.Series([full.get(backbone, math.nan) for _, backbone in values.index], index=values.index)
     return percent_above(values, of_same)
-
-
-def share_of_full(rows: pd.DataFrame, of_medians: pd.Series) -> pd.Series:
-    """Step times in percent of Full's: of steps that were timed in turns with Full, otherwise of the given medians.
-
-    On a noisy machine only times that were taken in turns compare.
-    """
-    return (100 * rows["relative_to_full"]).fillna(of_medians)

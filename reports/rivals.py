@@ -6,9 +6,12 @@ import pandas as pd
 
 from reports.cells import Column, number, signed
 from reports.escaping import markdown_cell
-from reports.ratios import FULL, percent_above, percent_of, share_of_full
+from reports.ratios import FULL, percent_above
 from reports.records import select
-from reports.tables import TASKS, Table, settings_text, spread_text, timing_text
+from reports.tables import TASKS, Table, settings_text
+from reports.times.measured import spread_text, timing_text
+from reports.times.predicted import PREDICTED_NOTE, predicted_columns
+from reports.times.shares import SHARES_NOTE, shares_of_full
 
 CHECKPOINTED = "Chen et al. 2016"
 """Training deep nets with sublinear memory cost."""
@@ -62,15 +65,18 @@ def rivals_table(frame: pd.DataFrame) -> Table | None:
         ]
         first = rows.dropna(subset="task").iloc[0]
         captions.append(f"{TASKS[task]} {markdown_cell(first['backbone'])}, {settings_text(first)}")
+    predicted = predicted_columns(memory["voc"]["predicted"], PLAIN_FULL) if "voc" in memory else []
+    columns += predicted
     if time["step_ms"].notna().any():
-        share = share_of_full(time, percent_of(time["step_ms"], time["step_ms"].loc[PLAIN_FULL]))
-        columns += [("VOC step ms (p10-p90)", spread_text(time)), ("% of Full", number(share, 1))]
-        captions.append(timing_text({"voc": time.dropna(subset="task").reset_index()}))
+        shares = shares_of_full(time, PLAIN_FULL).cells(100.0)
+        columns += [("VOC CPU step ms (p10-p90)", spread_text(time)), ("% of Full", shares)]
+        captions.append(f"{timing_text({'voc': time.dropna(subset='task').reset_index()})} {SHARES_NOTE}")
     return Table(
         "Rivals: less memory by other means",
         "*Checkpointing* keeps the input of each Swin block and computes the rest again in backward; *LST* trains a "
         "Swin of an eighth of the width beside the frozen one. Parameters are **counted**, in the backbone alone. "
-        f"Memory is **simulated**: {'; '.join(captions[: len(memory)])}. {' '.join(captions[len(memory) :])} Accuracy "
+        f"Memory is **simulated**: {'; '.join(captions[: len(memory)])}.{PREDICTED_NOTE if predicted else ''} "
+        f"{' '.join(captions[len(memory) :])} Accuracy "
         "was not measured here, and the paper has none for checkpointing (which does not change it) or LST.",
         columns,
     )

@@ -1,15 +1,15 @@
-"""The paper's Tables 1 to 3, our figures beside the published ones."""
+"""The paper's Tables 1 and 2, our figures beside the published ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from reports.cells import MISSING, Column, number, signed, text
+from reports.cells import Column, number, signed, text
 from reports.escaping import markdown_cell
 from reports.forms import absent_note, in_rows_of_the_paper, papers_rows, select_rows
-from reports.ratios import FULL, percent_above, percent_above_full, percent_of_full, share_of_full
+from reports.ratios import FULL, percent_above, percent_above_full
 from reports.records import KEY, labels, published
 
 TASKS = {"voc": "VOC", "ade20k": "ADE20K", "coco": "COCO"}
@@ -114,38 +114,9 @@ def table2(frame: pd.DataFrame) -> Table | None:
     )
 
 
-def table3(frame: pd.DataFrame) -> Table | None:
-    """Step time relative to Full."""
-    rows = in_rows_of_the_paper(frame[frame["step_ms"].notna()])
-    found = {task: select_rows(rows, task=task, backbone="swin_tiny", engine="cpu") for task in TASKS}
-    measured = {task: of_task for task, of_task in found.items() if not of_task.empty}
-    if not measured:
-        return None
-    table = published("table3_training_time").set_index(KEY)
-    keys, names = papers_rows(table.index, measured.values())
-    paper = table.reindex(keys)
-    columns: list[Column] = [("Method", names)]
-    for task, of_task in found.items():
-        timed = of_task.reindex(keys)
-        share = share_of_full(timed, percent_of_full(timed["step_ms"]))
-        columns += [
-            (f"{TASKS[task]} ms (p10-p90)", spread_text(timed)),
-            ("% of Full", number(share, 1)),
-            ("paper", number(paper[f"{task}_pct_full"], 1)),
-            ("points", signed(share - paper[f"{task}_pct_full"])),
-            ("hours, paper", number(paper[f"{task}_hours"])),
-        ]
-    caption = (
-        f"{timing_text(measured)} {FORMS_NOTE} Compare *% of Full* alone with the paper: its hours are whole trainings "
-        "of Swin-L (VOC, ADE20K) and Swin-B (COCO) on GPUs."
-    )
-    absent = absent_note([(TASKS[task], labels(), of_task.index) for task, of_task in found.items()])
-    return Table("Table 3. Training time", caption + absent, columns)
-
-
 def settings_text(row: pd.Series) -> str:
     """What all rows of a table share, as captions say it."""
-    said = row.map(_said)
+    said = row.map(setting_text)
     images = f"{said['batch_size']} images" if "batch_size" in row else "images"
     objects = f", {said['gt_boxes']} objects per image" if row["gt_boxes"] else ""
     return (
@@ -154,7 +125,7 @@ def settings_text(row: pd.Series) -> str:
     )
 
 
-def _said(value: object) -> str:
+def setting_text(value: object) -> str:
     """A setting; a whole number without decimals, which it has where other rows lack it."""
     return markdown_cell(int(value) if isinstance(value, float) and value.is_integer() else value)
 
@@ -191,45 +162,3 @@ def _accuracy(what: str, paper: pd.Series, digits: int) -> list[Column]:
     is_full = paper.index.get_level_values(0) == FULL
     above = (paper - paper[is_full].iloc[0]).mask(is_full)
     return [(f"{what}, paper", number(paper, digits)), ("vs Full, paper", signed(above, digits))]
-
-
-def spread_text(rows: pd.DataFrame) -> list[str]:
-    """Median and spread of the step time, a cell per row."""
-    return [
-        MISSING if pd.isna(ms) else f"{ms:.0f}" + ("" if pd.isna([p10, p90]).any() else f" ({p10:.0f}-{p90:.0f})")
-        for ms, p10, p90 in zip(rows["step_ms"], rows["step_p10_ms"], rows["step_p90_ms"], strict=True)
-    ]
-
-
-def timing_text(per_task: dict[str, pd.DataFrame]) -> str:
-    """How the step times of some tasks were measured, as captions say it."""
-    first = next(iter(per_task.values())).iloc[0]
-    device = markdown_cell(first["environment"].get("device") or "its name is not known")
-    sizes = []
-    for task, rows in per_task.items():
-        row = rows.iloc[0]
-        said = row.map(_said)
-        rois = f" with {said['rois_per_image']} RoIs each" if row["rois_per_image"] else ""
-        sizes.append(f"{TASKS[task]} {said['batch_size']} images of {said['image_size']}{rois}")
-    return (
-        f"**Measured** on a CPU ({device}), not on a GPU: real training steps of Swin-T at a small size "
-        f"({'; '.join(sizes)}), {markdown_cell(first['precision'])}, AdamW. Median of {_said(first['samples'])} steps "
-        f"per method after 3 of warm-up{_turns_text(per_task.values())}."
-    )
-
-
-def _turns_text(per_task: Iterable[pd.DataFrame]) -> str:
-    """Whether steps of Full were timed in turns with those of each method."""
-    ratios = [
-        ratio
-        for rows in per_task
-        for method, ratio in zip(rows["method"], rows["relative_to_full"], strict=True)
-        if method != FULL
-    ]
-    in_turns = sum(pd.notna(ratio) for ratio in ratios)
-    if in_turns == len(ratios):
-        return ", each in turns with a step of Full"
-    return (
-        f". {in_turns} of {len(ratios)} rows were timed in turns with Full; ratios of the others divide medians of "
-        "different moments"
-    )

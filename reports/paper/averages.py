@@ -8,16 +8,18 @@ import pandas as pd
 from reports.cells import number
 from reports.forms import in_rows_of_the_paper, select_rows
 from reports.paper_settings import probable_mib
-from reports.ratios import percent_above_full, percent_of_full, share_of_full
+from reports.ratios import FULL, percent_above_full, percent_of_full
 from reports.records import KEY, published
 from reports.tables import TASKS, Table
+from reports.times.predicted import PAPERS_CARD, card_times
+from reports.times.shares import shares_of_full
+from reports.times.table3 import timed_rows
 
 METHOD = "e3va"
 """Key of the method that the abstract speaks of: the smallest of the three."""
 MEMORY = {"voc": ("table1_voc_ade20k_swin_large", "swin_large"), "coco": ("table2_coco_swin_base", "swin_base")}
 """Task -> the paper's table that has its memory, and the backbone of its Full."""
 BACKBONES = {"voc": "swin_large", "ade20k": "swin_large", "coco": "swin_base"}
-TIMED_CARD = "v100-32gb"
 Saved = Mapping[str, float]
 """Task -> percent of Full that a method saves."""
 
@@ -27,8 +29,8 @@ def averages_table(shapes: pd.DataFrame, frame: pd.DataFrame) -> Table | None:
     ours: dict[str, tuple[Saved, Iterable[str]]] = {
         "memory, simulated under today's rules": (_memory(shapes), MEMORY),
         "memory, simulated under the paper's probable settings": (_probable_memory(frame), MEMORY),
+        f"time of a step, predicted for a {PAPERS_CARD}": (_predicted_time(shapes), TASKS),
         "time of a step, measured on a CPU": (_measured_time(shapes), TASKS),
-        f"time of a step, predicted for a {TIMED_CARD}": (_predicted_time(shapes), TASKS),
     }
     if not any(saved for saved, _ in ours.values()):
         return None
@@ -92,15 +94,8 @@ def _probable_memory(frame: pd.DataFrame) -> Saved:
 
 def _measured_time(frame: pd.DataFrame) -> Saved:
     """As Table 3 has it."""
-    rows = in_rows_of_the_paper(frame[frame["step_ms"].notna()])
-    found = {task: select_rows(rows, task=task, backbone="swin_tiny", engine="cpu") for task in TASKS}
-    return _known(
-        {
-            task: 100 - _of_method(share_of_full(of, percent_of_full(of["step_ms"])))
-            for task, of in found.items()
-            if len(of)
-        }
-    )
+    found = timed_rows(frame)
+    return _known({task: 100 - _of_method(shares_of_full(of, FULL).percent) for task, of in found.items() if len(of)})
 
 
 def _predicted_time(frame: pd.DataFrame) -> Saved:
@@ -108,8 +103,7 @@ def _predicted_time(frame: pd.DataFrame) -> Saved:
     saved = {}
     for task, backbone in BACKBONES.items():
         found = select_rows(rows, task=task, backbone=backbone, engine="simulate", batch_size=2, precision="fp32")
-        times = {key: (of.get(TIMED_CARD) or {}).get("step_ms") for key, of in found["predicted"].items()}
-        saved[task] = 100 - _of_method(percent_of_full(pd.Series(times, dtype=float)))
+        saved[task] = 100 - _of_method(percent_of_full(card_times(found["predicted"])))
     return _known(saved)
 
 

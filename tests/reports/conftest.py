@@ -21,6 +21,7 @@ def record() -> Callable[..., Record]:
         method: str,
         reserved_mib: int | None = None,
         step_ms: float | None = None,
+        in_turns: float | None = None,
         status: str = "ok",
         message: str = "",
         params: int = 1_000_000,
@@ -44,6 +45,9 @@ def record() -> Callable[..., Record]:
             samples = [step_ms - 1, step_ms, step_ms + 1]
             step = {"median": step_ms, "p10": step_ms - 0.8, "p90": step_ms + 0.8, "samples": samples}
             time = {"step_ms": step, "forward_ms": 1.0, "backward_ms": 1.0, "optimizer_ms": 1.0}
+        if time and in_turns:
+            ratio = {"median": in_turns, "low": in_turns - 0.004, "high": in_turns + 0.004}
+            time["relative_to"] = {"method": "full", "ratio": ratio}
         return {
             "schema": 1,
             "case": {
@@ -95,5 +99,7 @@ def records(record: Callable[..., Record]) -> list[Record]:
         for batch_size in (1, 2):
             reserved = mib[method] * 2 * batch_size
             lines.append(record("coco", "swin_large", reserved_mib=reserved, batch_size=batch_size, **common))
-        lines.append(record("voc", "swin_tiny", step_ms=step_ms[method], image_size=[128, 192], **common))
+        share = None if method == "full" else step_ms[method] / step_ms["full"]
+        timed = {"step_ms": step_ms[method], "in_turns": share, "image_size": [128, 192]}
+        lines.append(record("voc", "swin_tiny", **timed, **common))
     return lines

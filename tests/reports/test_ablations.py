@@ -8,6 +8,11 @@ from reports.records import frame_of
 MIB = {"e3va-reference": 4000, "e3va-stacked": 4390, "e3va-frozen-norms": 3610}
 
 
+def _exactly(ratio: float) -> dict[str, float]:
+    """A ratio without noise."""
+    return dict.fromkeys(("median", "low", "high"), ratio)
+
+
 @pytest.fixture
 def variants(record):
     """On VOC they take 100 MiB less than they reserve; stacked, half again as long as E3VA."""
@@ -20,7 +25,7 @@ def variants(record):
         timed = record("voc", "swin_tiny", method, step_ms=1000 * ratio)
         timed["time"] |= {
             "inference_ms": {"median": inference_ms},
-            "relative_to": {"ratio": {"median": ratio}, "inference_ratio": {"median": inference_ms / 40}},
+            "relative_to": {"ratio": _exactly(ratio), "inference_ratio": _exactly(inference_ms / 40)},
         }
         lines.append(timed)
     return lines
@@ -38,6 +43,23 @@ def test_each_variant_stands_beside_e3va_and_the_paper(variants) -> None:
     cells = reduction.cells.set_index("E3VA")
     assert cells.loc["frozen norms"].tolist()[:5] == ["1.80", "3 510", "-10.0", "2 610", "-13.0"]
     assert cells.loc["trained reduction"].tolist()[-3:] == ["51.7", "49.97", "86.7"]
+
+
+def test_variants_that_noise_does_not_tell_apart(variants) -> None:
+    """Between 0.3 and 0.6 of Full, beside E3VA's 0.4 of it."""
+    variants[-1]["time"]["relative_to"]["ratio"] = {"median": 0.5, "low": 0.3, "high": 0.6}
+    structure, _ = ablation_tables(frame_of(variants))
+    assert structure.cells.set_index("E3VA").loc["stacked"].iloc[6] == "≈ +0 (-25 to +50)"
+    assert "the order of the two is not known" in structure.caption
+
+
+def test_predicted_times_stand_before_those_of_a_cpu(variants) -> None:
+    for line, step_ms in zip(variants[:3:2], (200.0, 300.0), strict=True):
+        line["predicted_time"] = {"v100-32gb": {"step_ms": step_ms}}
+    structure, _ = ablation_tables(frame_of(variants))
+    headings = [heading for heading, _ in structure.columns]
+    assert headings[6:9] == ["v100-32gb ms, predicted", "% of E3VA", "VOC CPU step ms (p10-p90)"]
+    assert structure.cells.set_index("E3VA").loc["stacked"].iloc[5:7].tolist() == ["300", "150.0"]
 
 
 def test_nothing_is_shown_without_something_to_compare(variants, records) -> None:

@@ -58,3 +58,12 @@ def test_a_folder_that_cannot_be_written(records, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot write the report to .*file"):
         write_report(records, tmp_path / "file")
+
+
+def test_predicted_times_stand_before_those_of_a_cpu(records, record) -> None:
+    full, e3va = (record("voc", "swin_large", method, reserved_mib=1_000) for method in ("full", "e3va"))
+    full["predicted_time"], e3va["predicted_time"] = {"v100-32gb": {"step_ms": 9.0}}, {"v100-32gb": {"step_ms": 3.0}}
+    titles = [table.title for table in build_tables(frame_of([*records, full, e3va]), [2, 3, 4])]
+    place = titles.index("Table 3. Training time")
+    assert titles[place - 1] == "Table 3 predicted. VOC, swin_large"
+    assert titles[place + 1].startswith("Table 4.")

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from reports.ratios import percent_above, percent_above_full, percent_of, percent_of_full, share_of_full
+from reports.ratios import percent_above, percent_above_full, percent_of, percent_of_full
 
 
 def test_shares_and_distances() -> None:
@@ -21,8 +21,3 @@ def test_nothing_without_full() -> None:
     assert percent_of_full(values).isna().all()
     assert percent_above_full(values).isna().all()
     assert percent_of_full(pd.Series({"full": 4.0, "e3va": 1.0})).tolist() == [100.0, 25.0]
-
-
-def test_a_share_is_of_steps_in_turns_where_there_are_some() -> None:
-    rows = pd.DataFrame({"relative_to_full": [None, 0.5]}, index=["full", "e3va"])
-    assert share_of_full(rows, pd.Series({"full": 100.0, "e3va": 40.0})).tolist() == [100.0, 50.0]

@@ -3,7 +3,8 @@ import pytest
 
 from reports.cells import MISSING, number, signed
 from reports.records import frame_of, label_of, published, select
-from reports.tables import table1, table2, table3
+from reports.tables import table1, table2
+from reports.times.table3 import table3
 
 ALL = [
     "Full", "Fixed", "BitFit", "Norm-Tuning", "Partial-1", "Adapter", "LoRA", "AdaptFormer", "LoRand", "E3VA", "E3VA+",
@@ -61,25 +62,6 @@ def test_table2_compares_swin_l_with_no_full(records) -> None:
     assert row[1:6] == ["1.79", "1.80", "-0.01", MISSING, MISSING]
     assert row[6:8] == ["16 080", "9 471"]
     assert _row(table, "E3VA, fused (ours) (Swin-L)")[6:8] == ["16 000", MISSING]
-
-
-def test_table3_is_relative_to_full(records) -> None:
-    table = table3(frame_of(records))
-    assert _row(table, "E3VA")[1:5] == ["112 (111-113)", "56.0", "56.7", "-0.7"]
-    assert _row(table, "E3VA, fused (ours)")[1:5] == ["110 (109-111)", "55.0", MISSING, MISSING]
-    assert "not on a GPU" in table.caption
-    assert "3 steps per method" in table.caption
-    assert "0 of 4 rows were timed in turns with Full" in table.caption
-    assert "ADE20K: all; COCO: all." in table.caption
-
-
-def test_table3_takes_ratios_of_steps_in_turns(records) -> None:
-    for record in records:
-        if record["time"]:
-            record["time"]["relative_to"] = {"ratio": {"median": 0.58}}
-    table = table3(frame_of(records))
-    assert _row(table, "E3VA")[2] == "58.0"
-    assert ", each in turns with a step of Full." in table.caption
 
 
 PLACES = {

@@ -2,7 +2,7 @@
 (() => {
   const figure = (cell) => {
     const text = cell.dataset.value ?? cell.textContent.trim();
-    const number = parseFloat(text.replace(/[\s\u00a0]/g, "").replace("\u2212", "-"));
+    const number = parseFloat(text.replace(/[\s\u00a0\u2248]/g, "").replace("\u2212", "-"));
     return Number.isNaN(number) ? text : number;
   };
   const order = (one, other) => {

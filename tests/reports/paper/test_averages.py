@@ -52,8 +52,18 @@ def test_predicted_times(record) -> None:
     assert _rows(frame_of(lines), frame_of(lines))[PREDICTED] == ["40.0", "30.0", "20.0", "30.0"]
 
 
+def test_predicted_times_stand_before_those_of_a_cpu(record, records) -> None:
+    full, e3va = (record("voc", "swin_large", method, reserved_mib=1_000) for method in ("full", "e3va-reference"))
+    full["predicted_time"], e3va["predicted_time"] = {"v100-32gb": {"step_ms": 9.0}}, {"v100-32gb": {"step_ms": 3.0}}
+    frame = frame_of([*records, full, e3va])
+    assert list(_rows(frame, frame))[-2:] == [PREDICTED, MEASURED]
+
+
 @pytest.mark.parametrize("left_out", ["e3va-reference", "full"])
 def test_no_other_form_and_nothing_without_full(records, left_out) -> None:
+    """A time that was taken in turns with Full needs no result of Full itself."""
     frame = frame_of([line for line in records if line["case"]["method"] != left_out])
+    assert left_out != "full" or _rows(frame, frame)[MEASURED] == ["44.0", MISSING, MISSING, MISSING]
+    frame = frame_of([line for line in records if line["case"]["method"] != left_out and not line["time"]])
     assert averages_table(frame, frame) is None
     assert averages_table(frame_of([]), frame_of([])) is None
