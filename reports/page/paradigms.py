@@ -12,7 +12,7 @@ from reports.tables import TASKS
 
 HEADING, ROW = 24, 38
 """Heights in pixels: of a task's name, and of a way to train with its name and both its bars."""
-FULL_AT = 78.0
+FULL_AT = 88.0
 """Percent of the width at which a bar of 100 % ends."""
 MOST = 100 * 100 / FULL_AT
 """Percent of Full at which a bar leaves the picture."""

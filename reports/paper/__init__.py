@@ -1,1 +1,1 @@
-"""The paper's claims beside our figures: its GPU classes, its averages, its authors' logs, and what has no figure."""
+"""The paper's claims beside our figures: Figure 1, GPU classes, averages, costs, logs, and what has no figure."""
