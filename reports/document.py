@@ -12,11 +12,15 @@ from reports.ablations import ablation_tables
 from reports.escaping import markdown_line
 from reports.forms import in_rows_of_the_paper, is_itself
 from reports.highway import highway_table
-from reports.paper.absent import NEEDED, absent_tables
+from reports.paper.absent import NEEDED, absent_tables, unmatched_figures
 from reports.paper.authors_logs import logs_table
 from reports.paper.averages import averages_table
+from reports.paper.costs import cost_tables
 from reports.paper.gpu_classes import contradictions, probable_table4, table4
-from reports.paper_settings import LEGACY, paper_settings_tables
+from reports.paper.inference import inference_table
+from reports.paper.paradigms import paradigms_table
+from reports.paper.paradigms_plot import paradigms
+from reports.paper_settings import paper_settings_tables, single_shapes
 from reports.plots.bars import breakdown, time_by_operator
 from reports.plots.scatter import memory_against_parameters
 from reports.plots.trainability import trainability
@@ -36,6 +40,9 @@ PICTURES = (
     ("trainability.png", trainability, "What trains on which card"),
     ("time_by_operator.png", time_by_operator, "What a step spends its time on"),
 )
+FIGURE_1 = ("paradigms.png", "Figure 1: parameters, memory and time of three ways to train")
+COST_TASKS = {1: ("voc", "ade20k"), 2: ("coco",)}
+"""Table of the paper -> the tasks whose costs stand beside it."""
 
 
 def write_report(
@@ -55,12 +62,14 @@ def write_report(
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder}: {error.strerror}") from error
     frame = frame_of(records)
-    pictured = _pictured(_single_shapes(frame))
+    pictured = _pictured(single_shapes(frame))
     drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
+    if _wants_all(tables) and paradigms(frame, folder / FIGURE_1[0]):
+        drawn.append(FIGURE_1)
     trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
     built = [*build_tables(frame, tables), *trust]
     document = folder / FILE_NAME
-    wanted = NEEDED if set(tables) >= set(TABLES) else tables
+    wanted = NEEDED if _wants_all(tables) else tables
     absent = absent_tables((table.title for table in built), wanted) if built else []
     document.write_text(_markdown(records, frame, drawn, built, absent), encoding="utf-8")
     return document
@@ -68,21 +77,27 @@ def write_report(
 
 def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
     """The tables for which there are results: the paper's, its claims, ablations, forms, rivals, its settings, runs."""
-    shapes = _single_shapes(frame)
+    shapes = single_shapes(frame)
     tables: list[Table | None] = []
     for number in numbers:
         tables += [] if number != 3 else _predicted(shapes)  # a GPU's times stand before those of a CPU
         tables.append(TABLES[number](_without_rivals(shapes)))
     times = _times(shapes) if 3 in numbers else []
     claims = [probable_table4(frame), contradictions(shapes, frame)] if 4 in numbers else []
-    of_all = [averages_table(shapes, frame), logs_table(shapes)] if set(numbers) >= set(TABLES) else []
+    of_all = [paradigms_table(frame), averages_table(shapes, frame), logs_table(shapes)] if _wants_all(numbers) else []
+    costs = cost_tables(_without_rivals(shapes), [task for number in numbers for task in COST_TASKS.get(number, ())])
     methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes)]
-    built = [*tables, *claims, *of_all, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
+    built = [*tables, *claims, *of_all, *costs, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
 
 
+def _wants_all(numbers: Sequence[int]) -> bool:
+    return set(numbers) >= set(TABLES)
+
+
 def _times(frame: pd.DataFrame) -> list[Table | None]:
-    return [measured_table(frame), *throughput_tables(in_rows_of_the_paper(_without_rivals(frame)))]
+    own = _without_rivals(frame)
+    return [inference_table(own), measured_table(frame), *throughput_tables(in_rows_of_the_paper(own))]
 
 
 def _predicted(frame: pd.DataFrame) -> list[Table]:
@@ -100,11 +115,6 @@ def _without_rivals(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["base"].map(method_key).isin(rivals)]
 
 
-def _single_shapes(frame: pd.DataFrame) -> pd.DataFrame:
-    """What Tables 1 to 4 are about: runs, and rules of years ago, have no place in them."""
-    return frame if frame.empty else frame[(frame["batches"] == 1) & (frame["profile"] != LEGACY)]
-
-
 def _markdown(
     records: Sequence[Record],
     frame: pd.DataFrame,
@@ -116,6 +126,8 @@ def _markdown(
     parts += [f"![{title}]({name})\n" for name, title in drawn]
     parts += [table.to_markdown() for table in tables] or ["No results yet.\n"]
     parts += [_list("Tables of the paper that are missing here", absent)] if absent else []
+    unmatched = unmatched_figures(table.title for table in tables)
+    parts += [_list("Figures of the paper that have none of ours beside them", unmatched)] if unmatched else []
     parts += [_failures(records), _provenance(frame)]
     return "\n".join(part for part in parts if part)
 
