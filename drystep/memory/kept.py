@@ -9,9 +9,9 @@ def kept_for_backward_bytes(trace: Trace, module: str = "") -> int:
     """Bytes of the storages that a forward pass allocated and that are alive when backward begins.
 
     Each storage counts once, without rounding. These are the tensors that autograd saved, including copies of weights
-    in half precision, the loss, and the gradient of the loss. Parameters and the batch are none of them: they exist before the forward pass. With
-    `module`, only what operators of the module with that path, and of those within it, allocated counts. Of several
-    steps that count, it is the largest sum.
+    in half precision, the loss, and the gradient of the loss. Parameters and the batch are none of them: they exist
+    before the forward pass. With `module`, only what operators of the module with that path, and of those within it,
+    allocated counts. Of several steps that count, it is the largest sum.
     """
     return max((_kept_bytes(trace, step, module) for step in _steady_steps(trace)), default=0)
 

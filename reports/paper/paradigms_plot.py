@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -55,7 +56,7 @@ def _draw(axis: Axes, panel: Panel) -> None:
     places, colours = _places(panel), colours_of(PARADIGMS)
     for bar in panel.bars:
         at, colour = places[bar.task, bar.key], colours[bar.key]
-        paper = {"facecolor": "white", "hatch": "////"}
+        paper: dict[str, Any] = {"facecolor": "white", "hatch": "////"}
         for value, offset, look, absent in (
             (bar.ours, -BAR / 2, {"facecolor": colour}, "no result"),
             (bar.paper, BAR / 2, paper, "not published"),

@@ -1,4 +1,4 @@
-"""The cost of a method: against counters and hooks of PyTorch on the same case, and the paper's propagation argument."""
+"""The cost of a method, against counters and hooks of PyTorch on the same case, and the paper's argument about it."""
 
 from dataclasses import replace
 
