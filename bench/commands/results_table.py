@@ -14,13 +14,14 @@ if TYPE_CHECKING:  # importing it takes seconds, because it simulates
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """One row per result."""
+    """One row per result. A step time is called busy if other processes disturbed it."""
     gpus = list(dict.fromkeys(gpu for result in results for gpu in result.fits))
     columns = ["case", "trained params", "allocated MiB", "reserved MiB", "step ms", *gpus]
     table = plain_table(columns)
     for result in results:
         memory, params = result.memory or {}, result.params or {}
         step_ms = ((result.time or {}).get("step_ms") or {}).get("median")
+        busy = " (busy)" if (result.time or {}).get("contention") else ""
         trained = params.get("trainable_backbone")
         verdicts = [(result.fits.get(gpu, {}).get("verdict") or ABSENT).replace("_", " ") for gpu in gpus]
         first = result.case.title if result.status == "ok" else f"{result.case.title}: {result.status}"
@@ -29,7 +30,7 @@ def results_table(results: Sequence[Result]) -> Table:
             ABSENT if trained is None else f"{trained:,}",
             mib_cell(memory.get("peak_allocated_bytes")),
             mib_cell(memory.get("peak_reserved_bytes")),
-            ABSENT if step_ms is None else f"{step_ms:.1f}",
+            ABSENT if step_ms is None else f"{step_ms:.1f}{busy}",
             *verdicts,
         )
     return table

@@ -73,7 +73,7 @@ def time_rounds(
     while len(rounds) < steps + MOST_FURTHER_ROUNDS and not _is_enough(rounds, steps):
         if rounds[-1].is_contended:
             before = clock()
-            wait(max(0.0, end - before - longest_s))
+            wait(max(0.0, end - before - longest_s) / 2)  # half: when it ends in vain, there is time to try again
             waited_s += clock() - before
         before = clock()
         if before + longest_s > end:

@@ -28,6 +28,12 @@ def test_figures() -> None:
     assert row == ["1,234", "2,048", "3,000", "12.3", "fits", "with", "retries"]
 
 
+def test_a_time_of_a_busy_machine() -> None:
+    contention = {"contended_rounds": 3, "others_percent": 48.0}
+    row = _row(time={"step_ms": {"median": 12.34, "samples": []}, "contention": contention})
+    assert row[-2:] == ["12.3", "(busy)"]
+
+
 @pytest.mark.parametrize(
     "fields",
     [

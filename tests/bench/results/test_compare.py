@@ -151,7 +151,7 @@ def test_times_as_a_ratio_survive_a_slower_machine() -> None:
 
 def test_metrics_read_a_line_as_engines_write_it() -> None:
     """A path that no result has would never be compared."""
-    from bench.engines.cpu import Timings
+    from bench.engines.timing.timings import Timings
 
     time = Timings({"forward": [1.0], "backward": [2.0], "optimizer": [3.0]}, [0.5]).as_fields()
     result = Result(case=FULL, status="ok", environment={}, time=time, params={"trainable_backbone": 5})

@@ -35,6 +35,13 @@ def test_contended_rounds_are_waited_out_and_left_out() -> None:
     assert found.contention_fields() is None
 
 
+def test_waiting_in_vain_leaves_time_to_try_again() -> None:
+    """The wait takes all that it may, half of the budget."""
+    script = Script([CONTENDED, CALM], calm_after_s=LEAST_BUDGET_S)
+    assert _time(script, steps=1).kept == [CALM] * 5
+    assert script.waits == [pytest.approx((LEAST_BUDGET_S - 0.1) / 2)]
+
+
 def test_contention_that_lasts_is_named() -> None:
     script = Script([CALM, CALM, CONTENDED], calm_after_s=1.0)
     found = _time(script)
