@@ -14,7 +14,7 @@ from reports.cells import Column, number
 from reports.forms import in_rows_of_the_paper, select_rows
 from reports.paper_settings import single_shapes
 from reports.ratios import FULL, percent_of_full
-from reports.records import KEY, labels, published
+from reports.records import KEY, published
 from reports.tables import TASKS, Table
 
 PARADIGMS = {"full": "full fine-tuning", "adapter": "adapter-tuning", "e3va": "E3VA-tuning"}
@@ -68,17 +68,17 @@ def paradigms_table(frame: pd.DataFrame) -> Table | None:
         return None
     first = found[0].bars
     columns: list[Column] = [
-        ("Way to train", [f"{PARADIGMS[bar.key]} ({labels()[bar.key]})" for bar in first]),
+        ("Way to train", [PARADIGMS[bar.key] for bar in first]),
         ("task", [TASKS[bar.task] for bar in first]),
     ]
     for panel in found:
         columns += [
-            (f"{panel.title}, % of Full", number((bar.ours for bar in panel.bars), panel.digits)),
+            (f"{panel.title} %", number((bar.ours for bar in panel.bars), panel.digits)),
             ("paper", number((bar.paper for bar in panel.bars), panel.digits)),
         ]
     return Table(
         TITLE,
-        "Percent of full fine-tuning on the same task. Columns headed *paper* are **published**: the text that we "
+        "Percent of full fine-tuning (Full) on the same task. Columns headed *paper* are **published**: the text that we "
         "worked from has the figure's caption without its numbers, so they are computed from Tables 1 to 3, where "
         "Adapter stands for adapter-tuning. The paper has no memory of ADE20K. Ours are **counted** (parameters of the "
         f"backbone), **simulated** (reserved memory) and **predicted** (time of a step on a {TIMED_CARD}, while the "

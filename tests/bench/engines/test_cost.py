@@ -88,3 +88,22 @@ def test_a_result_with_its_cost_comes_back() -> None:
     assert result.cost["stored_bytes"] - result.cost["backbone_stored_bytes"] == pytest.approx(
         4 * (result.params["trainable_total"] - result.params["trainable_backbone"]), rel=0.01
     )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "window", "side", "published_gmac"),
+    [
+        ("swin_tiny", 7, 224, 4.5), ("swin_small", 7, 224, 8.7), ("swin_base", 7, 224, 15.4),
+        ("swin_base", 12, 384, 47.0), ("swin_large", 12, 384, 103.9),
+    ],
+)  # fmt: skip
+def test_the_forward_pass_of_a_swin_has_its_published_operations(
+    backbone: str, window: int, side: int, published_gmac: float
+) -> None:
+    """Liu et al. 2021, Table 1: multiplications with their additions of one image, to a decimal, all stages."""
+    case = Case(
+        task="ade20k", method="fixed", backbone=backbone, window=window, batch_size=1, image_size=(side, side),
+        engine="simulate",
+    )  # fmt: skip
+    gmac = measure(case).cost["backbone_forward_flops"] / 2 / 1e9
+    assert gmac == pytest.approx(published_gmac, abs=0.05 + 0.005 * published_gmac)
