@@ -13,8 +13,9 @@ from bench.engines.timing.turns import Round, least_disturbed
 TOLERANCE = 0.1
 """The interval of a median ratio may be so wide, in parts of the median; otherwise further rounds are timed."""
 LEAST_BUDGET_S = 3.0
-"""Seconds that a case may spend on further rounds and on waiting for calm, or as long as its first rounds took if that
-is longer: a case takes at most twice its time, or a few seconds more."""
+"""Seconds that a case may spend on further rounds and on waiting for calm, or `LEAST_FURTHER_ROUNDS` if they take
+longer."""
+LEAST_FURTHER_ROUNDS = 2
 MOST_FURTHER_ROUNDS = 20
 
 
@@ -69,7 +70,7 @@ def time_rounds(
     began = clock()
     rounds, waited_s = [take(number) for number in range(steps)], 0.0
     longest_s = (clock() - began) / steps
-    end = clock() + min(max(LEAST_BUDGET_S, clock() - began), left_s() / 2)
+    end = clock() + min(max(LEAST_BUDGET_S, LEAST_FURTHER_ROUNDS * longest_s), left_s() / 2)
     while len(rounds) < steps + MOST_FURTHER_ROUNDS and not _is_enough(rounds, steps):
         if rounds[-1].is_contended:
             before = clock()
