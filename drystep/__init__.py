@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from drystep.late_imports import late_imports
 
 if TYPE_CHECKING:
+    from drystep.cuda.rules import Rules
     from drystep.errors import SimulationError
     from drystep.gpus.classes import Gpu
     from drystep.operators import Work, Workspace, register_operator
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "Gpu", "Oracles", "Simulation", "SimulationError", "Work", "Workspace", "__version__", "register_operator",
-    "simulate",
+    "Gpu", "Oracles", "Rules", "Simulation", "SimulationError", "Work", "Workspace", "__version__",
+    "register_operator", "simulate",
 ]  # fmt: skip
 
 _MODULES = {
     "Gpu": "drystep.gpus.classes",
     "Oracles": "drystep.values.oracles",
+    "Rules": "drystep.cuda.rules",
     "Simulation": "drystep.simulation",
     "SimulationError": "drystep.errors",
     "Work": "drystep.operators",

@@ -3,11 +3,11 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from drystep.bounds import require_whole
-from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.errors import SimulationError, shortened
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
@@ -63,13 +63,14 @@ def fit_step(
     build_step: Callable[..., Any],
     gpus: Sequence[Gpu],
     batch_size: int | None = None,
-    profile: str = DEFAULT_PROFILE,
+    rules: Rules | str = DEFAULT_PROFILE,
     precision: str = DEFAULT_PRECISION,
     oracles: Oracles | None = None,
 ) -> list[CardFit]:
     """Judge `build_step(device)` for each card, and find the largest batch if it also takes a `batch_size`.
 
-    Raises `ValueError` for unknown names and impossible sizes, and `SimulationError` for a step that cannot run.
+    A card is judged under its own rules where `rules` name none. Raises `ValueError` for unknown names and impossible
+    sizes, and `SimulationError` for a step that cannot run.
     """
     takes_batch = "batch_size" in inspect.signature(build_step).parameters
     if batch_size is not None and not takes_batch:
@@ -80,18 +81,21 @@ def fit_step(
     if size_asked is not None:
         require_whole("batch size", size_asked, 1, MOST_BATCH_SIZE)
 
+    alike = _alike(rules_of(rules), gpus)
+
     @functools.cache
-    def simulation(size: int | None) -> Simulation:
+    def simulation(size: int | None, of_card: Rules) -> Simulation:
         build = build_step if size is None else functools.partial(build_step, batch_size=size)
         try:
-            return simulate(build, profile, precision, gpus=gpus, oracles=oracles)
+            judged = [gpu for gpu in gpus if alike[gpu.name] == of_card]
+            return simulate(build, of_card, precision, gpus=judged, oracles=oracles)
         except SimulationError as error:
             if size == size_asked:
                 raise
             raise SimulationError(f"with batch_size={size}: {error}") from error
 
     def attempt(gpu: Gpu, size: int) -> Attempt:
-        outcome = simulation(size)
+        outcome = simulation(size, alike[gpu.name])
         fit = outcome.fits[gpu.name]
         return Attempt(fit.verdict, outcome.peak_reserved_bytes, fit.usable_bytes - fit.peak_reserved_bytes)
 
@@ -100,8 +104,19 @@ def fit_step(
             return None
         return largest(functools.partial(attempt, gpu), size_asked, LARGEST_BATCH, gpu.usable_bytes, load=float)
 
-    asked = simulation(size_asked)
-    return [CardFit(gpu, asked, size_asked, largest_batch(gpu)) for gpu in gpus]
+    return [CardFit(gpu, simulation(size_asked, alike[gpu.name]), size_asked, largest_batch(gpu)) for gpu in gpus]
+
+
+def _alike(rules: Rules, gpus: Sequence[Gpu]) -> dict[str, Rules]:
+    """The rules of each card. Cards under whose rules a trace is the same share those of the first, and one trace."""
+    if rules.card is not None:
+        return {gpu.name: rules for gpu in gpus}
+    first: dict[object, Rules] = {}
+    found = {}
+    for gpu in gpus:
+        of_card = replace(rules, card=gpu)
+        found[gpu.name] = first.setdefault(of_card.cublas_workspace_bytes, of_card)
+    return found
 
 
 class FitSession:
@@ -113,7 +128,7 @@ class FitSession:
         note_phase("simulation")
         self._target = target
         self._gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
-        self._asked = {**asked, "oracles": Oracles(**asked["oracles"])}
+        self._asked = {**asked, "oracles": Oracles(**asked["oracles"]), "rules": Rules(**asked["rules"])}
 
     def fit(self) -> dict[str, Any]:
         """Rows as JSON has them; or what was "wrong" with the command, or how the step "failed"."""

@@ -9,11 +9,11 @@ from drystep.alloc_conf import ignored_settings
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
-from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PROFILES
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.cuda.semantics import semantics
 from drystep.cuda.torchvision_operators import register_torchvision
 from drystep.cuda.workspaces import Workspaces
-from drystep.errors import SimulationError, choose
+from drystep.errors import SimulationError
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.simulation import Simulation, judge
 from drystep.time.work import work_of
@@ -27,7 +27,7 @@ from drystep.values.oracles import Oracles
 
 def simulate(
     build_step: BuildStep,
-    profile: str = DEFAULT_PROFILE,
+    rules: Rules | str = DEFAULT_PROFILE,
     precision: str = DEFAULT_PRECISION,
     iterations: int = WARM_UP_STEPS + 1,
     gpus: Sequence[str | Gpu] | None = None,
@@ -40,14 +40,15 @@ def simulate(
     `build_step(device)` builds model, optimizer and data on the device that it is given (the meta device), and returns
     a function without arguments that runs one training step: `zero_grad`, forward, `loss.backward()` and
     `optimizer.step()`, in any order. It runs `iterations` times, and the last `steady_steps` count for the peak: take
-    more than one if the batches differ. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
+    more than one if the batches differ. `rules` are those of a version of PyTorch, a wrapper, an allocator and a card,
+    or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
     `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. `oracles` answer what depends on values.
     Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
     the user's program and a remedy.
     """
     classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
     build_step, operators = guarded(build_step), MetaOperators(oracles)
-    trace = trace_steps(build_step, META, profile, precision, iterations, steady_steps, operators)
+    trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
     if not trace.allocations:
         raise SimulationError(
             "the step has nothing on the device: build the model and data on, or move them to, "
@@ -56,7 +57,7 @@ def simulate(
     warnings = [*_oddities(trace, operators), *ignored_settings()]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = trace_steps(
-            build_step, META, profile, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
+            build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
         )
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
     return replace(judge(trace, classes, capacity_bytes), warnings=tuple(warnings))
@@ -65,7 +66,7 @@ def simulate(
 def trace_steps(
     build_step: BuildStep,
     device: torch.device,
-    profile: str = DEFAULT_PROFILE,
+    rules: Rules | str = DEFAULT_PROFILE,
     precision: str = DEFAULT_PRECISION,
     iterations: int = WARM_UP_STEPS + 1,
     steady_steps: int = 1,
@@ -82,12 +83,13 @@ def trace_steps(
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
     warn_if_untested()
     register_torchvision()
-    workspaces = Workspaces(PROFILES[choose("profile", profile, PROFILES)].shares_cublas)
-    rules = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
+    rules = rules_of(rules)
+    workspaces = Workspaces(rules.cublas_workspace_bytes)
+    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
     if device.type == "meta":
-        rules = replace(rules, call=operators or MetaOperators())
-    with semantics(profile, precision, device):
-        return record(build_step, device, iterations, rules, steady_steps, note_lines)
+        of_operators = replace(of_operators, call=operators or MetaOperators())
+    with semantics(rules, precision, device):
+        return record(build_step, device, iterations, of_operators, steady_steps, note_lines)
 
 
 def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from reports.ablations import ablation_tables
+from reports.comparisons.ablations import ablation_tables
+from reports.comparisons.highway import highway_table
+from reports.comparisons.levers import levers_table
+from reports.comparisons.rivals import RIVALS, rivals_table
+from reports.comparisons.runs import run_table
 from reports.escaping import markdown_line
 from reports.forms import in_rows_of_the_paper, is_itself
-from reports.highway import highway_table
 from reports.paper.absent import NEEDED, absent_tables, unmatched_figures
 from reports.paper.authors_logs import logs_table
 from reports.paper.averages import averages_table
@@ -26,8 +29,6 @@ from reports.plots.scatter import memory_against_parameters
 from reports.plots.trainability import trainability
 from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
 from reports.records import Record, frame_of, labels, method_key
-from reports.rivals import RIVALS, rivals_table
-from reports.runs import run_table
 from reports.tables import Table, table1, table2
 from reports.times.table3 import table3
 from reports.validation import validation_table
@@ -86,7 +87,7 @@ def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) ->
     claims = [probable_table4(frame), contradictions(shapes, frame)] if 4 in numbers else []
     of_all = [paradigms_table(frame), averages_table(shapes, frame), logs_table(shapes)] if _wants_all(numbers) else []
     costs = cost_tables(_without_rivals(shapes), [task for number in numbers for task in COST_TASKS.get(number, ())])
-    methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes)]
+    methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes), levers_table(shapes)]
     built = [*tables, *claims, *of_all, *costs, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
     return [table for table in built if table is not None]
 

@@ -8,13 +8,15 @@ from bench.cases.batches import STRETCHES
 from bench.cases.methods import METHODS
 from bench.cases.tasks import FULL_ROIS_PER_IMAGE, WORKLOADS
 from drystep.bounds import require_whole, shown
-from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES, VERSIONS, Rules
 from drystep.errors import choose
 from e3va.backbones.sizes import SWIN_SIZES, WINDOW_IMAGE_SIZE
 
 TASKS = tuple(WORKLOADS)
 TASKS_OWN: Any = None
 """Default of fields whose value the task knows: its own value takes their place."""
+PROFILES_OWN: Any = None
+"""Default of a field whose value the profile knows."""
 ENGINES = ("simulate", "cpu", "cuda")
 OPTIMIZERS = ("adamw",)
 PATCH_SIZE = 4
@@ -93,8 +95,18 @@ class Case:
     """Optimizer of all that trains."""
     engine: str = option("auto", "How to measure; auto takes cuda where there is a GPU, else simulate.", ENGINES)
     """simulate, cpu or cuda; auto takes cuda where there is a device, else simulate."""
-    profile: str = option(DEFAULT_PROFILE, "Rules by which PyTorch allocates.", PROFILES)
-    """Rules by which PyTorch allocates."""
+    profile: str = option(DEFAULT_PROFILE, "Preset of the rules by which PyTorch allocates.", PROFILES)
+    """Preset of the rules by which PyTorch allocates."""
+    torch: str = option(
+        PROFILES_OWN, "PyTorch whose rules count; default: the profile's.", VERSIONS, words="PyTorch {}"
+    )
+    """Version of PyTorch whose rules count."""
+    ddp: bool = option(False, "Simulate a model that DistributedDataParallel wraps.")
+    """Whether DistributedDataParallel wraps the model; a profile may say so, too."""
+    cudnn_benchmark: bool = option(False, "Simulate cuDNN as it chooses kernels by trial.")
+    """Whether cuDNN chooses its kernels by trial."""
+    alloc_conf: str = option("", "Settings of the allocator, as in PYTORCH_CUDA_ALLOC_CONF.")
+    """Settings of PyTorch's caching allocator."""
     gt_boxes: int = option(
         TASKS_OWN, "Objects per image; default: the task's.", least=0, most=MOST_OBJECTS, words="{} objects"
     )
@@ -117,6 +129,10 @@ class Case:
         for name in OWN_FIELDS:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, _own_values(self.task)[name])
+        choose("profile", self.profile, PROFILES)
+        preset = PROFILES[self.profile]
+        object.__setattr__(self, "torch", preset.torch if self.torch is None else self.torch)
+        object.__setattr__(self, "ddp", self.ddp or preset.ddp)
         if type(self.image_size) is not tuple:
             object.__setattr__(self, "image_size", tuple(self.image_size))
         self._check_choices()
@@ -144,11 +160,13 @@ class Case:
                 "the cpu engine trains in fp32 with explicit attention, because half precision and fused attention "
                 "are other kernels on a GPU: take the simulate engine"
             )
-        if self.engine == "cuda" and (self.precision == "apex-o1" or self.profile != DEFAULT_PROFILE):
+        if self.engine == "cuda" and (self.precision == "apex-o1" or self.rules != PROFILES[DEFAULT_PROFILE]):
             raise ValueError(
-                "the cuda engine measures the PyTorch that is installed: apex-o1 and profiles of other versions exist "
-                "in the simulate engine alone"
+                "the cuda engine measures the PyTorch that is installed: apex-o1 and rules of other versions, wrappers "
+                "and allocators exist in the simulate engine alone"
             )
+        if self.engine == "cpu" and self.cudnn_benchmark:
+            raise ValueError("cudnn_benchmark is about kernels of a GPU, and the cpu engine has none: take simulate")
 
     def _check_sizes(self) -> None:
         if len(self.image_size) != 2:
@@ -178,6 +196,11 @@ class Case:
         return {**vars(self), "image_size": list(self.image_size)}
 
     @property
+    def rules(self) -> Rules:
+        """The rules by which PyTorch allocates in a simulation."""
+        return Rules(torch=self.torch, ddp=self.ddp, cudnn_benchmark=self.cudnn_benchmark, allocator=self.alloc_conf)
+
+    @property
     def title(self) -> str:
         """One line for people: what is trained, how it is measured, and every setting that is not the default."""
         height, width = self.image_size
@@ -185,7 +208,8 @@ class Case:
         return ", ".join([first, *self._unusual()])
 
     def _unusual(self) -> Iterable[str]:
-        defaults: Mapping[str, Any] = {**DEFAULTS, **_own_values(self.task)}
+        preset = PROFILES[self.profile]
+        defaults = {**DEFAULTS, **_own_values(self.task), "torch": preset.torch, "ddp": preset.ddp}
         for name, stated in OPTIONS.items():
             value = getattr(self, name)
             if name in IN_FIRST_WORDS or value == defaults[name]:

@@ -47,7 +47,7 @@ def saved_for_backward_bytes(case: Case) -> int:
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor)
-    with semantics(case.profile, case.precision, META), weights, hooks:
+    with semantics(case.rules, case.precision, META), weights, hooks:
         outputs = prepared.backbone(prepared.batches[0][0])
     total = sum(storage.nbytes() for storage in storages.values())
     del outputs  # its graph had to keep the saved storages alive until here

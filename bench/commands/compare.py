@@ -37,7 +37,7 @@ def compare(
     A figure, or a GPU class's verdict, that A has and B lacks is worse, and so is one that is not finite. One that only
     B has is new. In JSON lines, the side that lacks it is null.
     """
-    from bench.commands import compare_text
+    from bench.commands.texts import comparison as text
     from bench.results import compare as comparison
     from bench.results.compare_metrics import Tolerance
 
@@ -48,16 +48,16 @@ def compare(
     files = [_read(before), _read(after)]
     found = comparison.compare(files[0].results, files[1].results, tolerance, time_relative_to, require_all)
     if as_json:
-        print(*compare_text.json_lines(found), sep="\n")
+        print(*text.json_lines(found), sep="\n")
     elif as_markdown:
-        print(*compare_text.markdown(found, only_changed), sep="\n")
+        print(*text.markdown(found, only_changed), sep="\n")
     else:
         for note in found.notes:
             stdout.print(note, soft_wrap=True)
         shown = [change for change in found.changes if change.outcome != "same" or not only_changed]
         if shown:
-            stdout.print(compare_text.table(shown))
-        stdout.print(compare_text.summary(found.changes))
+            stdout.print(text.table(shown))
+        stdout.print(text.summary(found.changes))
     unreadable = any(file.problems for file in files)
     return FAILED if found.worse or unreadable else OK
 

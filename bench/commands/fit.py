@@ -28,7 +28,7 @@ def fit(
         raise ValueError(f"name one card with --gpu: {', '.join(card.name for card in select_gpus((), gpu_files))}")
     (card,) = select_gpus([gpu], gpu_files)
 
-    from bench.commands.results_table import headroom_table
+    from bench.commands.texts.results import headroom_table
     from bench.engines.headroom import search
 
     rows = []

@@ -28,7 +28,7 @@ def check_published() -> Iterator[Check]:
 
 def _check_case(case: Case, published_bytes: int) -> Check:
     start = time.perf_counter()
-    trace = trace_steps(prepare(case, META).build_step, META, case.profile, case.precision)
+    trace = trace_steps(prepare(case, META).build_step, META, case.rules, case.precision)
     peak_bytes = replay(trace).peak_allocated_bytes
     return Check(
         id=f"UPerNet {case.backbone} window {case.window}",

@@ -39,7 +39,7 @@ def run(
 
     from bench.commands.exit_status import status_of
     from bench.commands.measuring import Grid
-    from bench.commands.results_table import results_table
+    from bench.commands.texts.results import results_table
     from bench.launchers.run import smallest_card
 
     if any(case.engine == "cuda" for case in cases):

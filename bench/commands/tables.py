@@ -108,7 +108,7 @@ def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
 
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], show: bool) -> None:
-    from bench.commands.report_text import print_report
+    from bench.commands.texts.report import print_report
     from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
     from reports.page import page

@@ -58,7 +58,7 @@ def _cost(case: Case) -> Cost:
     """Peak and floating-point operations of a step on the largest batch, found on meta tensors."""
     prepared = prepare(_on_largest_batch(case), META)
     built = prepared.build_step(META)
-    simulation = judge(trace_steps(lambda _: built, META, case.profile, case.precision, iterations=1), ())
+    simulation = judge(trace_steps(lambda _: built, META, case.rules, case.precision, iterations=1), ())
     with FlopCounterMode(display=False) as counter:
         built()
     # The trace began when the model existed already, and before the optimizer had state (AdamW's two moments).

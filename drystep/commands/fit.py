@@ -11,14 +11,19 @@ import typer
 from drystep.commands.exit_status import DOES_NOT_FIT, FAILED, OK
 from drystep.commands.step_options import (
     DEFAULT_TIME_LIMIT_S,
+    AllocConf,
+    CudnnBenchmark,
+    Ddp,
     GpuFiles,
     Gpus,
     OracleTexts,
+    Profile,
     TimeLimit,
+    TorchVersion,
     parse_oracles,
 )
 from drystep.commands.terminal import mib_cell, plain_table, say, stderr, stdout
-from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, combined
 from drystep.errors import choose, shortened
 from drystep.gpus.classes import select_gpus
 from drystep.units import ABSENT, GIB
@@ -38,9 +43,11 @@ def fit(
         typer.Option(help="Passed on to a function that takes batch_size. Default: its own default, or 2."),
     ] = None,
     precision: Annotated[str, typer.Option(help=f"One of {', '.join(PRECISIONS)}.")] = DEFAULT_PRECISION,
-    profile: Annotated[
-        str, typer.Option(help=f"Rules by which PyTorch allocates, one of {', '.join(PROFILES)}.")
-    ] = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
+    torch_version: TorchVersion = None,
+    ddp: Ddp = None,
+    cudnn_benchmark: CudnnBenchmark = None,
+    alloc_conf: AllocConf = None,
     oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
     time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
@@ -53,14 +60,14 @@ def fit(
     """
     cards = select_gpus(gpus, gpu_files)
     choose("precision", precision, PRECISIONS)
-    choose("profile", profile, PROFILES)
+    rules = combined(profile, torch_version, ddp, cudnn_benchmark, alloc_conf)
     stated = parse_oracles(oracles)
     file = _file_of(target)
     arguments = {
         "target": target,
         "gpus": [asdict(card) for card in cards],
         "batch_size": batch_size,
-        "profile": profile,
+        "rules": rules.as_dict(),
         "precision": precision,
         "oracles": asdict(stated),
     }
@@ -76,9 +83,9 @@ def fit(
         say(f"warning: {warning}")
     if as_json:
         for row in rows:
-            print(json.dumps({"module": target, "profile": profile, "precision": precision, **row}))
+            print(json.dumps({"module": target, "rules": rules.as_dict(), "precision": precision, **row}))
     else:
-        _show(rows, f"{target}, {profile}, {precision}; simulated", {card.name: card.label for card in cards})
+        _show(rows, f"{target}, {rules.title}, {precision}; simulated", {card.name: card.label for card in cards})
     return DOES_NOT_FIT if gpus and any(row["verdict"] == "oom" for row in rows) else OK
 
 

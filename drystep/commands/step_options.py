@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from drystep.bounds import is_finite, require_time_limit, shown
+from drystep.cuda.rules import PROFILES, VERSIONS
 from drystep.values.oracles import ITEM, ROWS, Oracles
 
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
@@ -18,6 +19,22 @@ OracleTexts = Annotated[
         metavar="NAME=NUMBER",
         help="State a value that the step reads, such as rows=512 or item=0. Repeatable.",
     ),
+]
+Profile = Annotated[
+    str, typer.Option(help=f"Preset of the rules by which PyTorch allocates, one of {', '.join(PROFILES)}.")
+]
+TorchVersion = Annotated[
+    str | None,
+    typer.Option("--torch", metavar="VERSION", help=f"PyTorch whose rules count, {VERSIONS[0]} to {VERSIONS[-1]}."),
+]
+Ddp = Annotated[bool | None, typer.Option("--ddp/--no-ddp", help="Whether DistributedDataParallel wraps the model.")]
+CudnnBenchmark = Annotated[
+    bool | None,
+    typer.Option("--cudnn-benchmark/--no-cudnn-benchmark", help="Whether cuDNN chooses its kernels by trial."),
+]
+AllocConf = Annotated[
+    str | None,
+    typer.Option("--alloc-conf", metavar="SETTINGS", help="Settings of the allocator, as in PYTORCH_CUDA_ALLOC_CONF."),
 ]
 DEFAULT_TIME_LIMIT_S = 1800.0
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from drystep.cuda.dispatch import Rules
+from drystep.cuda.dispatch import Replacements
 
 aten = torch.ops.aten
 BIAS_ALIGNMENT = 16
@@ -51,5 +51,5 @@ def _aligned_bias(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
     return mask.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
 
 
-FUSED_ATTENTION: Rules = {aten.scaled_dot_product_attention.default: scaled_dot_product_attention}
+FUSED_ATTENTION: Replacements = {aten.scaled_dot_product_attention.default: scaled_dot_product_attention}
 """The kernel exists on CUDA only, so a step on the CPU computes attention with separate operators."""

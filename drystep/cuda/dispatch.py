@@ -15,7 +15,7 @@ from drystep.torch_private import DispatchKeySet, exclude_keys, include_key, key
 
 Rule = Callable[..., Any]
 """A function with the arguments of the operator that it replaces. Operators that it calls are not replaced again."""
-Rules = Mapping[Any, Rule]
+Replacements = Mapping[Any, Rule]
 """Operator overload, such as `torch.ops.aten.dropout.default` -> the function that replaces it."""
 
 _KEY_NAME = "AutocastPrivateUse1"
@@ -29,7 +29,7 @@ _active: dict[Any, Rule] = {}
 
 
 @contextmanager
-def interposed(rules: Rules) -> Iterator[None]:
+def interposed(rules: Replacements) -> Iterator[None]:
     """Replace each operator by its rule, in this thread, until the context ends."""
     for operator in rules:
         _make_known(operator)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drystep.cuda.dispatch import Rules
+from drystep.cuda.dispatch import Replacements
 
 aten = torch.ops.aten
 
@@ -42,7 +42,7 @@ def widens(input: Tensor, dtype: torch.dtype | None) -> bool:
     return input.dtype == torch.float16 and dtype == torch.float32 and input.device.type != "cpu"
 
 
-FUSED: Rules = {
+FUSED: Replacements = {
     aten.dropout.default: dropout,
     aten.softmax.int: softmax,
     aten.log_softmax.int: log_softmax,

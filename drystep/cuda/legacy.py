@@ -1,4 +1,7 @@
-"""Rules of PyTorch in 2020 to 2022, under which papers of these years measured, as far as they affect memory."""
+"""What older versions of PyTorch kept, wrote and allocated, as far as it affects memory.
+
+`drystep.cuda.rules` says which versions did what.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,10 +9,10 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from drystep.cuda.dispatch import Rules
+from drystep.cuda.dispatch import Replacements
 from drystep.cuda.fused_kernels import aten, widens
 
 FIRST_BUCKET_BYTES = 1 << 20
@@ -54,18 +57,74 @@ def _keep_input(forward: Any, backward: Any, input: Tensor, dim: int, dtype: tor
     return _KeepInput.apply(input, forward, backward, dim, half_to_float)
 
 
-SOFTMAX_KEEPS_INPUT: Rules = {aten.softmax.int: softmax, aten.log_softmax.int: log_softmax}
+SOFTMAX_KEEPS_INPUT: Replacements = {aten.softmax.int: softmax, aten.log_softmax.int: log_softmax}
+
+
+class _ReluKeepsInput(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor) -> Tensor:
+        ctx.save_for_backward(input)
+        return aten.relu.default(input)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return aten.threshold_backward.default(grads[0], input, 0)
+
+
+RELU_KEEPS_INPUT: Replacements = {aten.relu.default: _ReluKeepsInput.apply}
+
+
+def explicit_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Attention with all its weights (B, heads, L, S), as `_scaled_dot_product_attention` of 1.x computed it.
+
+    Source: `torch/nn/functional.py` of 1.12. `enable_gqa` and `scale` are of later versions.
+    """
+    if enable_gqa:
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
+    query = query / query.shape[-1] ** 0.5 if scale is None else query * scale
+    weights = torch.matmul(query, key.transpose(-2, -1))
+    if is_causal:
+        attn_mask = torch.ones(weights.shape[-2:], dtype=torch.bool, device=weights.device).tril()
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask.logical_not(), float("-inf"))
+    if attn_mask is not None:
+        weights = weights + attn_mask
+    weights = torch.softmax(weights, -1)
+    if dropout_p > 0:
+        weights = torch.dropout(weights, dropout_p, True)
+    return torch.matmul(weights, value)
+
+
+WRITES_ATTENTION: Replacements = {aten.scaled_dot_product_attention.default: explicit_attention}
 
 
 @contextmanager
 def zeroed_gradients() -> Iterator[None]:
-    """Make `set_to_none=False` the default of `Optimizer.zero_grad`, as it was before PyTorch 2.0."""
-    zero_grad = Optimizer.zero_grad
+    """Make `set_to_none=False` the default of `zero_grad` of optimizers and modules."""
+    of_optimizer, of_module = Optimizer.zero_grad, nn.Module.zero_grad
 
-    def legacy_zero_grad(self: Optimizer, set_to_none: bool = False) -> None:
-        zero_grad(self, set_to_none)
+    def zero_optimizer(self: Optimizer, set_to_none: bool = False) -> None:
+        of_optimizer(self, set_to_none)
 
-    with mock.patch.object(Optimizer, "zero_grad", legacy_zero_grad):
+    def zero_module(self: nn.Module, set_to_none: bool = False) -> None:
+        of_module(self, set_to_none)
+
+    with (
+        mock.patch.object(Optimizer, "zero_grad", zero_optimizer),
+        mock.patch.object(nn.Module, "zero_grad", zero_module),
+    ):
         yield
 
 

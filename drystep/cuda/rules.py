@@ -1,43 +1,148 @@
-"""Names of the rules by which PyTorch allocates: profiles of its versions, and precisions. Does not import torch."""
+"""The rules by which PyTorch allocates: its version, the wrapper, the allocator, the card. Does not import torch.
 
-from dataclasses import dataclass
+What changed between versions is a property of `Rules` each, with the version at which it changed and the source.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from drystep.bounds import shown
+from drystep.errors import choose
+from drystep.gpus.classes import Gpu, select_gpus
 
 PRECISIONS = ("fp32", "amp-fp16", "amp-bf16", "apex-o1")
 """Single precision; `torch.autocast` in float16 and in bfloat16; NVIDIA Apex's level O1."""
 DEFAULT_PROFILE, DEFAULT_PRECISION = "torch-2.11", "fp32"
+VERSIONS = tuple(
+    f"{major}.{minor}" for major, minors in ((1, range(7, 14)), (2, range(15))) for minor in minors
+)  # fmt: skip
+"""Versions of PyTorch whose rules are known."""
+HOPPER = "9."
+"""What the compute capability of its cards begins with."""
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Rules of PyTorch, and of the training loop around it, that changed over the years."""
+class Rules:
+    """Under which rules a step is simulated. Raises `ValueError` for a setting that is unknown, naming the choices."""
 
-    softmax_keeps_input: bool
-    """Softmax and log-softmax keep their input for backward as well as their output."""
-    zeroed_gradients: bool
-    """`zero_grad()` writes zeros instead of dropping the gradients."""
-    gradient_buckets: bool
-    """The model is wrapped in DistributedDataParallel."""
-    foreach_optimizers: bool
-    """Optimizers take all parameters at once, with temporaries as large as all of them."""
-    shares_cublas: bool
-    """cuBLAS takes its workspace from PyTorch's allocator (since 1.13, pull request 83461), not from the driver."""
+    torch: str = "2.11"
+    """Version of PyTorch, as "1.12"."""
+    ddp: bool = False
+    """Whether DistributedDataParallel wraps the model; one process is looked at."""
+    cudnn_benchmark: bool = False
+    """Whether cuDNN chooses its algorithms by trial (`torch.backends.cudnn.benchmark`)."""
+    allocator: str = ""
+    """Settings of the caching allocator, as in `PYTORCH_CUDA_ALLOC_CONF`."""
+    card: Gpu | str | None = None
+    """The GPU class whose architecture decides, or its name; None for what most cards have in common."""
+
+    def __post_init__(self) -> None:
+        if type(self.torch) is not str:
+            raise ValueError(f"the version of PyTorch must be a text, such as '2.11', got {shown(self.torch)}")
+        choose("version of PyTorch", self.torch, VERSIONS)
+        for name in ("ddp", "cudnn_benchmark"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
+        if type(self.allocator) is not str:
+            raise ValueError(f"allocator must be a text as in PYTORCH_CUDA_ALLOC_CONF, got {shown(self.allocator)}")
+        if self.card is not None and not isinstance(self.card, Gpu):
+            object.__setattr__(self, "card", select_gpus([self.card])[0])
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The version as numbers, which compare."""
+        major, minor = self.torch.split(".")
+        return int(major), int(minor)
+
+    @property
+    def softmax_keeps_input(self) -> bool:
+        """Softmax and log-softmax keep their input for backward as well as their output.
+
+        Up to 1.10: read off the wheels (`_saved_self` of their autograd nodes), `tools/autograd/derivatives.yaml`.
+        """
+        return self.version < (1, 11)
+
+    @property
+    def relu_keeps_input(self) -> bool:
+        """ReLU that is not in place keeps its input, instead of its output that the next operator keeps anyway.
+
+        Up to 1.9: read off the wheels (`ReluBackward0._saved_self`), `tools/autograd/derivatives.yaml`.
+        """
+        return self.version < (1, 10)
+
+    @property
+    def zeroed_gradients(self) -> bool:
+        """`zero_grad()` of optimizers and modules writes zeros instead of dropping the gradients.
+
+        Before 2.0: read off the wheels (the default of `set_to_none`).
+        """
+        return self.version < (2, 0)
+
+    @property
+    def foreach_optimizers(self) -> bool:
+        """Optimizers take all parameters at once, with temporaries as large as all of them.
+
+        The default on CUDA from 2.0 (release notes of 2.0, `_default_to_fused_or_foreach` in `torch/optim`).
+        """
+        return self.version >= (2, 0)
+
+    @property
+    def writes_attention(self) -> bool:
+        """Attention of `nn.MultiheadAttention` and its kind is computed explicitly, weights and all.
+
+        Before 2.0, in which `F.scaled_dot_product_attention` appeared (release notes of 2.0).
+        """
+        return self.version < (2, 0)
+
+    @property
+    def cublas_workspace_bytes(self) -> int:
+        """What each cuBLAS handle takes from PyTorch's allocator; 0 where it takes it from the driver.
+
+        From 1.13 (pull request 83461) `:4096:2:16:8`, 8.125 MiB; from 2.0 (pull request 91564) 32 MiB on Hopper
+        (`getChosenWorkspaceSize` in `aten/src/ATen/cuda/CublasHandlePool.cpp`).
+        """
+        if self.version < (1, 13):
+            return 0
+        if self.version >= (2, 0) and isinstance(self.card, Gpu) and self.card.compute_capability.startswith(HOPPER):
+            return 4096 * 8 << 10
+        return (2 * 4096 + 8 * 16) << 10
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as they stand in results."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "card": self.card.name if isinstance(self.card, Gpu) else None}
+
+    @property
+    def title(self) -> str:
+        """The settings in a few words."""
+        words = [f"PyTorch {self.torch}"]
+        words += ["DistributedDataParallel"] if self.ddp else []
+        words += ["cudnn.benchmark"] if self.cudnn_benchmark else []
+        words += [self.allocator] if self.allocator else []
+        words += [f"on {self.card.name}"] if isinstance(self.card, Gpu) else []
+        return ", ".join(words)
 
 
-PROFILES = {
-    "torch-2.11": Profile(
-        softmax_keeps_input=False,
-        zeroed_gradients=False,
-        gradient_buckets=False,
-        foreach_optimizers=True,
-        shares_cublas=True,
-    ),
-    "mm-2021": Profile(
-        softmax_keeps_input=True,
-        zeroed_gradients=True,
-        gradient_buckets=True,
-        foreach_optimizers=False,
-        shares_cublas=False,
-    ),
-}
+PROFILES = {DEFAULT_PROFILE: Rules(), "mm-2021": Rules(torch="1.8", ddp=True)}
 """torch-2.11: current PyTorch on one GPU. mm-2021: the setting of papers of 2020-2023 that measured with mmdetection
 and mmsegmentation, on PyTorch 1.x and DistributedDataParallel."""
+
+
+def rules_of(rules: "Rules | str") -> Rules:
+    """Rules as they are, or those of a preset. Raises `ValueError` for an unknown name."""
+    return rules if isinstance(rules, Rules) else PROFILES[choose("profile", rules, PROFILES)]
+
+
+def combined(
+    profile: str,
+    torch: str | None = None,
+    ddp: bool | None = None,
+    cudnn_benchmark: bool | None = None,
+    allocator: str | None = None,
+    card: Gpu | str | None = None,
+) -> Rules:
+    """A preset with some of its settings replaced; None leaves one as it is."""
+    stated: dict[str, Any] = {
+        "torch": torch, "ddp": ddp, "cudnn_benchmark": cudnn_benchmark, "allocator": allocator, "card": card,
+    }  # fmt: skip
+    return replace(rules_of(profile), **{name: value for name, value in stated.items() if value is not None})

@@ -1,7 +1,7 @@
 """PyTorch's rules that a trace without a GPU would otherwise get wrong: how CUDA allocates, by version and precision.
 
-A profile names one set of rules (`drystep/cuda/rules.py`). Inside `semantics(profile, precision, device)`, tensors on
-`device` (meta or CPU) follow these rules, so that the same code makes the same allocations on meta, on the CPU and on
+Inside `semantics(rules, precision, device)`, tensors on `device` (meta or CPU) follow the rules that are chosen
+(`drystep/cuda/rules.py`), so that the same code makes the same allocations on meta, on the CPU and on
 a GPU.
 """
 
@@ -17,7 +17,7 @@ from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions
 from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
-from drystep.cuda.rules import PRECISIONS, PROFILES
+from drystep.cuda.rules import PRECISIONS, Rules, rules_of
 from drystep.errors import choose
 from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, replacing_scaler
 
@@ -53,30 +53,34 @@ def _steps_without_overflow() -> Iterator[None]:
 
 
 @contextmanager
-def semantics(profile: str, precision: str, device: torch.device) -> Iterator[None]:
-    """Apply the rules of a profile and a precision to tensors on `device`.
+def semantics(rules: Rules | str, precision: str, device: torch.device) -> Iterator[None]:
+    """Apply rules (or those of a preset) and a precision to tensors on `device`.
 
     They apply to the whole process, so other threads that ask for rules wait until the context ends. Raises
     `ValueError` for unknown names.
     """
-    rules = PROFILES[choose("profile", profile, PROFILES)]
+    rules = rules_of(rules)
     choose("precision", precision, PRECISIONS)
     kernels: dict[Any, Any] = dict(FUSED)
     if rules.softmax_keeps_input:
         kernels |= legacy.SOFTMAX_KEEPS_INPUT
-    if device.type != "cpu":
+    if rules.relu_keeps_input:
+        kernels |= legacy.RELU_KEEPS_INPUT
+    if rules.writes_attention:
+        kernels |= legacy.WRITES_ATTENTION
+    elif device.type != "cpu":
         kernels |= FUSED_ATTENTION
     with PATCHING, ExitStack() as stack:
         stack.enter_context(_keeping_parameters(device))
         stack.enter_context(foreach_devices(["cuda", device.type] if rules.foreach_optimizers else []))
         if rules.zeroed_gradients:
             stack.enter_context(legacy.zeroed_gradients())
-        if rules.gradient_buckets:
+        if rules.ddp:
             stack.enter_context(legacy.gradient_buckets())
         stack.enter_context(interposed(kernels))
-        stack.enter_context(autocast_regions(device.type, kernels, precision))
+        stack.enter_context(autocast_regions(device.type, kernels, precision, rules.version))
         if precision in MIXED_PRECISIONS:
-            stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels).casting())
+            stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels, rules.version).casting())
         if device.type != "cuda":
             stack.enter_context(_steps_without_overflow())
         yield

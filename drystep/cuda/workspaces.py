@@ -14,9 +14,6 @@ from drystep.operators import Workspace, registered
 
 aten = torch.ops.aten
 
-CUBLAS_WORKSPACE_BYTES = 2 * (4096 << 10) + 8 * (16 << 10)
-""":4096:2:16:8, which PyTorch gives each cuBLAS handle before Hopper (`aten/src/ATen/cuda/CublasHandlePool.cpp`)."""
-
 GEMMS = frozenset({
     aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default, aten.addbmm.default,
     aten.mv.default, aten.addmv.default, aten.dot.default,
@@ -29,11 +26,11 @@ TENSOR_CORE_DTYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
 class Workspaces:
     """The workspaces that an operator requests, given its arguments and which threads have a cuBLAS handle already.
 
-    `shares_cublas` says whether cuBLAS takes its workspace from PyTorch's allocator.
+    `cublas_bytes` is what a cuBLAS handle takes from PyTorch's allocator; 0 where it takes nothing from there.
     """
 
-    def __init__(self, shares_cublas: bool) -> None:
-        self._shares_cublas = shares_cublas
+    def __init__(self, cublas_bytes: int) -> None:
+        self._cublas_bytes = cublas_bytes
         self._threads_with_handle: set[bool] = set()
 
     def __call__(self, func: Any, args: tuple[Any, ...], in_backward: bool) -> Iterator[Workspace]:
@@ -51,9 +48,9 @@ class Workspaces:
 
     def _handle(self, in_backward: bool) -> Iterator[Workspace]:
         """Yield the workspace of a thread's handle at its first product: caller and autograd have a thread each."""
-        if self._shares_cublas and in_backward not in self._threads_with_handle:
+        if self._cublas_bytes and in_backward not in self._threads_with_handle:
             self._threads_with_handle.add(in_backward)
-            yield Workspace(CUBLAS_WORKSPACE_BYTES, soft=False, kept=True)
+            yield Workspace(self._cublas_bytes, soft=False, kept=True)
 
 
 def forward_convolution(

@@ -14,7 +14,8 @@ from drystep.files.rewrite import rewrite
 from drystep.gpus.peaks import PEAK_FIELDS, Peaks, read_peaks
 from drystep.units import MIB
 
-MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source")
+MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source", "compute_capability")
+CAPABILITY = re.compile(r"(\d{1,2}\.\d)?")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 MOST_MIB = 2**24
 """16 TiB, more than any card has: a larger number is in another unit."""
@@ -35,6 +36,8 @@ class Gpu:
     """CUDA context and loaded kernels, outside PyTorch's allocator."""
     source: str = ""
     """Where the memory's numbers come from."""
+    compute_capability: str = ""
+    """Version of the architecture, as "8.6"; "" where it is not known."""
     peaks: Peaks = field(default_factory=Peaks)
     """What it can do at most; needed for step times alone."""
 
@@ -124,9 +127,11 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
     values |= {key: value for key, value in table.items() if key in MEMORY_FIELDS}
     for key in ("visible_mib", "context_mib"):
         require_whole(f"{where} {key}", values[key], 0, MOST_MIB, "MiB")
-    for key in ("label", "source"):
-        if not isinstance(values[key], str):
+    for key in ("label", "source", "compute_capability"):
+        if not isinstance(values.get(key, ""), str):
             raise ValueError(f"{where} {key} must be text, not {values[key]!r}")
+    if not CAPABILITY.fullmatch(values.get("compute_capability", "")):
+        raise ValueError(f'{where} compute_capability must be like "8.6", not {values["compute_capability"]!r}')
     gpu = Gpu(name=name, peaks=read_peaks(where, table), **values)
     if gpu.usable_bytes <= 0:
         raise ValueError(f"{where} leaves nothing for tensors: visible_mib must exceed context_mib ({gpu.context_mib})")

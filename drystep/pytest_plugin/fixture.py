@@ -9,6 +9,7 @@ from drystep.pytest_plugin.baseline import Peak, installed_torch
 from drystep.pytest_plugin.gate import Gate, MeasuredTest
 
 if TYPE_CHECKING:
+    from drystep.cuda.rules import Rules
     from drystep.pytest_plugin.step_memory import StepMemory
     from drystep.values.oracles import Oracles
 
@@ -36,7 +37,7 @@ class GpuMemory:
         *,
         name: str = "",
         limit: str | int | None = None,
-        profile: str | None = None,
+        rules: "Rules | str | None" = None,
         precision: str | None = None,
         iterations: int | None = None,
         oracles: "Oracles | None" = None,
@@ -52,7 +53,7 @@ class GpuMemory:
         if test in self.names:
             raise ValueError(f'{test} is measured already: tell its steps apart with measure(..., name="...")')
         self.names.add(test)
-        asked = {"profile": profile, "precision": precision, "iterations": iterations, "oracles": oracles}
+        asked = {"rules": rules, "precision": precision, "iterations": iterations, "oracles": oracles}
         options = Options(**self._options | {key: value for key, value in asked.items() if value is not None})
         memory = measure_step(build_step, self._limit if limit is None else limit, options, self._gate.engine)
         self._judge(_measured(test, memory), memory)

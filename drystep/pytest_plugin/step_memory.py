@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.errors import choose
 from drystep.measure.cuda_run import holds, run_on_cuda
 from drystep.memory.verdict import Verdict
@@ -24,9 +24,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure: as in `drystep.simulate`. A GPU runs the step as it stands, in one profile and precision."""
+    """How to measure: as in `drystep.simulate`. A GPU runs the step as it stands, under its own rules and
+    precision."""
 
-    profile: str = DEFAULT_PROFILE
+    rules: Rules | str = DEFAULT_PROFILE
     precision: str = DEFAULT_PRECISION
     iterations: int = WARM_UP_STEPS + 1
     oracles: Oracles | None = None
@@ -34,7 +35,7 @@ class Options:
     @property
     def real(self) -> bool:
         """Whether a GPU can do it: it has neither another PyTorch's rules, nor a precision that the step does not."""
-        return (self.profile, self.precision) == (DEFAULT_PROFILE, DEFAULT_PRECISION)
+        return (rules_of(self.rules), self.precision) == (Rules(), DEFAULT_PRECISION)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _require_real(options: Options, limit: Limit | None) -> None:
         raise ValueError("no CUDA device: take the engine auto or simulate")
     if not options.real:
         raise ValueError(
-            "on a GPU a step runs as it stands: leave profile and precision out (use torch.autocast in the step), "
+            "on a GPU a step runs as it stands: leave rules and precision out (use torch.autocast in the step), "
             "or take the engine simulate"
         )
     if limit is not None and not _large_enough(limit):
@@ -93,7 +94,7 @@ def _require_real(options: Options, limit: Limit | None) -> None:
 
 def _simulated(build_step: BuildStep, limit: Limit | None, options: Options) -> StepMemory:
     free = simulate(
-        build_step, options.profile, options.precision, iterations=options.iterations, oracles=options.oracles
+        build_step, options.rules, options.precision, iterations=options.iterations, oracles=options.oracles
     )
     bounded = None if limit is None else judge(free.trace, (), limit.size_bytes)
     return StepMemory(

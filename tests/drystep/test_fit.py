@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError
 from drystep.fit import FitSession, fit_step
 from drystep.gpus.classes import Gpu
@@ -85,7 +86,13 @@ def test_a_batch_that_fails_is_named() -> None:
 
 
 def _session(file: Path, name: str, **asked: object) -> FitSession:
-    options = {"batch_size": None, "profile": "torch-2.11", "precision": "fp32", "oracles": asdict(Oracles()), **asked}
+    options = {
+        "batch_size": None,
+        "rules": Rules().as_dict(),
+        "precision": "fp32",
+        "oracles": asdict(Oracles()),
+        **asked,
+    }
     return FitSession(lambda phase: None, f"{file}:{name}", [asdict(SMALL)], **options)
 
 

@@ -79,7 +79,7 @@ def test_a_cap_below_the_peak_is_replayed() -> None:
     ("arguments", "message"),
     [
         ({"gpus": ("gtx-285",)}, "unknown GPU 'gtx-285': choose from gtx-1080ti-11gb, p100-16gb"),
-        ({"profile": "torch-0.1"}, "unknown profile"),
+        ({"rules": "torch-0.1"}, "unknown profile"),
         ({"precision": "fp12"}, "unknown precision"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"capacity_bytes": -1}, "capacity_bytes must be positive"),

@@ -15,10 +15,10 @@ from drystep import simulate
 
 OPTIMIZERS = importlib.import_module("torch.optim.optimizer")
 WAYS = [
-    {"precision": "fp32", "profile": "torch-2.11"},
-    {"precision": "amp-fp16", "profile": "torch-2.11"},
-    {"precision": "apex-o1", "profile": "mm-2021"},
-    {"precision": "fp32", "profile": "mm-2021"},
+    {"precision": "fp32", "rules": "torch-2.11"},
+    {"precision": "amp-fp16", "rules": "torch-2.11"},
+    {"precision": "apex-o1", "rules": "mm-2021"},
+    {"precision": "fp32", "rules": "mm-2021"},
 ]
 
 
@@ -88,5 +88,5 @@ def test_a_step_may_simulate_another() -> None:
 def test_a_step_that_raises_leaves_nothing() -> None:
     before = _replaced()
     with contextlib.suppress(ValueError):
-        simulate(lambda device: lambda: 1 / 0, precision="amp-fp16", profile="mm-2021")
+        simulate(lambda device: lambda: 1 / 0, precision="amp-fp16", rules="mm-2021")
     assert _replaced() == before

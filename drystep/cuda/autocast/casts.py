@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from drystep.cuda.autocast.lists import APEX, PYTORCH, CastLists
-from drystep.cuda.dispatch import Rule, Rules, interposed
+from drystep.cuda.autocast.lists import APEX, CastLists, pytorch_lists
+from drystep.cuda.dispatch import Replacements, Rule, interposed
 from drystep.operators import registered_with_cast
 from drystep.torch_private import current_graph_task_id, is_view, replacing_run_backward, run_backward, tree_map
 
@@ -28,7 +28,8 @@ class Precision:
 
     dtype: torch.dtype
     """Half-precision type in which the listed operators compute."""
-    lists: CastLists
+    own_lists: CastLists | None
+    """Lists that are not those of PyTorch's version."""
     caches: Literal["trained", "parameters"]
     """Which weights have their half-precision copy cached: trainable leaf tensors (`cached_cast` in
     `aten/src/ATen/autocast_mode.cpp`), or all parameters, frozen ones too (`should_cache` in `apex/amp/utils.py`)."""
@@ -43,8 +44,8 @@ class Precision:
 
 
 MIXED_PRECISIONS: dict[str, Precision] = {
-    "amp-fp16": Precision(torch.float16, PYTORCH, "trained", keeps_cache_in_backward=False, scales_loss=True),
-    "amp-bf16": Precision(torch.bfloat16, PYTORCH, "trained", keeps_cache_in_backward=False, scales_loss=False),
+    "amp-fp16": Precision(torch.float16, None, "trained", keeps_cache_in_backward=False, scales_loss=True),
+    "amp-bf16": Precision(torch.bfloat16, None, "trained", keeps_cache_in_backward=False, scales_loss=False),
     "apex-o1": Precision(
         torch.float16, APEX, "parameters", keeps_cache_in_backward=True, scales_loss=True, patches_gelu=True
     ),
@@ -54,11 +55,13 @@ MIXED_PRECISIONS: dict[str, Precision] = {
 class Autocast:
     """Applies the casts of one precision to tensors of one device type.
 
-    `kernels` are further rules: each replaces its operator after the arguments have been cast.
+    `kernels` are further rules: each replaces its operator after the arguments have been cast. `version` is that of
+    the PyTorch whose lists count.
     """
 
-    def __init__(self, precision: Precision, device_type: str, kernels: Rules) -> None:
+    def __init__(self, precision: Precision, device_type: str, kernels: Replacements, version: tuple[int, int]) -> None:
         self._precision = precision
+        self._lists = precision.own_lists or pytorch_lists(version)
         self._kernels = kernels
         self._device_type = device_type
         self._cache = WeakTensorKeyDictionary()
@@ -125,14 +128,18 @@ class Autocast:
             yield
 
     def _rules(self) -> dict[Any, Rule]:
-        lists = self._precision.lists
+        lists = self._lists
         casts = (
             ((*lists.lower, *registered_with_cast("half")), self._lowered),
             ((*lists.fp32, *registered_with_cast("float32")), self._widened),
             (lists.fp32_dtype, self._asked_for_fp32),
             ((*lists.widest, *registered_with_cast("widest")), self._promoted),
         )
-        return {op: cast(self._kernels.get(op, op)) for operators, cast in casts for op in operators}
+        appended = {op: self._with_type(op, typed) for op, typed in lists.fp32_appended.items()}
+        banned = dict.fromkeys(lists.banned, self._banned)
+        return (
+            appended | banned | {op: cast(self._kernels.get(op, op)) for operators, cast in casts for op in operators}
+        )
 
     def _optimizer_starts(self, *_: object) -> None:
         self._optimizing = True
@@ -164,6 +171,22 @@ class Autocast:
             return kernel(*args, **kwargs)
 
         return rule
+
+    def _with_type(self, operator: Any, typed: Any) -> Rule:
+        def rule(*args: Any, **kwargs: Any) -> Any:
+            if self._in_forward() and self._is_eligible(args[0]):
+                return typed(*args, **kwargs, dtype=torch.float32)
+            return operator(*args, **kwargs)
+
+        return rule
+
+    def _banned(self, *args: Any, **kwargs: Any) -> Any:
+        if self._in_forward() and any(self._is_eligible(value) for value in args):
+            raise RuntimeError(
+                "binary_cross_entropy and BCELoss are unsafe under autocast, and PyTorch refuses them: take "
+                "binary_cross_entropy_with_logits or BCEWithLogitsLoss"
+            )
+        return torch.ops.aten.binary_cross_entropy.default(*args, **kwargs)
 
     def _promoted(self, kernel: Rule) -> Rule:
         def rule(*args: Any, **kwargs: Any) -> Any:

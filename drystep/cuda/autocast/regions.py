@@ -8,12 +8,13 @@ from unittest import mock
 import torch
 
 from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
-from drystep.cuda.autocast.lists import PYTORCH
-from drystep.cuda.dispatch import Rules
+from drystep.cuda.dispatch import Replacements
 
 
 @contextmanager
-def autocast_regions(simulated_type: str, kernels: Rules, precision: str) -> Iterator[None]:
+def autocast_regions(
+    simulated_type: str, kernels: Replacements, precision: str, version: tuple[int, int]
+) -> Iterator[None]:
     """Make `torch.autocast` regions inside the step, for `simulated_type` or "cuda", cast as they do on a GPU.
 
     Without CUDA, `torch.autocast` rejects the meta device, and for "cuda" it disables itself with only a warning.
@@ -25,7 +26,7 @@ def autocast_regions(simulated_type: str, kernels: Rules, precision: str) -> Ite
     is_available, is_enabled = torch.amp.autocast_mode.is_autocast_available, torch.is_autocast_enabled
     get_dtype = torch.get_autocast_dtype
     of_step = MIXED_PRECISIONS.get(precision)
-    dtypes = [of_step.dtype if of_step is not None and of_step.lists is PYTORCH else None]
+    dtypes = [of_step.dtype if of_step is not None and of_step.own_lists is None else None]
     """Half-precision types of the regions that are entered, the innermost last; None where nothing is cast."""
 
     def init(
@@ -36,7 +37,7 @@ def autocast_regions(simulated_type: str, kernels: Rules, precision: str) -> Ite
             build(self, device_type, dtype, enabled, **kwargs)
             return
         name = "amp-bf16" if dtype == torch.bfloat16 else "amp-fp16"
-        self.casts = Autocast(MIXED_PRECISIONS[name], simulated_type, kernels)
+        self.casts = Autocast(MIXED_PRECISIONS[name], simulated_type, kernels, version)
         self.lowers_to = MIXED_PRECISIONS[name].dtype if enabled else None
 
     def simulated_enter(self: Any) -> Any:

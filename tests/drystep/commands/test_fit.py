@@ -56,7 +56,7 @@ def test_json_lines_are_all_there_is_on_stdout(file: str, capsys) -> None:
 def test_a_named_card_that_is_too_small_is_status_3(file: str, capsys) -> None:
     assert _fit(f"{file}:build_step", "--batch-size", "150") == 3
     title, head, small, large, peak = capsys.readouterr().out.splitlines()
-    assert title == f"{file}:build_step, torch-2.11, fp32; simulated"
+    assert title == f"{file}:build_step, PyTorch 2.11, fp32; simulated"
     assert head.split()[0] == "GPU"
     assert small.split()[:2] == ["small", "oom"]
     assert large.split()[:2] == ["large", "fits"]

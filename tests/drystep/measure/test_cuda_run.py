@@ -105,11 +105,11 @@ def test_a_gpu_cannot_stand_for_a_larger_one(card: FakeCuda, monkeypatch) -> Non
         measure_step(_step_of(card), "1 GiB", engine="cuda")
 
 
-@pytest.mark.parametrize("options", [Options(profile="mm-2021"), Options(precision="amp-fp16")])
+@pytest.mark.parametrize("options", [Options(rules="mm-2021"), Options(precision="amp-fp16")])
 def test_what_only_a_simulation_can_state_is_simulated(card: FakeCuda, monkeypatch, options: Options) -> None:
     monkeypatch.setattr(step_memory, "_simulated", lambda build, limit, options: "simulated")
     assert measure_step(_step_of(card), 800, options) == "simulated"
-    with pytest.raises(ValueError, match="on a GPU a step runs as it stands: leave profile and precision out"):
+    with pytest.raises(ValueError, match="on a GPU a step runs as it stands: leave rules and precision out"):
         measure_step(_step_of(card), 800, options, engine="cuda")
 
 

@@ -137,7 +137,7 @@ def test_a_step_that_cannot_be_simulated_names_its_line(project) -> None:
         ),
         ("True", "memory limit True is neither a size*"),
         ("-3", "memory limit -3 is neither a size*"),
-        ("", "limit_gpu_memory takes one limit, and by name profile, precision, iterations, oracles"),
+        ("", "limit_gpu_memory takes one limit, and by name rules, precision, iterations, oracles"),
         ('"1 GiB", speed=3', "limit_gpu_memory takes one limit*"),
     ],
 )

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from reports.ablations import PAPER
+from reports.comparisons.ablations import PAPER
 from reports.paper.absent import NEEDED, absent_tables
 from reports.records import PUBLISHED, published
 

@@ -1,7 +1,7 @@
 import pytest
 
+from reports.comparisons.rivals import rivals_table
 from reports.records import frame_of
-from reports.rivals import rivals_table
 
 
 @pytest.fixture

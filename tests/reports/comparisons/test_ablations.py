@@ -2,7 +2,7 @@ import pytest
 
 from bench.cases.further_grids import ablation_grid
 from bench.cases.methods import METHODS
-from reports.ablations import ABLATIONS, ablation_tables
+from reports.comparisons.ablations import ABLATIONS, ablation_tables
 from reports.records import frame_of
 
 MIB = {"e3va-reference": 4000, "e3va-stacked": 4390, "e3va-frozen-norms": 3610}

@@ -1,7 +1,7 @@
 import pytest
 
+from reports.comparisons.highway import highway_table
 from reports.document import build_tables
-from reports.highway import highway_table
 from reports.records import frame_of
 
 

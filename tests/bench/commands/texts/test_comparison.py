@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from bench import Case, Result
-from bench.commands.compare_text import json_lines, markdown, summary, table
+from bench.commands.texts.comparison import json_lines, markdown, summary, table
 from bench.results.compare import Comparison, compare
 from reports.escaping import one_line
 from tests.reports.hostile import HOSTILE, is_plain, tokens

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from reports.cells import MISSING
+from reports.comparisons.runs import run_table
 from reports.document import write_report
 from reports.records import frame_of
-from reports.runs import run_table
 from reports.tables import table2
 
 WORST = {"index": 11, "image_size": [1216, 1184], "gt_boxes": 9}

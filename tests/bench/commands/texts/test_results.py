@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench import Case, Result
-from bench.commands.results_table import results_table
+from bench.commands.texts.results import results_table
 from drystep.commands.terminal import PlainConsole
 
 CASE = Case(task="voc", method="full", engine="simulate")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.commands.cli import main
-from bench.commands.report_text import print_report
+from bench.commands.texts.report import print_report
 from drystep.commands.terminal import PlainConsole
 from reports.document import build_tables
 from reports.page.outcomes import settings_in
@@ -16,7 +16,7 @@ from reports.records import frame_of
 from reports.tables import Table
 from tests.reports.conftest import record, records  # noqa: F401  # fixtures
 
-SAMPLE = Path(__file__).parents[3] / "docs" / "sample-report" / "results.jsonl"
+SAMPLE = Path(__file__).parents[4] / "docs" / "sample-report" / "results.jsonl"
 WIDE = Table(
     "Table 1. Wide",
     "Memory is **simulated**; *paper*: **published**.",

@@ -1,0 +1,1 @@
+"""What commands print: tables for the terminal, and Markdown for a pull request."""
