@@ -3,6 +3,7 @@
 PyTorch is 5 GB: all sessions that need it share the environment that the session of that name installs.
 """
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -44,6 +45,30 @@ def environment(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the grids of the paper's tables, write the report to bench-results/ and print the tables."""
     session.run(_python(session), "-m", "bench", "tables", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none", default=False, requires=[SHARED])
+def sample(session: nox.Session) -> None:
+    """Make docs/sample-report anew: run what `nox -s bench` runs, and keep its results, report, page and pictures.
+
+    `nox -s sample -- report` only writes the report anew, from the stored results.
+    """
+    kept, python = Path("docs/sample-report").resolve(), _python(session)
+    explained = Path(session.create_tmp())
+    made = explained / "report"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    if "report" in session.posargs:
+        for path in kept.glob("*.jsonl"):
+            shutil.copy(path, made)
+        session.run(python, "-m", "bench", "report", str(made / "results.jsonl"), "--out", str(made), external=True)
+    else:
+        session.run(python, "-m", "bench", "tables", "--out", str(made), external=True)
+    example = ("--task", "voc", "--method", "e3va", "--engine", "simulate")
+    session.run(python, "-m", "bench", "explain", *example, "--out", str(explained), external=True, silent=True)
+    shutil.copy(explained / "timeline.png", made)
+    shutil.rmtree(kept)
+    shutil.copytree(made, kept)
 
 
 @nox.session(venv_backend="none", requires=[SHARED])

@@ -105,7 +105,8 @@ def _rows(frame: pd.DataFrame, backbone: str, engine: str) -> pd.DataFrame:
     if frame.empty:
         return frame
     shown = frame["base"].isin([row.base for row in ROWS]) & (frame["variant"] == "")
-    wanted = frame[shown & ~frame["checkpointing"].astype(bool)]
+    unstated = {name: False for name in OPTIONS if name not in frame}  # lines of former versions
+    wanted = frame[shown & ~frame["checkpointing"].astype(bool)].assign(**unstated)
     rows = select(wanted, free=OPTIONS, task=TASK, backbone=backbone, engine=engine, batch_size=2)
     return rows if rows.empty else rows.set_index(["base", "form", *OPTIONS]).reindex([row.key for row in ROWS])
 

@@ -78,8 +78,8 @@ def paradigms_table(frame: pd.DataFrame) -> Table | None:
         ]
     return Table(
         TITLE,
-        "Percent of full fine-tuning (Full) on the same task. Columns headed *paper* are **published**: the text that we "
-        "worked from has the figure's caption without its numbers, so they are computed from Tables 1 to 3, where "
+        "Percent of full fine-tuning (Full) on the same task. Columns headed *paper* are **published**: the text that "
+        "we worked from has the figure's caption without its numbers, so they are computed from Tables 1 to 3, where "
         "Adapter stands for adapter-tuning. The paper has no memory of ADE20K. Ours are **counted** (parameters of the "
         f"backbone), **simulated** (reserved memory) and **predicted** (time of a step on a {TIMED_CARD}, while the "
         "paper's is that of a whole training); E3VA is its reference form.",
