@@ -72,12 +72,14 @@ def trace_steps(
     steady_steps: int = 1,
     operators: MetaOperators | None = None,
     note_lines: bool = False,
+    repeats: bool = False,
 ) -> Trace:
     """Record training steps on `device` (meta, or the CPU for real execution) as a GPU would allocate for them.
 
-    The last `steady_steps` of the iterations count. `operators` executes operators on meta. With `note_lines` the trace
-    has the user's source line of each operator. Simulations in other threads wait until this one ends. Raises
-    `ValueError` for unknown names, and if there are fewer iterations than steady steps.
+    The last `steady_steps` of the iterations count. `repeats` says that the last step does what the one before it does:
+    then it is not run. `operators` executes operators on meta. With `note_lines` the trace has the user's source line
+    of each operator. Simulations in other threads wait until this one ends. Raises `ValueError` for unknown names, and
+    if there are fewer iterations than steady steps.
     """
     if not 1 <= steady_steps <= max(1, iterations):
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
@@ -89,7 +91,7 @@ def trace_steps(
     if device.type == "meta":
         of_operators = replace(of_operators, call=operators or MetaOperators())
     with semantics(rules, precision, device):
-        return record(build_step, device, iterations, of_operators, steady_steps, note_lines)
+        return record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
 
 
 def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:

@@ -57,9 +57,14 @@ def measure_or_fail(case: Case, gpus: Sequence[Gpu], time_limit_s: float | None 
 
 
 def trace_case(case: Case, build_step: BuildStep, device: torch.device) -> Trace:
-    """Record the warm-up and then one step for each batch of a case."""
-    steps = WARM_UP_STEPS + case.batches
-    return trace_steps(build_step, device, case.rules, case.precision, steps, steady_steps=case.batches)
+    """Record the warm-up and then one step for each batch of a case.
+
+    On meta tensors steps on one batch repeat each other; what really runs is run to its end.
+    """
+    steps, repeats = WARM_UP_STEPS + case.batches, case.batches == 1 and device.type == "meta"
+    return trace_steps(
+        build_step, device, case.rules, case.precision, steps, steady_steps=case.batches, repeats=repeats
+    )
 
 
 def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, Any]:

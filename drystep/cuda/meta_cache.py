@@ -18,6 +18,8 @@ Arguments = tuple[Any, ...]
 Layout = tuple[torch.Size, tuple[int, ...], torch.dtype]
 Answer = Callable[[Arguments], Any]
 """Makes the result of a call from its arguments, without running the operator."""
+Call = Callable[[Any, Arguments, dict[str, Any]], Any]
+"""Runs an operator with arguments."""
 Numbers = frozenset[int | str]
 """Positions and names of an operator's arguments whose value does not affect the layout of its results."""
 
@@ -30,30 +32,40 @@ CONSTANTS = {
 """Types of arguments that can be part of a key, because nothing about them changes between two calls."""
 
 
-class MetaCache:
-    """Calls operators, and answers from the cache where a call only depends on the layouts of meta tensors."""
+def _call(func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
 
-    def __init__(self) -> None:
-        self._answers: dict[Hashable, Answer | None] = {}
+
+class MetaCache:
+    """Calls operators, and answers from the cache where a call only depends on the layouts of meta tensors.
+
+    `call` runs an operator that has no answer yet.
+    """
+
+    def __init__(self, call: Call = _call) -> None:
+        self._run = call
+        self._answers: dict[Any, dict[Hashable, Answer | None]] = {}
         self._numbers: dict[Any, Numbers | None] = {}
 
     def __call__(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
-        """Same as `func(*args, **kwargs)`."""
+        """Same as `call(func, args, kwargs)`."""
         try:
             numbers = self._numbers[func]
         except KeyError:
             numbers = self._numbers[func] = _numbers_of(func) if _is_cacheable(func) else None
+            self._answers[func] = {}
         if numbers is None:
-            return func(*args, **kwargs)
+            return self._run(func, args, kwargs)
+        answers = self._answers[func]
         try:
-            key = _key(func, args, kwargs, numbers)
-            answer = self._answers.get(key, _not_yet)
+            key = _key(args, kwargs, numbers)
+            answer = answers.get(key, _not_yet)
         except (TypeError, RuntimeError):  # symbolic sizes, nested tensors and objects with a state have no key
-            return func(*args, **kwargs)
+            return self._run(func, args, kwargs)
         if answer is _not_yet:
-            result, self._answers[key] = _call_and_learn(func, args, kwargs)
+            result, answers[key] = _call_and_learn(self._run, func, args, kwargs)
             return result
-        return func(*args, **kwargs) if answer is None else answer(args)
+        return self._run(func, args, kwargs) if answer is None else answer(args)
 
 
 def _is_cacheable(func: Any) -> bool:
@@ -93,13 +105,13 @@ def _numbers_of(func: Any) -> Numbers:
     return frozenset(place for places in found for place in places)
 
 
-def _call_and_learn(func: Any, args: Arguments, kwargs: dict[str, Any]) -> tuple[Any, Answer | None]:
+def _call_and_learn(run: Call, func: Any, args: Arguments, kwargs: dict[str, Any]) -> tuple[Any, Answer | None]:
     """Call an operator; return its result, and how to answer the next time. None means that it must be called again."""
     tensors = list(_tensors_in((args, kwargs)))
     if not all(map(_is_meta, tensors)):  # the result may depend on values on the host
-        return func(*args, **kwargs), None
+        return run(func, args, kwargs), None
     before = [_state(tensor) for tensor in tensors]
-    result = func(*args, **kwargs)
+    result = run(func, args, kwargs)
     if before != [_state(tensor) for tensor in tensors]:
         return result, None
     if schema_of(func).is_mutable:
@@ -127,11 +139,11 @@ def _remembered(layouts: Any) -> Answer:
     return lambda args: _restore(layouts)
 
 
-def _key(func: Any, args: Arguments, kwargs: dict[str, Any], numbers: Numbers) -> Hashable:
+def _key(args: Arguments, kwargs: dict[str, Any], numbers: Numbers) -> Hashable:
     """Everything about a call that can affect the layouts of its results. Raises `TypeError` where that is unknown."""
     by_name = tuple([(name, _signature(value, name in numbers)) for name, value in kwargs.items()]) if kwargs else ()
     by_position = tuple([_signature(value, position in numbers) for position, value in enumerate(args)])
-    return func, torch.get_default_dtype(), by_position, by_name
+    return torch.get_default_dtype(), by_position, by_name
 
 
 def _signature(value: Any, is_number: bool) -> Hashable:

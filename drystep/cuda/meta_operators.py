@@ -26,7 +26,7 @@ class MetaOperators:
 
     def __init__(self, oracles: Oracles | None = None) -> None:
         self.oracles = OracleLookup(oracles or Oracles())
-        self._call = MetaCache()
+        self._call = MetaCache(_checked)
 
     def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Same as `func(*args, **kwargs)`, as far as memory goes.
@@ -38,17 +38,23 @@ class MetaOperators:
             result = answer(self.oracles, func, *args, **kwargs)
             if result is not NotImplemented:
                 return result
-        if func.namespace == "aten" and func not in TAKES_BOTH and _mixes_devices(args):
-            raise SimulationError(
-                f"{func} gets tensors on the CPU beside those on the device: "
-                "move them to the device that build_step is given"
-            )
         try:
             result = self._call(func, args, kwargs)
         except (RuntimeError, NotImplementedError) as error:
             raise SimulationError(_explain(func, error)) from error
-        _check_device(func, result)
         return as_on_cuda(func, args, result)
+
+
+def _checked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run an operator, and refuse one that mixes devices. What the cache answers has none but meta tensors."""
+    if func.namespace == "aten" and func not in TAKES_BOTH and _mixes_devices(args):
+        raise SimulationError(
+            f"{func} gets tensors on the CPU beside those on the device: "
+            "move them to the device that build_step is given"
+        )
+    result = func(*args, **kwargs)
+    _check_device(func, result)
+    return result
 
 
 def _mixes_devices(args: tuple[Any, ...]) -> bool:

@@ -23,6 +23,7 @@ from torch.optim.optimizer import (
 from drystep.operators import Work, Workspace
 from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, storage_key
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
+from drystep.trace.repetition import repeat_step
 from drystep.trace.source_lines import line_of_stack
 from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
 
@@ -250,19 +251,27 @@ def record(
     rules: OperatorRules = OperatorRules(),  # frozen
     steady_steps: int = 1,
     note_lines: bool = False,
+    repeats: bool = False,
 ) -> Trace:
     """Record `build_step(device)` and `iterations` calls of the step that it returns; the last `steady_steps` count.
 
-    A steady state takes at least two, because the optimizer's state is allocated in the first. Raises `ValueError` for
-    less than one iteration.
+    A steady state takes at least two, because the optimizer's state is allocated in the first. `repeats` says that the
+    last step does what the one before it does: then it is not run, where the trace agrees. Raises `ValueError` for less
+    than one iteration.
     """
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, not {iterations}")
     recorder = Recorder(device, rules, note_lines)
+    may_repeat = repeats and steady_steps == 1 and iterations > WARM_UP_STEPS
     with recorder.paths.watching(), recorder.watching(), recorder:  # paths first, because labels use them
         step = build_step(device)
         for iteration in range(iterations):
-            recorder.begin_iteration(counts=iteration >= iterations - steady_steps)
+            is_last, end = iteration == iterations - 1, len(recorder.trace.events)
+            recorder.begin_iteration(counts=iteration >= iterations - steady_steps - may_repeat)
+            if is_last and may_repeat:
+                if repeat_step(recorder.trace, end):
+                    break
+                recorder.trace.work.clear()
             step()
     recorder.trace.steady_steps = steady_steps
     return recorder.trace
