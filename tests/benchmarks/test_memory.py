@@ -24,6 +24,6 @@ def _name(case: Case) -> str:
 @pytest.mark.parametrize("case", _parameters())
 def test_memory(gpu_memory, case: Case) -> None:
     memory = gpu_memory.measure(
-        lambda device: prepare(case, device).build_step(device), profile=case.profile, precision=case.precision
+        lambda device: prepare(case, device).build_step(device), rules=case.rules, precision=case.precision
     )
     assert sum(memory.at_peak.values()) == memory.peak_allocated_bytes

@@ -36,7 +36,7 @@ def test_step(benchmark, case: Case) -> None:
     step, full = _timed(case), _timed(full_case)
     benchmark.pedantic(step, setup=full, rounds=ROUNDS, warmup_rounds=WARM_UP)
     share = _flops(case) / _flops(full_case)
-    simulation = judge(trace_steps(prepare(case, META).build_step, META, case.profile, case.precision), select_gpus())
+    simulation = judge(trace_steps(prepare(case, META).build_step, META, case.rules, case.precision), select_gpus())
     benchmark.extra_info.update(
         case.as_dict(),
         label=METHODS[case.method].label,
