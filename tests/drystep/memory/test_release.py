@@ -84,7 +84,7 @@ def test_too_few_oversize_blocks_are_released_before_the_retry() -> None:
 
 
 def test_small_requests_want_as_much_as_an_oversize_block() -> None:
-    """For 1 KiB, max_split_size counts as the size that is wanted, but in the small pool there is no such block."""
+    """For 1 KiB, max_split_size is what is wanted, but the small pool has no such block."""
     allocator = _allocator(NEVER_SPLIT, capacity_mib=50)
     _cache(allocator, 50)
     allocator.malloc(1024)
@@ -114,8 +114,8 @@ def test_blocks_of_at_least_the_average_age_are_collected() -> None:
 
 
 def test_collecting_goes_on_with_younger_blocks() -> None:
-    """20, 22 and 24 MiB have the ages 3, 2 and 1, on average 2. They exceed 50 MiB by 16: the first round frees 42. They
-    exceed 20 MiB by 46, so that a second round frees the last one.
+    """20, 22 and 24 MiB have the ages 3, 2 and 1, on average 2. They exceed 50 MiB by 16: the first round frees 42.
+    They exceed 20 MiB by 46, so that a second round frees the last one.
     """
     allocator = _allocator(COLLECTING, capacity_mib=100)
     for size_mib in (20, 22, 24):
