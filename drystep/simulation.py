@@ -4,9 +4,11 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drystep.alloc_conf import AllocatorSettings
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.memory.kept import kept_for_backward_bytes
 from drystep.memory.replay import Replay, replay
+from drystep.memory.sizes import DEFAULT_SETTINGS
 from drystep.memory.timeline import Timeline, timeline
 from drystep.memory.verdict import Verdict
 from drystep.time.operations import flops_by_phase
@@ -44,6 +46,10 @@ class Simulation:
     """By name of the GPU class."""
     capacity_bytes: int | None = None
     """Limit on what the allocator may reserve, if one was given."""
+    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS
+    """How PyTorch's allocator was configured, in all figures."""
+    whole_card: bool = False
+    """Whether the capacity is what a card has, rather than a limit that PyTorch was given."""
 
     warnings: tuple[str, ...] = ()
     """Unusual things about the step, such as memory that it never frees."""
@@ -55,7 +61,10 @@ class Simulation:
         Where a card lies between them depends on the kernels that cuDNN selects there. Neither bound takes a capacity
         into account.
         """
-        both = [replay(self.trace, workspaces=with_them).peak_reserved_bytes for with_them in (False, True)]
+        both = [
+            replay(self.trace, workspaces=with_them, allocator_settings=self.allocator_settings).peak_reserved_bytes
+            for with_them in (False, True)
+        ]
         return min(both), max(both)
 
     def step_time(self, gpu: str | Gpu) -> StepTime:
@@ -77,13 +86,30 @@ class Simulation:
     @functools.cached_property
     def timeline(self) -> Timeline:
         """Memory over the step of the peak, and what is alive then; under `capacity_bytes` if it was given."""
-        return timeline(self.trace, self.capacity_bytes)
+        return timeline(
+            self.trace,
+            self.capacity_bytes,
+            allocator_settings=self.allocator_settings,
+            whole_card=self.whole_card,
+        )
 
 
-def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) -> Simulation:
-    """Replay a trace without limit (or under `capacity_bytes`), and under the usable memory of each GPU class."""
-    outcome = replay(trace, capacity_bytes)
-    unlimited = outcome if capacity_bytes is None else replay(trace)
+def judge(
+    trace: Trace,
+    gpus: Sequence[Gpu],
+    capacity_bytes: int | None = None,
+    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
+    whole_card: bool = False,
+) -> Simulation:
+    """Replay a trace without limit (or under `capacity_bytes`), and under the usable memory of each GPU class.
+
+    PyTorch's allocator is configured as `allocator_settings` say. The capacity is a limit that it was given, or, with
+    `whole_card`, what a card has: a `garbage_collection_threshold` acts only under such a limit.
+    """
+    unlimited = replay(trace, allocator_settings=allocator_settings)
+    outcome = unlimited
+    if capacity_bytes is not None:
+        outcome = replay(trace, capacity_bytes, allocator_settings=allocator_settings, whole_card=whole_card)
     return Simulation(
         trace=trace,
         peak_allocated_bytes=outcome.peak_allocated_bytes,
@@ -93,12 +119,15 @@ def judge(trace: Trace, gpus: Sequence[Gpu], capacity_bytes: int | None = None) 
         peak_phase=outcome.peak_phase,
         peak_step=outcome.peak_step,
         at_peak=outcome.at_peak,
-        fits={gpu.name: _fit(trace, gpu, unlimited) for gpu in gpus},
+        fits={gpu.name: _fit(trace, gpu, unlimited, allocator_settings) for gpu in gpus},
         capacity_bytes=capacity_bytes,
+        allocator_settings=allocator_settings,
+        whole_card=whole_card,
     )
 
 
-def _fit(trace: Trace, gpu: Gpu, unlimited: Replay) -> Fit:
-    # A limit that the unlimited run never reaches changes nothing, so there is no need to replay.
-    capped = unlimited if unlimited.peak_reserved_bytes <= gpu.usable_bytes else replay(trace, gpu.usable_bytes)
+def _fit(trace: Trace, gpu: Gpu, unlimited: Replay, settings: AllocatorSettings) -> Fit:
+    capped = unlimited
+    if unlimited.peak_reserved_bytes > gpu.usable_bytes:  # a limit that is never reached changes nothing on a card
+        capped = replay(trace, gpu.usable_bytes, allocator_settings=settings, whole_card=True)
     return Fit(capped.verdict, gpu.usable_bytes, capped.peak_reserved_bytes, capped.alloc_retries)

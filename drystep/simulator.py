@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from drystep.alloc_conf import ignored_settings
+from drystep.alloc_conf import AllocatorSettings
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
@@ -43,10 +43,12 @@ def simulate(
     more than one if the batches differ. `rules` are those of a version of PyTorch, a wrapper, an allocator and a card,
     or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
     `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. `oracles` answer what depends on values.
+    PyTorch's allocator is configured as `PYTORCH_CUDA_ALLOC_CONF` (or `PYTORCH_ALLOC_CONF`) of the environment says.
     Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
     the user's program and a remedy.
     """
     classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
+    allocator_settings = AllocatorSettings.from_environment()
     build_step, operators = guarded(build_step), MetaOperators(oracles)
     trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
     if not trace.allocations:
@@ -54,13 +56,13 @@ def simulate(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = [*_oddities(trace, operators), *ignored_settings()]
+    warnings = [*_oddities(trace, operators), *allocator_settings.remarks()]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = trace_steps(
             build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
         )
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
-    return replace(judge(trace, classes, capacity_bytes), warnings=tuple(warnings))
+    return replace(judge(trace, classes, capacity_bytes, allocator_settings), warnings=tuple(warnings))
 
 
 def trace_steps(

@@ -7,6 +7,7 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor
 
 from bench.detectors.targets import DetectionTargets
+from drystep.alloc_conf import ALLOCATOR_VARIABLES
 from e3va.backbones.swin import SwinBackbone
 
 PLUGIN = "drystep.pytest_plugin.plugin"
@@ -33,6 +34,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def default_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures follow the allocator settings of the environment; those of tests are PyTorch's defaults."""
+    for name in ALLOCATOR_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import typer
 
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
-from drystep.alloc_conf import ignored_settings
+from bench.engines.allocator_notes import allocator_notes
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.commands.terminal import say, stderr, stdout
@@ -52,7 +52,7 @@ def explain(
     bound = select_gpus([under], gpu_files)[0] if under else None
     if out is not None:
         _require(out)
-    for line in ignored_settings():
+    for line in allocator_notes(cases):
         say(line)
     with stderr.status(case.title):
         simulation = _simulate(case, bound)
@@ -72,11 +72,13 @@ def explain(
 def _simulate(case: Case, bound: Gpu | None) -> "Simulation":
     from bench.cases.training_step import prepare
     from bench.engines.simulate import trace_case
+    from drystep.alloc_conf import AllocatorSettings
     from drystep.cuda.meta_cache import META
     from drystep.simulation import judge
 
     trace = trace_case(case, prepare(case, META).build_step, META)
-    return judge(trace, (), None if bound is None else bound.usable_bytes)
+    capacity_bytes = None if bound is None else bound.usable_bytes
+    return judge(trace, (), capacity_bytes, AllocatorSettings.from_environment(), whole_card=bound is not None)
 
 
 def _as_dict(case: Case, simulation: "Simulation", depth: int | None) -> dict[str, Any]:
@@ -109,7 +111,13 @@ def _write(
         with written_whole(folder) as unfinished:
             (unfinished / "timeline.json").write_text(json.dumps(data) + "\n")
             timeline_plot(data, unfinished / "timeline.png", title, capacities)
-            write_snapshot(simulation.trace, unfinished / "snapshot.pickle", simulation.capacity_bytes)
+            write_snapshot(
+                simulation.trace,
+                unfinished / "snapshot.pickle",
+                simulation.capacity_bytes,
+                simulation.allocator_settings,
+                simulation.whole_card,
+            )
     except OSError as error:
         raise OutputError(f"cannot write to --out {folder}: {error.strerror or error}") from error
 

@@ -8,7 +8,7 @@ import typer
 
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
-from drystep.alloc_conf import ignored_settings
+from bench.engines.allocator_notes import allocator_notes
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.commands.terminal import say, stderr, stdout
@@ -32,7 +32,7 @@ def fit(
     from bench.engines.headroom import search
 
     rows = []
-    for line in ignored_settings():
+    for line in allocator_notes(cases):
         say(line)
     with stderr.status("") as waiting:
         for case in cases:

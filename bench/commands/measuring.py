@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cases.case import Case
+from bench.engines.allocator_notes import allocator_notes
 from bench.engines.settings import Settings
 from bench.launchers import run as runner
 from bench.results.result import Result
 from bench.results.store import StoredResults, read_results
-from drystep.alloc_conf import ignored_settings
 from drystep.commands.terminal import say, stderr
 from drystep.gpus.classes import Gpu
 
@@ -40,7 +40,7 @@ class Grid:
         """Measure what is missing with a progress bar, into the file if there is one."""
         if not missing:  # starting a launcher imports PyTorch, which takes seconds
             return iter(())
-        for line in ignored_settings():
+        for line in allocator_notes(missing):
             say(line)
         if self.out is None:
             measured = runner.run(missing, self.gpus, self.settings, say, self.cases)

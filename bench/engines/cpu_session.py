@@ -12,6 +12,7 @@ from bench.engines.simulate import fit_fields, memory_fields, trace_case
 from bench.engines.timing.contention import ProcessorClock
 from bench.engines.timing.turns import Turn
 from bench.results.provenance import describe_cpu, describe_environment
+from drystep.alloc_conf import AllocatorSettings
 from drystep.gpus.classes import Gpu
 from drystep.measure.phases import StepPhase, run_noting
 from drystep.simulation import judge
@@ -40,7 +41,8 @@ class CpuSession:
             self.step = step = self.prepared.build_step(device)
             return lambda: run_noting(step, self.note_phase)
 
-        simulation = judge(trace_case(self.case, build_step, CPU), self.gpus)
+        trace = trace_case(self.case, build_step, CPU)
+        simulation = judge(trace, self.gpus, allocator_settings=AllocatorSettings.from_environment())
         self.note_phase("timing")
         return {
             **self.so_far(),

@@ -11,6 +11,7 @@ from bench.cases.training_step import PreparedCase, prepare
 from bench.engines.cost import cost_fields
 from bench.results.provenance import describe_environment
 from bench.results.result import Result, failed_result
+from drystep.alloc_conf import AllocatorSettings
 from drystep.cuda.meta_cache import META
 from drystep.gpus.classes import Gpu
 from drystep.measure.deadline import TimeLimitError, deadline
@@ -26,9 +27,10 @@ DEVICE = "none (simulated)"
 
 
 def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
-    """Simulate one case."""
+    """Simulate one case, with PyTorch's allocator as the environment configures it."""
     prepared = prepare(case, META)
-    simulation = judge(trace_case(case, prepared.build_step, META), gpus)
+    trace = trace_case(case, prepared.build_step, META)
+    simulation = judge(trace, gpus, allocator_settings=AllocatorSettings.from_environment())
     return Result(
         case=case,
         status="ok",

@@ -10,9 +10,12 @@ from typing import Any
 
 from bench.results.code_version import code_hash
 from drystep import __version__
+from drystep.alloc_conf import AllocatorSettings
 
 PACKAGES = ("torch", "torchvision", "timm")
 """Their versions can change a figure."""
+DEFAULT_ALLOCATOR = "default"
+"""What a result says of an allocator that was not configured."""
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The checkout that the suite runs from. Its children import the suite from here."""
 
@@ -25,9 +28,18 @@ def describe_environment(engine: str, device: str, driver: str | None = None) ->
         **installed_versions(),
         "device": device,
         "driver": driver,
+        **({} if engine == "cuda" else {"allocator": describe_allocator()}),
         "code_hash": code_hash(engine),
         **describe_commit(),
     }
+
+
+def describe_allocator() -> str:
+    """The settings of PyTorch's allocator in simulated figures; of measured ones, `kernels` says what was in force."""
+    try:
+        return str(AllocatorSettings.from_environment()) or DEFAULT_ALLOCATOR
+    except ValueError as error:  # of a case that failed for it
+        return str(error)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.results.provenance import PACKAGES, describe_environment
+from bench.results.provenance import DEFAULT_ALLOCATOR, PACKAGES, describe_allocator, describe_environment
 from bench.results.result import Result
 from drystep.gpus.classes import Gpu
 
@@ -18,7 +18,7 @@ def code_staleness(result: Result) -> str:
             return f"measured with {package} {before.get(package)}, here is {now[package]}"
     if before.get("code_hash") != now["code_hash"]:
         return "measured with other code"
-    return ""
+    return _other_allocator(result)
 
 
 @functools.cache
@@ -38,6 +38,14 @@ def staleness(result: Result, gpus: Sequence[Gpu], steps: int, device: str | Non
         or _other_classes(result, gpus)
         or _too_few_steps(result.time, steps)
     )
+
+
+def _other_allocator(result: Result) -> str:
+    """A measured result is not concerned: the cuda engine measures PyTorch's default allocator."""
+    before, now = result.environment.get("allocator", DEFAULT_ALLOCATOR), describe_allocator()
+    if result.case.engine == "cuda" or before == now:
+        return ""
+    return f"simulated with allocator settings {before}, here are {now}"
 
 
 def summarise(reasons: Iterable[str]) -> list[str]:

@@ -3,13 +3,11 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from drystep.memory.allocator import (
-    AllocatorStats,
-    Block,
-    CachingAllocator,
-    OutOfMemoryError,
-    PoolName,
-)
+from drystep.alloc_conf import AllocatorSettings
+from drystep.memory.allocator import CachingAllocator, OutOfMemoryError
+from drystep.memory.block import Block, PoolName
+from drystep.memory.driver import AllocatorStats
+from drystep.memory.sizes import DEFAULT_SETTINGS
 from drystep.memory.verdict import Verdict
 from drystep.trace.trace import CATEGORIES, Category, Phase, Trace
 
@@ -45,6 +43,12 @@ class Observer:
     def segment_freed(self, address: int, size_bytes: int) -> None:
         """A cached segment was returned to the driver."""
 
+    def segment_mapped(self, address: int, size_bytes: int, pool: PoolName) -> None:
+        """Pages of an expandable segment got memory. The call for the block that needs them follows."""
+
+    def segment_unmapped(self, address: int, size_bytes: int) -> None:
+        """Pages of an expandable segment gave their memory back."""
+
     def block_allocated(self, event: int, block: Block, stats: AllocatorStats) -> None:
         """An allocation succeeded; `stats` is the state after it."""
 
@@ -56,16 +60,22 @@ class Observer:
 
 
 def replay(
-    trace: Trace, capacity_bytes: int | None = None, workspaces: bool = False, observer: Observer | None = None
+    trace: Trace,
+    capacity_bytes: int | None = None,
+    workspaces: bool = False,
+    observer: Observer | None = None,
+    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
+    whole_card: bool = False,
 ) -> Replay:
     """Run the allocations of a trace through the allocator.
 
     The allocated peak is that of the trace's steady steps, which by default means the last step. Soft requests (the
     workspaces of convolutions) are left out unless `workspaces` is set. A soft request that fails is skipped, but the
-    allocator has released its cached segments for it by then.
+    allocator has released its cached segments for it by then. `whole_card` says that the capacity is what a card has,
+    rather than a limit that PyTorch was given: see `CachingAllocator`.
     """
     observer = observer or Observer()
-    allocator = CachingAllocator(capacity_bytes, observer)
+    allocator = CachingAllocator(capacity_bytes, observer, allocator_settings, whole_card)
     blocks: dict[int, Block] = {}
     block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
     steady_start = trace.iteration_starts[-trace.steady_steps]

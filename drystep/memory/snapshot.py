@@ -7,11 +7,15 @@ no clock.
 
 import functools
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drystep.memory.allocator import AllocatorStats, Block, PoolName
+from drystep.alloc_conf import AllocatorSettings
+from drystep.memory.block import Block, PoolName
+from drystep.memory.driver import AllocatorStats
 from drystep.memory.replay import Observer, replay
+from drystep.memory.sizes import DEFAULT_SETTINGS
 from drystep.trace.trace import Trace
 
 BASE_ADDRESS = 0x7F0000000000
@@ -20,35 +24,47 @@ PICKLE_PROTOCOL = 4
 """The newest protocol that the visualizer reads."""
 UNKNOWN = "unknown"
 """Category of a new segment, for which the visualizer needs one."""
-SETTINGS = {
-    "PYTORCH_CUDA_ALLOC_CONF": "",
-    "max_split_size": -1,
-    "garbage_collection_threshold": 0.0,
-    "expandable_segments": False,
-    "roundup_power2_divisions": {},
-}
-"""`allocator_settings` of a snapshot: PyTorch's defaults, which the simulated allocator follows."""
-
 Frames = list[dict[str, Any]]
 Entry = dict[str, Any]
 
 
-def snapshot(trace: Trace, capacity_bytes: int | None = None) -> dict[str, Any]:
+def snapshot(
+    trace: Trace,
+    capacity_bytes: int | None = None,
+    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
+    whole_card: bool = False,
+) -> dict[str, Any]:
     """Return the snapshot of a replay, from the build to the end of the last step or to the failure."""
     photographer = _Photographer(trace, capacity_bytes)
-    replay(trace, capacity_bytes, observer=photographer)
+    replay(trace, capacity_bytes, observer=photographer, allocator_settings=allocator_settings, whole_card=whole_card)
     return {
         "segments": photographer.segments(),
         "device_traces": [photographer.entries],
-        "allocator_settings": SETTINGS,
+        "allocator_settings": _describe(allocator_settings),
         "external_annotations": [],
     }
 
 
-def write_snapshot(trace: Trace, path: Path, capacity_bytes: int | None = None) -> None:
+def write_snapshot(
+    trace: Trace,
+    path: Path,
+    capacity_bytes: int | None = None,
+    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
+    whole_card: bool = False,
+) -> None:
     """Write the snapshot of a replay to a file, which can be dropped onto the visualizer's page."""
     with path.open("wb") as file:
-        pickle.dump(snapshot(trace, capacity_bytes), file, protocol=PICKLE_PROTOCOL)
+        taken = snapshot(trace, capacity_bytes, allocator_settings, whole_card)
+        pickle.dump(taken, file, protocol=PICKLE_PROTOCOL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """Memory without a gap that the driver gave."""
+
+    size_bytes: int
+    pool: PoolName
+    expandable: bool
 
 
 class _Photographer(Observer):
@@ -58,18 +74,38 @@ class _Photographer(Observer):
         self.entries: list[Entry] = []
         self._trace = trace
         self._capacity_bytes = capacity_bytes
-        self._segments: dict[int, tuple[int, PoolName]] = {}  # address -> size, pool
+        self._segments: dict[int, _Segment] = {}  # by address
         self._blocks: dict[int, tuple[int, int]] = {}  # address -> size, allocation
         self._event = 0
         self._frames = functools.cache(self._frames_of)  # events of an operator share one list, for a small file
 
     def segment_allocated(self, address: int, size_bytes: int, pool: PoolName) -> None:
-        self._segments[address] = (size_bytes, pool)
+        self._segments[address] = _Segment(size_bytes, pool, expandable=False)
         self._add("segment_alloc", address, size_bytes, [], category=UNKNOWN)
 
     def segment_freed(self, address: int, size_bytes: int) -> None:
         del self._segments[address]
         self._add("segment_free", address, size_bytes, [])
+
+    def segment_mapped(self, address: int, size_bytes: int, pool: PoolName) -> None:
+        self._add("segment_map", address, size_bytes, [], category=UNKNOWN)
+        for start, part in list(self._segments.items()):  # a snapshot has one segment for each range without a gap
+            if part.expandable and start + part.size_bytes == address:
+                address, size_bytes = start, part.size_bytes + size_bytes
+                del self._segments[start]
+            elif part.expandable and start == address + size_bytes:
+                size_bytes += part.size_bytes
+                del self._segments[start]
+        self._segments[address] = _Segment(size_bytes, pool, expandable=True)
+
+    def segment_unmapped(self, address: int, size_bytes: int) -> None:
+        self._add("segment_unmap", address, size_bytes, [])
+        end = address + size_bytes
+        start = max(before for before in self._segments if before <= address)
+        part = self._segments.pop(start)
+        for left, right in ((start, address), (end, start + part.size_bytes)):
+            if left < right:
+                self._segments[left] = _Segment(right - left, part.pool, expandable=True)
 
     def block_allocated(self, event: int, block: Block, stats: AllocatorStats) -> None:
         index, _, operator = self._trace.events[event]
@@ -97,21 +133,21 @@ class _Photographer(Observer):
         return [self._segment(address) for address in sorted(self._segments)]
 
     def _segment(self, address: int) -> dict[str, Any]:
-        size, pool = self._segments[address]
-        blocks = self._blocks_between(address, address + size)
+        segment = self._segments[address]
+        blocks = self._blocks_between(address, address + segment.size_bytes)
         active = [block for block in blocks if block["state"] == "active_allocated"]
         allocated_bytes = sum(block["size"] for block in active)
         return {
             "device": 0,
             "address": BASE_ADDRESS + address,
-            "total_size": size,
+            "total_size": segment.size_bytes,
             "allocated_size": allocated_bytes,
             "active_size": allocated_bytes,
             "requested_size": sum(block["requested_size"] for block in active),
             "stream": 0,
-            "segment_type": pool,
+            "segment_type": segment.pool,
             "segment_pool_id": (0, 0),
-            "is_expandable": False,
+            "is_expandable": segment.expandable,
             "frames": [],
             "blocks": blocks,
         }
@@ -150,6 +186,20 @@ class _Photographer(Observer):
         around = [(".".join(parts[:depth]), parts[depth - 1]) for depth in range(len(parts), 0, -1)]
         innermost = {"filename": called.phase, "line": operator, "name": called.name}
         return [innermost, *({"filename": path, "line": 0, "name": name} for path, name in around)]
+
+
+def _describe(settings: AllocatorSettings) -> dict[str, Any]:
+    """The `allocator_settings` of a snapshot (`config_metadata` in torch/csrc/cuda/Module.cpp)."""
+    divisions = settings.roundup_power2_divisions
+    return {
+        "PYTORCH_CUDA_ALLOC_CONF": str(settings),
+        "max_split_size": -1 if settings.max_split_bytes is None else settings.max_split_bytes,
+        "garbage_collection_threshold": settings.garbage_collection_threshold,
+        "expandable_segments": settings.expandable_segments,
+        "roundup_power2_divisions": {str(1 << at): count for at, count in enumerate(divisions)}
+        if any(divisions)
+        else {},
+    }
 
 
 def _block(address: int, size_bytes: int, requested_bytes: int, state: str, frames: Frames) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from drystep.memory.allocator import AllocatorStats, Block
+from drystep.alloc_conf import AllocatorSettings
+from drystep.memory.block import Block
+from drystep.memory.driver import AllocatorStats
 from drystep.memory.module_groups import cut, group_by_size
 from drystep.memory.replay import Observer, Replay, replay
+from drystep.memory.sizes import DEFAULT_SETTINGS
 from drystep.trace.trace import Category, Operator, Phase, Trace
 
 DEFAULT_GROUPS = 14
@@ -133,13 +136,21 @@ class Timeline:
         }
 
 
-def timeline(trace: Trace, capacity_bytes: int | None = None, all_steps: bool = False) -> Timeline:
+def timeline(
+    trace: Trace,
+    capacity_bytes: int | None = None,
+    all_steps: bool = False,
+    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
+    whole_card: bool = False,
+) -> Timeline:
     """Replay a trace and return the step of its peak; with `all_steps`, everything from the build to the end.
 
     If the trace runs out of memory under the capacity, the step is the one that failed.
     """
     watcher = _Watcher(trace)
-    outcome = replay(trace, capacity_bytes, observer=watcher)
+    outcome = replay(
+        trace, capacity_bytes, observer=watcher, allocator_settings=allocator_settings, whole_card=whole_card
+    )
     first_event, first_operator = (0, 0) if all_steps else _start_of_step(trace, outcome.peak_event)
     last_event, last_operator = _end_of_step(trace, outcome)
     # What a step frees before its first operator is attributed to that operator, not to the last of the step before.

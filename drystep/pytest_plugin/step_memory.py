@@ -96,7 +96,7 @@ def _simulated(build_step: BuildStep, limit: Limit | None, options: Options) -> 
     free = simulate(
         build_step, options.rules, options.precision, iterations=options.iterations, oracles=options.oracles
     )
-    bounded = None if limit is None else judge(free.trace, (), limit.size_bytes)
+    bounded = None if limit is None else judge(free.trace, (), limit.size_bytes, free.allocator_settings)
     return StepMemory(
         how="simulated",
         device="",

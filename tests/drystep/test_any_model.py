@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from drystep import Oracles, simulate
 from drystep.cuda.meta_operators import MetaOperators
-from drystep.memory.allocator import round_size
+from drystep.memory.sizes import round_size
 from drystep.simulator import trace_steps
 from drystep.trace.trace import Trace
 from drystep.values.oracle_lookup import OracleLookup

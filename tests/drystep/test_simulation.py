@@ -3,6 +3,9 @@ import torch
 from torch import nn
 
 from drystep import simulate
+from drystep.alloc_conf import AllocatorSettings
+from drystep.gpus.classes import select_gpus
+from drystep.simulation import judge
 
 MIB = 1 << 20
 
@@ -50,6 +53,16 @@ def test_a_model_may_be_built_on_the_cpu_and_moved() -> None:
     simulation = simulate(build)
     assert simulation.at_peak["parameters"] == 16 * MIB
     assert simulation.at_peak["inputs"] == 2 * 2048 * 4
+
+
+def test_every_figure_follows_the_allocator_settings() -> None:
+    trace = simulate(lambda device: _mlp(2048, 2, device)).trace
+    settings = AllocatorSettings.parse("large_segment_size_mb:4096,expandable_segments:True")  # pages of 4 GiB
+    paged = judge(trace, select_gpus(), None, settings)
+    assert paged.peak_reserved_bytes == paged.timeline.peak_reserved_bytes == (4096 + 2) * MIB
+    assert paged.reserved_interval_bytes == ((4096 + 2) * MIB,) * 2
+    assert {fit.peak_reserved_bytes for fit in paged.fits.values()} == {(4096 + 2) * MIB}
+    assert judge(trace, (), 4096 * MIB, settings).verdict == "oom"
 
 
 @pytest.mark.parametrize(("capacity_mib", "verdict"), [(400, "fits"), (60, "oom")])

@@ -9,6 +9,8 @@ from bench import Case, Result, measure
 from bench.cases.methods import PAPER_METHODS
 from bench.cases.training_step import batch_shapes, prepare
 from bench.engines.simulate import trace_case
+from drystep.alloc_conf import AllocatorSettings
+from drystep.memory.replay import replay
 from drystep.trace.trace import Trace
 
 BACKPROPAGATE = ("norm_tuning", "bitfit", "lora", "adapter", "adaptformer", "lorand")
@@ -82,6 +84,36 @@ def test_a_run_on_batches_of_one_size_is_the_single_shape() -> None:
     many, one = measure(run).memory, measure(replace(run, batches=1)).memory
     assert many["at_peak"]["activations"] == one["at_peak"]["activations"]
     assert many["peak_phase"] == one["peak_phase"]
+
+
+def test_a_case_follows_the_environments_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(task="ade20k", method="e3va", backbone="swin_tiny", image_size=(64, 64), engine="simulate")
+    plain = measure(case)
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True,large_segment_size_mb:4096")
+    paged = measure(case)
+    assert plain.environment["allocator"] == "default"
+    assert paged.environment["allocator"] == "expandable_segments:True,large_segment_size_mb:4096"
+    assert paged.memory["peak_reserved_bytes"] > 4096 * 2**20 > plain.memory["peak_reserved_bytes"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        RUN,
+        *(
+            pytest.param(Case(task=task, method="full", batches=12, engine="simulate"), marks=pytest.mark.nightly)
+            for task in ("voc", "coco")
+        ),
+    ],
+    ids=lambda case: case.title,
+)
+def test_expandable_segments_save_what_batches_of_many_sizes_fragment(case: Case) -> None:
+    """Segments of sizes that no later batch has again stay half empty; pages of one range do not."""
+    trace = trace_case(case, prepare(case, META).build_step, META)
+    default = replay(trace)
+    paged = replay(trace, allocator_settings=AllocatorSettings(expandable_segments=True))
+    assert paged.peak_reserved_bytes < default.peak_reserved_bytes
+    assert paged.peak_reserved_bytes < paged.peak_allocated_bytes + 256 * 2**20
 
 
 @pytest.mark.parametrize("precision", ["amp-fp16", "amp-bf16", "apex-o1"])

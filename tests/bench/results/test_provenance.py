@@ -20,6 +20,15 @@ def test_versions_and_commit() -> None:
     assert found["git_commit"] is None or re.fullmatch(r"[0-9a-f]{40}", found["git_commit"])
 
 
+def test_allocator_settings(monkeypatch) -> None:
+    assert describe_environment("simulate", "x")["allocator"] == "default"
+    assert "allocator" not in describe_environment("cuda", "x")  # `kernels` says it
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", " max_split_size_mb: 30")
+    assert describe_environment("simulate", "x")["allocator"] == "max_split_size_mb:30"
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "x:1")  # a case that failed for it still says so
+    assert "unknown allocator setting 'x'" in describe_environment("simulate", "x")["allocator"]
+
+
 def test_outside_a_checkout_the_commit_is_unknown(monkeypatch, tmp_path) -> None:
     environment._git.cache_clear()
     monkeypatch.setattr(environment, "CHECKOUT", tmp_path)

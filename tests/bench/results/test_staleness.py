@@ -53,6 +53,15 @@ def test_other_code(result: Result) -> None:
     assert staleness(_with(result, git_commit="0" * 40, git_dirty=True, python="3.0"), [CARD], 3, DEVICE) == ""
 
 
+def test_other_allocator_settings(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = replace(result, environment={k: v for k, v in result.environment.items() if k != "allocator"})
+    assert code_staleness(older) == ""  # results that do not say it had the default
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    assert code_staleness(result) == "simulated with allocator settings default, here are expandable_segments:True"
+    measured = replace(result, case=replace(CASE, engine="cuda"), environment=describe_environment("cuda", "a card"))
+    assert code_staleness(measured) == ""
+
+
 def test_other_bytes_of_a_class(result: Result) -> None:
     smaller = replace(CARD, context_mib=600)
     assert staleness(result, [smaller], 3, DEVICE) == (

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drystep.memory.allocator import Block, CachingAllocator, OutOfMemoryError, round_size, segment_size
+from drystep.alloc_conf import AllocatorSettings
+from drystep.memory.allocator import CachingAllocator, OutOfMemoryError
+from drystep.memory.block import Block
+from drystep.memory.sizes import round_size, segment_size
 
 MIB = 1 << 20
 
@@ -161,13 +164,28 @@ def test_wrong_use_is_refused() -> None:
 SIZES = st.one_of(st.integers(1, 4096), st.integers(1, 3 * MIB), st.integers(MIB, 40 * MIB))
 
 
+CONFIGURATIONS = (
+    "",
+    "expandable_segments:True",
+    "max_split_size_mb:20",
+    "garbage_collection_threshold:0.5",
+    "roundup_power2_divisions:4",
+    "large_segment_size_mb:11",
+    "expandable_segments:True,max_split_size_mb:25,garbage_collection_threshold:0.3,roundup_power2_divisions:[1:2,>:8]",
+)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.booleans(), SIZES, st.integers(0, 10**6)), max_size=120),
     capacity=st.sampled_from([None, 30 * MIB, 100 * MIB]),
+    text=st.sampled_from(CONFIGURATIONS),
+    whole_card=st.booleans(),
 )
-def test_blocks_neither_overlap_nor_vanish(steps: list[tuple[bool, int, int]], capacity: int | None) -> None:
-    allocator = CachingAllocator(capacity)
+def test_blocks_neither_overlap_nor_vanish(
+    steps: list[tuple[bool, int, int]], capacity: int | None, text: str, whole_card: bool
+) -> None:
+    allocator = CachingAllocator(capacity, settings=AllocatorSettings.parse(text), whole_card=whole_card)
     alive: list[tuple[Block, int]] = []
     for wants, size, pick in steps:
         if wants or not alive:
@@ -187,11 +205,17 @@ def test_blocks_neither_overlap_nor_vanish(steps: list[tuple[bool, int, int]], c
         assert all(block.size_bytes >= size for block, size in alive)
         assert capacity is None or stats.reserved_bytes <= capacity
         assert not any(
-            not neighbour.allocated for block in cached for neighbour in (block.preceding, block.following) if neighbour
+            not neighbour.allocated and neighbour.mapped
+            for block in cached
+            for neighbour in (block.preceding, block.following)
+            if neighbour
         )  # free neighbours have merged
     for block, _ in alive:
         allocator.free(block)
-    assert all(block.whole_segment for block in allocator.free_blocks())
+    assert "expandable" in text or all(block.whole_segment for block in allocator.free_blocks())
+    allocator.empty_cache()
+    assert allocator.free_blocks() == []
+    assert (allocator.stats.reserved_bytes, allocator.stats.allocated_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize(

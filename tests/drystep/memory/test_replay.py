@@ -1,5 +1,6 @@
 import pytest
 
+from drystep.alloc_conf import AllocatorSettings
 from drystep.memory.replay import replay
 from drystep.trace.trace import Allocation, Operator, Trace
 
@@ -47,6 +48,24 @@ def test_three_verdicts(capacity_mib: int, verdict: str, retries: int, reserved_
     assert outcome.verdict == verdict
     assert outcome.alloc_retries == retries
     assert outcome.peak_reserved_bytes == reserved_mib * MIB
+
+
+def test_a_replay_follows_the_settings() -> None:
+    """Of three tensors of 30 MiB, two are freed for one of 31, which fits none of their segments."""
+    trace = _trace([("+a", 30), ("+b", 30), ("+c", 30), ("-b", 0), ("-c", 0), ("+d", 31)])
+    expandable = AllocatorSettings(expandable_segments=True)
+    assert replay(trace).peak_reserved_bytes == (3 * 30 + 32) * MIB
+    assert replay(trace, allocator_settings=expandable).peak_reserved_bytes == 100 * MIB  # 5 pages
+    assert replay(trace, 100 * MIB).verdict == "fits_with_retries"
+    assert replay(trace, 100 * MIB, allocator_settings=expandable).verdict == "fits"
+
+
+def test_garbage_is_collected_under_a_limit_and_not_on_a_card() -> None:
+    trace = _trace([("+a", 30), ("-a", 0), ("+b", 32), ("-b", 0), ("+c", 60)])
+    collecting = AllocatorSettings(garbage_collection_threshold=0.2)
+    limited = replay(trace, 100 * MIB, allocator_settings=collecting)
+    on_card = replay(trace, 100 * MIB, allocator_settings=collecting, whole_card=True)
+    assert (limited.alloc_retries, on_card.alloc_retries) == (0, 1)
 
 
 def test_an_oom_shows_what_was_alive_when_it_came() -> None:

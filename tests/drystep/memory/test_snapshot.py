@@ -8,6 +8,7 @@ from torch import nn
 from torch.cuda import _memory_viz
 
 from drystep import simulate
+from drystep.alloc_conf import AllocatorSettings
 from drystep.memory.snapshot import BASE_ADDRESS, snapshot, write_snapshot
 from drystep.trace.trace import Allocation, Operator, Trace
 
@@ -112,6 +113,52 @@ def test_the_trace_leads_to_the_segments() -> None:
     }
     for segment in taken["segments"]:
         assert sum(block["size"] for block in segment["blocks"]) == segment["total_size"]
+
+
+EXPANDABLE = AllocatorSettings(expandable_segments=True)
+
+
+def _with_events(sizes_mib: list[float], *events: tuple[int, bool]) -> Trace:
+    """As `_trace`, with other allocations (True) and frees (False) of these tensors."""
+    trace = _trace(sizes_mib)
+    trace.events[:] = [(index, born, 0) for index, born in events]
+    return trace
+
+
+def test_an_expandable_segment_by_hand() -> None:
+    """30 MiB are 2 pages of 20 MiB; 15 more take what is left of them and 1 page more: one segment of 60 MiB."""
+    taken = snapshot(_with_events([30, 15], (0, True), (1, True)), allocator_settings=EXPANDABLE)
+    assert [(entry["action"], entry["size"] // MIB) for entry in taken["device_traces"][0]] == [
+        ("segment_map", 40), ("alloc", 30), ("segment_map", 20), ("alloc", 15),
+    ]  # fmt: skip
+    (segment,) = taken["segments"]
+    assert (segment["is_expandable"], segment["total_size"], segment["allocated_size"]) == (True, 60 * MIB, 45 * MIB)
+    assert [block["size"] // MIB for block in segment["blocks"]] == [30, 15, 15]
+
+
+def test_unmapped_pages_are_a_gap_between_segments() -> None:
+    """5, 60 and 15 MiB are 4 pages. The 60 are freed, and 62 do not fit in their place. Under 120 MiB a retry unmaps
+    the 2 pages from 20 to 60 MiB, so that 4 pages can be mapped behind the 15 MiB.
+    """
+    trace = _with_events([5, 60, 15, 62], (0, True), (1, True), (2, True), (1, False), (3, True))
+    taken = snapshot(trace, 120 * MIB, EXPANDABLE, whole_card=True)
+    driver = [entry for entry in taken["device_traces"][0] if entry["action"].startswith("segment")]
+    assert [(entry["action"], (entry["addr"] - BASE_ADDRESS) // MIB, entry["size"] // MIB) for entry in driver] == [
+        ("segment_map", 0, 20), ("segment_map", 20, 60), ("segment_unmap", 20, 40), ("segment_map", 80, 80),
+    ]  # fmt: skip
+    places = [(segment["address"] - BASE_ADDRESS, segment["total_size"]) for segment in taken["segments"]]
+    assert places == [(0, 20 * MIB), (60 * MIB, 100 * MIB)]
+    for segment in taken["segments"]:
+        assert sum(block["size"] for block in segment["blocks"]) == segment["total_size"]
+
+
+def test_a_snapshot_says_the_settings() -> None:
+    settings = AllocatorSettings.parse("max_split_size_mb:30,roundup_power2_divisions:4")
+    said = snapshot(_trace([1]), allocator_settings=settings)["allocator_settings"]
+    assert said["PYTORCH_CUDA_ALLOC_CONF"] == "max_split_size_mb:30,roundup_power2_divisions:4"
+    assert (said["max_split_size"], said["expandable_segments"]) == (30 * MIB, False)
+    assert said["roundup_power2_divisions"]["32768"] == 4
+    assert snapshot(_trace([1]))["allocator_settings"]["max_split_size"] == -1
 
 
 @pytest.fixture(scope="module")
