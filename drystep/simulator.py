@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from drystep.alloc_conf import AllocatorSettings
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
-from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
+from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, Rules, rules_of
 from drystep.cuda.semantics import semantics
 from drystep.cuda.torchvision_operators import register_torchvision
 from drystep.cuda.workspaces import Workspaces
@@ -43,12 +42,14 @@ def simulate(
     more than one if the batches differ. `rules` are those of a version of PyTorch, a wrapper, an allocator and a card,
     or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
     `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. `oracles` answer what depends on values.
-    PyTorch's allocator is configured as `PYTORCH_CUDA_ALLOC_CONF` (or `PYTORCH_ALLOC_CONF`) of the environment says.
+    Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
     Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
     the user's program and a remedy.
     """
     classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
-    allocator_settings = AllocatorSettings.from_environment()
+    rules = rules_of(rules)
+    _require_precision(rules, precision)
+    allocator_settings = rules.allocator_settings
     build_step, operators = guarded(build_step), MetaOperators(oracles)
     trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
     if not trace.allocations:
@@ -94,6 +95,14 @@ def trace_steps(
         of_operators = replace(of_operators, call=operators or MetaOperators())
     with semantics(rules, precision, device):
         return record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
+
+
+def _require_precision(rules: Rules, precision: str) -> None:
+    """Raise `ValueError` where the card that the rules name cannot compute in this precision."""
+    card = rules.card
+    if precision == "amp-bf16" and isinstance(card, Gpu) and card.peaks.fp32_tflops and not card.peaks.bf16_tflops:
+        able = [name for name in PRECISIONS if name != precision]
+        raise ValueError(f"{card.name} has no bfloat16 units: choose the precision from {', '.join(able)}")
 
 
 def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from bench.cases.batches import STRETCHES
 from bench.cases.methods import METHODS
 from bench.cases.tasks import FULL_ROIS_PER_IMAGE, WORKLOADS
+from drystep.alloc_conf import AllocatorSettings
 from drystep.bounds import require_whole, shown
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, PROFILES, VERSIONS, Rules
 from drystep.errors import choose
@@ -150,6 +151,7 @@ class Case:
                 raise ValueError(f"unknown {what} {shown(value)}: choose from {', '.join(map(str, choices))}")
 
     def _check_combinations(self) -> None:
+        AllocatorSettings.parse(self.alloc_conf)
         if self.bf16_trunk and not METHODS[self.method].lowers_trunk:
             able = ", ".join(name for name, method in METHODS.items() if method.lowers_trunk)
             raise ValueError(

@@ -72,13 +72,12 @@ def explain(
 def _simulate(case: Case, bound: Gpu | None) -> "Simulation":
     from bench.cases.training_step import prepare
     from bench.engines.simulate import trace_case
-    from drystep.alloc_conf import AllocatorSettings
     from drystep.cuda.meta_cache import META
     from drystep.simulation import judge
 
     trace = trace_case(case, prepare(case, META).build_step, META)
     capacity_bytes = None if bound is None else bound.usable_bytes
-    return judge(trace, (), capacity_bytes, AllocatorSettings.from_environment(), whole_card=bound is not None)
+    return judge(trace, (), capacity_bytes, case.rules.allocator_settings, whole_card=bound is not None)
 
 
 def _as_dict(case: Case, simulation: "Simulation", depth: int | None) -> dict[str, Any]:

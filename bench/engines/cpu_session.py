@@ -12,7 +12,6 @@ from bench.engines.simulate import fit_fields, memory_fields, trace_case
 from bench.engines.timing.contention import ProcessorClock
 from bench.engines.timing.turns import Turn
 from bench.results.provenance import describe_cpu, describe_environment
-from drystep.alloc_conf import AllocatorSettings
 from drystep.gpus.classes import Gpu
 from drystep.measure.phases import StepPhase, run_noting
 from drystep.simulation import judge
@@ -42,7 +41,7 @@ class CpuSession:
             return lambda: run_noting(step, self.note_phase)
 
         trace = trace_case(self.case, build_step, CPU)
-        simulation = judge(trace, self.gpus, allocator_settings=AllocatorSettings.from_environment())
+        simulation = judge(trace, self.gpus, allocator_settings=self.case.rules.allocator_settings)
         self.note_phase("timing")
         return {
             **self.so_far(),

@@ -11,7 +11,6 @@ from bench.cases.training_step import PreparedCase, prepare
 from bench.engines.cost import cost_fields
 from bench.results.provenance import describe_environment
 from bench.results.result import Result, failed_result
-from drystep.alloc_conf import AllocatorSettings
 from drystep.cuda.meta_cache import META
 from drystep.gpus.classes import Gpu
 from drystep.measure.deadline import TimeLimitError, deadline
@@ -30,7 +29,7 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     """Simulate one case, with PyTorch's allocator as the environment configures it."""
     prepared = prepare(case, META)
     trace = trace_case(case, prepared.build_step, META)
-    simulation = judge(trace, gpus, allocator_settings=AllocatorSettings.from_environment())
+    simulation = judge(trace, gpus, allocator_settings=case.rules.allocator_settings)
     return Result(
         case=case,
         status="ok",

@@ -41,9 +41,9 @@ def staleness(result: Result, gpus: Sequence[Gpu], steps: int, device: str | Non
 
 
 def _other_allocator(result: Result) -> str:
-    """A measured result is not concerned: the cuda engine measures PyTorch's default allocator."""
+    """Not concerned are a case that states the settings itself, and the cuda engine, which takes the default ones."""
     before, now = result.environment.get("allocator", DEFAULT_ALLOCATOR), describe_allocator()
-    if result.case.engine == "cuda" or before == now:
+    if result.case.engine == "cuda" or result.case.alloc_conf or before == now:
         return ""
     return f"simulated with allocator settings {before}, here are {now}"
 

@@ -6,6 +6,7 @@ What changed between versions is a property of `Rules` each, with the version at
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from drystep.alloc_conf import AllocatorSettings
 from drystep.bounds import shown
 from drystep.errors import choose
 from drystep.gpus.classes import Gpu, select_gpus
@@ -32,7 +33,7 @@ class Rules:
     cudnn_benchmark: bool = False
     """Whether cuDNN chooses its algorithms by trial (`torch.backends.cudnn.benchmark`)."""
     allocator: str = ""
-    """Settings of the caching allocator, as in `PYTORCH_CUDA_ALLOC_CONF`."""
+    """Settings of the caching allocator, as in `PYTORCH_CUDA_ALLOC_CONF`; "" for those of the environment."""
     card: Gpu | str | None = None
     """The GPU class whose architecture decides, or its name; None for what most cards have in common."""
 
@@ -45,6 +46,7 @@ class Rules:
                 raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
         if type(self.allocator) is not str:
             raise ValueError(f"allocator must be a text as in PYTORCH_CUDA_ALLOC_CONF, got {shown(self.allocator)}")
+        AllocatorSettings.parse(self.allocator)
         if self.card is not None and not isinstance(self.card, Gpu):
             object.__setattr__(self, "card", select_gpus([self.card])[0])
 
@@ -106,6 +108,11 @@ class Rules:
         if self.version >= (2, 0) and isinstance(self.card, Gpu) and self.card.compute_capability.startswith(HOPPER):
             return 4096 * 8 << 10
         return (2 * 4096 + 8 * 16) << 10
+
+    @property
+    def allocator_settings(self) -> AllocatorSettings:
+        """Those that are stated, else those of the environment. Raises `ValueError` for a bad variable."""
+        return AllocatorSettings.parse(self.allocator) if self.allocator else AllocatorSettings.from_environment()
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as they stand in results."""

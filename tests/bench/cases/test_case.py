@@ -3,6 +3,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from bench import Case
+from drystep.cuda.rules import Rules
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,10 @@ def test_cases_compare_and_round_trip() -> None:
         ({"window": 8}, "unknown window 8: choose from 7, 12"),
         ({"engine": "tpu"}, "unknown engine 'tpu': choose from auto, simulate, cpu, cuda"),
         ({"precision": "fp8"}, "unknown precision 'fp8': choose from fp32, amp-fp16, amp-bf16, apex-o1"),
+        ({"torch": "3.0"}, "unknown torch '3.0': choose from 1.7"),
+        ({"alloc_conf": "expandable_segments:maybe"}, "expandable_segments must be True or False, not 'maybe'"),
+        ({"engine": "cpu", "cudnn_benchmark": True}, "cudnn_benchmark is about kernels of a GPU"),
+        ({"engine": "cuda", "torch": "1.12"}, "the cuda engine measures the PyTorch that is installed"),
         ({"profile": "jax"}, "unknown profile 'jax': choose from torch-2.11, mm-2021"),
         ({"optimizer": "lion"}, "unknown optimizer 'lion': choose from adamw"),
         ({"image_size": (203, 256)}, "image side 203 does not divide by the patch size 4: use 200 or 204"),
@@ -87,3 +92,12 @@ def test_cases_compare_and_round_trip() -> None:
 def test_wrong_fields_say_what_is_right(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Case(**{"task": "coco", "method": "full", **fields})
+
+
+def test_a_profile_is_a_preset_of_rules() -> None:
+    preset = Case(task="voc", method="full", profile="mm-2021", engine="simulate")
+    assert preset.rules == Rules(torch="1.8", ddp=True)
+    assert preset.title.endswith("simulate, mm-2021")
+    chosen = Case(task="voc", method="full", torch="1.12", ddp=True, engine="simulate")
+    assert chosen.rules == Rules(torch="1.12", ddp=True)
+    assert chosen.title.endswith("simulate, PyTorch 1.12, ddp")

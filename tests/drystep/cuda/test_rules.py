@@ -56,7 +56,7 @@ def test_workspaces_of_cublas(rules: Rules, mib: float) -> None:
 
 def test_every_rule_names_a_source() -> None:
     properties = {name: value for name, value in vars(Rules).items() if isinstance(value, property)}
-    rules = {name: value for name, value in properties.items() if name not in ("version", "title")}
+    rules = {name: value for name, value in properties.items() if name not in ("version", "title", "allocator_settings")}
     assert len(rules) >= 6
     for name, value in rules.items():
         text = inspect.getdoc(value) or ""
@@ -72,6 +72,8 @@ def test_every_rule_names_a_source() -> None:
         ({"ddp": "yes"}, "ddp must be True or False, got 'yes'"),
         ({"cudnn_benchmark": 1}, "cudnn_benchmark must be True or False, got 1"),
         ({"allocator": 5}, "allocator must be a text as in PYTORCH_CUDA_ALLOC_CONF, got 5"),
+        ({"allocator": "expandable_segments:maybe"}, "expandable_segments must be True or False, not 'maybe'"),
+        ({"allocator": "backend:cudaMallocAsync"}, "cudaMallocAsync cannot be simulated"),
         ({"card": "abacus"}, "unknown GPU 'abacus': choose from gtx-1080ti-11gb"),
     ],
 )
@@ -88,6 +90,26 @@ def test_presets_and_combinations() -> None:
         rules_of("x")
     assert Rules(card="v100-32gb") == Rules(card=select_gpus(["v100-32gb"])[0])
     assert Rules(**PROFILES["mm-2021"].as_dict()) == PROFILES["mm-2021"]
+
+
+def test_the_allocator_is_configured_by_the_rules_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(device: torch.device):
+        return lambda: torch.empty(1_500_000, dtype=torch.uint8, device=device) + 1
+
+    def reserved_bytes(rules: Rules) -> int:
+        return simulate(build, rules, gpus=()).peak_reserved_bytes
+
+    # Two blocks of 1.5 MB: a segment of 20 MiB, or pages of it. 32 MiB segments are what is stated.
+    assert reserved_bytes(Rules()) == 20 * MIB
+    assert reserved_bytes(Rules(allocator="large_segment_size_mb:32")) == 32 * MIB
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "large_segment_size_mb:64")
+    assert reserved_bytes(Rules()) == 64 * MIB
+    assert reserved_bytes(Rules(allocator="large_segment_size_mb:32")) == 32 * MIB
+
+
+def test_a_card_without_bfloat16() -> None:
+    with pytest.raises(ValueError, match="v100-32gb has no bfloat16 units: choose the precision from fp32, amp-fp16"):
+        simulate(lambda device: lambda: None, Rules(card="v100-32gb"), "amp-bf16")
 
 
 def test_they_say_what_they_are() -> None:
