@@ -109,4 +109,5 @@ def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:
     odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in operators.oracles.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
+    odd += [f"predicted times leave out {name}: {why}" for name, why in trace.uncounted.items()]
     return odd

@@ -7,6 +7,7 @@ from torch import Tensor
 from drystep.cuda.dispatch import Replacements
 
 aten = torch.ops.aten
+HALF = (torch.float16, torch.bfloat16)
 BIAS_ALIGNMENT = 16
 """Memory-efficient attention needs the rows of its bias padded to a multiple of this many elements."""
 
@@ -26,9 +27,12 @@ def scaled_dot_product_attention(
 
     Query, key and value have the shape (B, heads, L, d). The kernel keeps its inputs, its output and one float per
     query for backward. A bias whose row length is not a multiple of 16 elements is copied into padded rows. In half
-    precision without a bias, cards since Ampere use flash attention instead, which keeps the same tensors.
+    precision without a bias, cards since Ampere use flash attention instead, which keeps the same tensors. It alone
+    takes fewer heads of key and value than of the query; where neither kernel can, all weights are written.
     """
-    if query.dim() != 4 or enable_gqa:
+    if enable_gqa and query.dim() == 4 and attn_mask is None and query.dtype in HALF:
+        return aten._scaled_dot_product_flash_attention.default(query, key, value, dropout_p, is_causal, scale=scale)[0]
+    if query.dim() != 4 or not query.shape[:2] == key.shape[:2] == value.shape[:2]:
         return aten.scaled_dot_product_attention.default(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )

@@ -93,11 +93,14 @@ def _convolved(
 
 
 def _attention(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
-    """Fused attention, whose scores are never written to memory."""
-    query = args[0]
+    """Fused attention, whose scores are never written to memory; groups of query heads may share key and value."""
     moved = _bytes(_tensors(args)) + _bytes(_tensors(result))
+    first = 1 if func.__name__.partition(".")[0].endswith("_backward") else 0  # the output's gradient comes first
+    query, key, value = args[first : first + 3]
+    shared = [tensor[:, :1].expand(-1, query.shape[1], -1, -1) for tensor in (key, value)]  # PyTorch's formula wants it
+    counted = (*args[:first], query, *shared, *args[first + 3 :])
     return Work(
-        "attention", _flops(func, args, kwargs, result), moved, 1, query.dtype, query.shape[-1], query.shape[-1]
+        "attention", _flops(func, counted, kwargs, result), moved, 1, query.dtype, query.shape[-1], query.shape[-1]
     )
 
 

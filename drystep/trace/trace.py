@@ -66,6 +66,8 @@ class Trace:
     """Number of steps at the end that count; those before are warm-up."""
     work: list[tuple[int, Work]] = field(default_factory=list)
     """For the steps that count: index of each operator that launches kernels, and its work."""
+    uncounted: dict[str, str] = field(default_factory=dict)
+    """Operators whose work could not be counted, and why."""
     source_lines: list[SourceLine | None] = field(default_factory=list)
     """The user's line of each operator, if lines were recorded; otherwise empty."""
 

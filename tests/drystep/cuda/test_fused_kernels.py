@@ -1,8 +1,10 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
 from drystep.cuda.semantics import semantics
-from drystep.trace.recorder import record
+from drystep.time.work import work_of
+from drystep.trace.recorder import OperatorRules, record
 from drystep.trace.trace import Trace
 
 META = torch.device("meta")
@@ -60,3 +62,47 @@ def test_without_a_batch_attention_stays_explicit() -> None:
     names = {operator.name for operator in trace.operators}
     assert "bmm.default" in names
     assert not any("efficient" in name for name in names)
+
+
+def _grouped(dtype: torch.dtype, key_heads: int, masked: bool = False, enable_gqa: bool = True) -> Trace:
+    """Attention of 6 heads over 128 tokens of 32 channels, whose keys have fewer heads."""
+
+    def build(device: torch.device):
+        query = torch.empty(2, 6, 128, 32, dtype=dtype, device=device, requires_grad=True)
+        key = torch.empty(2, key_heads, 128, 32, dtype=dtype, device=device, requires_grad=True)
+        mask = torch.empty(128, 128, dtype=dtype, device=device) if masked else None
+        options = {"attn_mask": mask, "enable_gqa": enable_gqa}
+        return lambda: F.scaled_dot_product_attention(query, key, key, **options).sum().backward()
+
+    with semantics("torch-2.11", "fp32", META):
+        return record(build, META, iterations=1, rules=OperatorRules(work_of=work_of))
+
+
+WEIGHTS = 2 * 6 * 128 * 128
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_grouped_queries_take_flash_attention_in_half_precision(dtype: torch.dtype) -> None:
+    """`check_batch_size_and_num_heads_dense<supports_gqa>` in `native/transformers/cuda/sdp_utils.cpp`."""
+    trace = _grouped(dtype, 2)
+    names = {operator.name for operator in trace.operators}
+    assert "_scaled_dot_product_flash_attention.default" in names
+    assert max(allocation.requested_bytes for allocation in trace.allocations) < WEIGHTS * 2
+    (forward,) = [work for index, work in trace.work if trace.operators[index].name.endswith("flash_attention.default")]
+    assert forward.flops == 2 * 2 * WEIGHTS * 32  # two products of every query head with all tokens
+    assert not trace.uncounted
+
+
+@pytest.mark.parametrize(
+    ("options", "key_heads"),
+    [
+        ({"dtype": torch.float32}, 2),
+        ({"dtype": torch.bfloat16, "masked": True}, 2),
+        ({"dtype": torch.bfloat16, "enable_gqa": False}, 1),
+    ],
+    ids=["fp32", "masked", "broadcast"],
+)
+def test_other_uneven_heads_write_all_weights(options: dict, key_heads: int) -> None:
+    trace = _grouped(key_heads=key_heads, **options)
+    assert max(allocation.requested_bytes for allocation in trace.allocations) >= WEIGHTS * options["dtype"].itemsize
+    assert not any("flash" in operator.name or "efficient" in operator.name for operator in trace.operators)

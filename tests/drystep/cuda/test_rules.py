@@ -56,7 +56,9 @@ def test_workspaces_of_cublas(rules: Rules, mib: float) -> None:
 
 def test_every_rule_names_a_source() -> None:
     properties = {name: value for name, value in vars(Rules).items() if isinstance(value, property)}
-    rules = {name: value for name, value in properties.items() if name not in ("version", "title", "allocator_settings")}
+    rules = {
+        name: value for name, value in properties.items() if name not in ("version", "title", "allocator_settings")
+    }
     assert len(rules) >= 6
     for name, value in rules.items():
         text = inspect.getdoc(value) or ""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from drystep.trace.recorder import record
+from drystep.trace.recorder import OperatorRules, record
 from drystep.trace.trace import Trace
 
 META = torch.device("meta")
@@ -125,3 +125,16 @@ def test_nothing_is_recorded_after_the_last_step() -> None:
 def test_at_least_one_step() -> None:
     with pytest.raises(ValueError, match="iterations must be at least 1, not 0"):
         record(_build, META, iterations=0)
+
+
+def test_what_counting_raises_costs_no_memory_figure() -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    def build(device: torch.device):
+        x = torch.empty(10, device=device)
+        return lambda: x + 1
+
+    trace = record(build, torch.device("meta"), 3, OperatorRules(work_of=fails))
+    assert trace.uncounted == {"add.Tensor": "ZeroDivisionError"}
+    assert [a.requested_bytes for a in trace.allocations] == [40] * 4
