@@ -8,7 +8,7 @@ from drystep.alloc_conf import AllocatorSettings
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.memory.kept import kept_for_backward_bytes
 from drystep.memory.replay import Replay, replay
-from drystep.memory.sizes import DEFAULT_SETTINGS
+from drystep.memory.sizes import DEFAULT_SETTINGS, round_size
 from drystep.memory.timeline import Timeline, timeline
 from drystep.memory.verdict import Verdict
 from drystep.time.operations import flops_by_phase
@@ -55,17 +55,32 @@ class Simulation:
     """Unusual things about the step, such as memory that it never frees."""
 
     @property
-    def reserved_interval_bytes(self) -> tuple[int, int]:
-        """Lower and upper bound of the reserved peak: without and with the workspaces that convolutions can do without.
+    def peak_allocated_interval_bytes(self) -> tuple[int, int]:
+        """Least and most of the allocated peak: without and with the workspaces that convolutions can do without.
 
         Where a card lies between them depends on the kernels that cuDNN selects there. Neither bound takes a capacity
         into account.
         """
+        return self._interval("peak_allocated_bytes")
+
+    @property
+    def peak_reserved_interval_bytes(self) -> tuple[int, int]:
+        """Least and most of the reserved peak, as `peak_allocated_interval_bytes`."""
+        return self._interval("peak_reserved_bytes")
+
+    def _interval(self, figure: str) -> tuple[int, int]:
         both = [
-            replay(self.trace, workspaces=with_them, allocator_settings=self.allocator_settings).peak_reserved_bytes
+            getattr(replay(self.trace, workspaces=with_them, allocator_settings=self.allocator_settings), figure)
             for with_them in (False, True)
         ]
         return min(both), max(both)
+
+    @property
+    def allocated_after_step_bytes(self) -> int:
+        """What stays allocated after the last step: parameters, optimizer state, and all that the step keeps."""
+        alive = self.trace.alive_after(len(self.trace.events) - 1)
+        sizes = (self.trace.allocations[index].requested_bytes for index in alive)
+        return sum(round_size(size_bytes, self.allocator_settings) for size_bytes in sizes)
 
     def step_time(self, gpu: str | Gpu) -> StepTime:
         """Predict the time of a step on a GPU class, which is given by name or as a `Gpu`.

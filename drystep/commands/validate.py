@@ -16,6 +16,11 @@ StepTimes = Annotated[
     Path | None,
     typer.Option("--step-time", help="Check step times instead: a table with the columns of NeuSight's labels."),
 ]
+Reports = Annotated[
+    Path | None,
+    typer.Option("--reports", help="Check published memory instead: a table of figures of steps that were rebuilt."),
+]
+Rebuilds = Annotated[Path | None, typer.Option("--rebuilds", help="Python file with these steps; its code runs here.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout, and nothing else there.")]
 
 
@@ -24,14 +29,18 @@ def validate(
     with_memtracker: WithMemTracker = False,
     out: ChecksFile = None,
     step_time: StepTimes = None,
+    reports: Reports = None,
+    rebuilds: Rebuilds = None,
     as_json: AsJson = False,
 ) -> int:
     """Simulate what others measured, and print predicted and measured figures with their errors.
 
     Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
     """
-    from drystep.commands.validation_run import validate_runs, validate_steps
+    from drystep.commands.validation_run import validate_reports, validate_runs, validate_steps
 
+    if reports is not None:
+        return validate_reports(reports, rebuilds, as_json)
     if step_time is not None:
         return validate_steps(step_time, out, as_json)
     return validate_runs(xmem, with_memtracker, out, as_json)

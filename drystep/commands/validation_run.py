@@ -11,6 +11,8 @@ from drystep.commands.terminal import say, stderr, stdout
 from drystep.commands.validation_tables import (
     checks_table,
     comparison_table,
+    report_summary_table,
+    reports_table,
     step_summary_table,
     steps_table,
     summary_table,
@@ -27,6 +29,8 @@ from drystep.validation.check_files import (
 )
 from drystep.validation.ground_truth import MeasuredRun, read_runs
 from drystep.validation.memtracker import Comparison, TrackedCase
+from drystep.validation.report_check import ReportCheck, check_report, summarise_reports
+from drystep.validation.reports import read_reports
 from drystep.validation.step_check import StepCheck, check_steps, summarise_steps
 from drystep.validation.step_labels import TimedStep, read_steps
 from drystep.validation.validate import check_run
@@ -72,6 +76,38 @@ def validate_steps(table: Path, out: Path | None, as_json: bool) -> int:
     if out is not None:
         write_step_checks(out, checks)
     return OK if len(checks) == len(steps) else FAILED
+
+
+def validate_reports(table: Path, rebuilds: Path | None, as_json: bool) -> int:
+    """Check published figures of rebuilt steps and print them; FAILED if some step cannot be simulated.
+
+    Raises `ValueError` for a bad table, or where the file with the rebuilt steps is missing.
+    """
+    reports = read_reports(table)
+    if rebuilds is None or not rebuilds.is_file():
+        raise ValueError("--reports needs --rebuilds FILE.py, whose functions the column rebuild names")
+    checks = []
+    for report in _told(reports, lambda report: report.id):
+        try:
+            checks.append(check_report(report, rebuilds))
+        except ValueError as error:
+            say(f"{report.id} is not simulated: {error}")
+    summaries = summarise_reports(checks)
+    if as_json:
+        for check in checks:
+            print(json.dumps({"report": _report_record(check)}))
+        for summary in summaries:
+            print(json.dumps({"report_summary": asdict(summary)}))
+    else:
+        stdout.print(reports_table(checks))
+        stdout.print()
+        stdout.print(report_summary_table(summaries))
+    return OK if len(checks) == len(reports) else FAILED
+
+
+def _report_record(check: ReportCheck) -> dict[str, Any]:
+    derived = ("error_percent", "within_rounding", "right")
+    return asdict(check) | {name: getattr(check, name) for name in derived}
 
 
 def check_all(runs: Sequence[MeasuredRun]) -> tuple[list[Check], list[MeasuredRun]]:

@@ -8,6 +8,7 @@ from drystep.commands.terminal import plain_table
 from drystep.units import ABSENT, MIB
 from drystep.validation.check import Check, Summary
 from drystep.validation.memtracker import Comparison
+from drystep.validation.report_check import ReportCheck, ReportSummary
 from drystep.validation.step_check import StepCheck, StepSummary
 
 
@@ -53,6 +54,41 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             f"{summary.median_seconds:.2f}",
         )
     return table
+
+
+def reports_table(checks: Sequence[ReportCheck]) -> Table:
+    """One row per published figure."""
+    table = plain_table(["row", "quantity", "predicted", "published", "error", "within rounding", "rules"], left=2)
+    for check in checks:
+        table.add_row(
+            check.id,
+            check.quantity,
+            check.predicted_verdict.replace("_", " ") or _mib(check.predicted_bytes),
+            check.measured_verdict or _mib(check.measured_bytes),
+            _percent(check.error_percent, sign="+") if check.right is None else "right" if check.right else "wrong",
+            ABSENT if check.within_rounding is None else "yes" if check.within_rounding else "no",
+            f"{check.rules}, {check.precision}",
+        )
+    return table
+
+
+def report_summary_table(summaries: Sequence[ReportSummary]) -> Table:
+    """One row per family of steps."""
+    table = plain_table(["family", "rows", "median error", "largest error", "within rounding", "verdicts right"])
+    for summary in summaries:
+        table.add_row(
+            summary.family,
+            str(summary.rows),
+            _percent(summary.median_percent),
+            _percent(summary.max_percent),
+            str(summary.within_rounding),
+            _part(summary.verdicts_right, summary.verdicts),
+        )
+    return table
+
+
+def _mib(size_bytes: int | None) -> str:
+    return ABSENT if size_bytes is None else f"{size_bytes / MIB:,.0f} MiB"
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:

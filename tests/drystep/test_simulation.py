@@ -60,7 +60,7 @@ def test_every_figure_follows_the_allocator_settings() -> None:
     settings = AllocatorSettings.parse("large_segment_size_mb:4096,expandable_segments:True")  # pages of 4 GiB
     paged = judge(trace, select_gpus(), None, settings)
     assert paged.peak_reserved_bytes == paged.timeline.peak_reserved_bytes == (4096 + 2) * MIB
-    assert paged.reserved_interval_bytes == ((4096 + 2) * MIB,) * 2
+    assert paged.peak_reserved_interval_bytes == ((4096 + 2) * MIB,) * 2
     assert {fit.peak_reserved_bytes for fit in paged.fits.values()} == {(4096 + 2) * MIB}
     assert judge(trace, (), 4096 * MIB, settings).verdict == "oom"
 

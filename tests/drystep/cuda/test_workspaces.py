@@ -130,6 +130,6 @@ def test_the_interval_is_without_and_with_workspaces() -> None:
         return lambda: layer(images)
 
     simulation = simulate(build)
-    low, high = simulation.reserved_interval_bytes
+    low, high = simulation.peak_reserved_interval_bytes
     assert low == simulation.peak_reserved_bytes
     assert high - low == (64 + 2) * MIB  # the copy of the filter starts another 2 MiB
