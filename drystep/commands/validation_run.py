@@ -92,10 +92,11 @@ def validate_reports(table: Path, rebuilds: Path | None, as_json: bool) -> int:
             checks.append(check_report(report, rebuilds))
         except ValueError as error:
             say(f"{report.id} is not simulated: {error}")
+            continue
+        if as_json:  # at once, because a row may take a minute
+            print(json.dumps({"report": _report_record(checks[-1])}), flush=True)
     summaries = summarise_reports(checks)
     if as_json:
-        for check in checks:
-            print(json.dumps({"report": _report_record(check)}))
         for summary in summaries:
             print(json.dumps({"report_summary": asdict(summary)}))
     else:
