@@ -14,7 +14,7 @@ from reports.comparisons.levers import levers_table
 from reports.comparisons.rivals import RIVALS, rivals_table
 from reports.comparisons.runs import run_table
 from reports.escaping import markdown_line
-from reports.forms import in_rows_of_the_paper, is_itself
+from reports.forms import OF_PLAIN_MODULES, in_rows_of_the_paper, is_as_published
 from reports.paper.absent import NEEDED, absent_tables, unmatched_figures
 from reports.paper.authors_logs import logs_table
 from reports.paper.averages import averages_table
@@ -106,8 +106,9 @@ def _predicted(frame: pd.DataFrame) -> list[Table]:
 
 
 def _pictured(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the pictures show: the paper's methods and any other as they are by default."""
-    return _without_rivals(frame[is_itself(frame)])
+    """What the pictures show: the methods in the paper's form, and our forms of the first of those with several."""
+    rows = in_rows_of_the_paper(_without_rivals(frame))
+    return rows[is_as_published(rows) | ~rows["base"].isin(OF_PLAIN_MODULES[1:])]
 
 
 def _without_rivals(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from reports.units import GIB
 
 VERDICTS = {
     "oom": (0, OOM, "#f4c7c3"),
-    "fits_with_retries": (1, "fits, with retries", "#fce8b2"),
+    "fits_with_retries": (1, "≈ fits, with retries", "#fce8b2"),
     "fits": (2, "fits", "#b7e1cd"),
 }
 """Verdict -> its number in the matrix, name and colour."""
@@ -81,7 +81,14 @@ def _cell_text(rows: pd.DataFrame, method: str, gpu: str) -> str:
     if fit is None:
         return MISSING
     reserved_bytes = fit.get("peak_reserved_bytes")
-    return OOM if fit.get("verdict") == "oom" else MISSING if reserved_bytes is None else f"{reserved_bytes / GIB:.1f}"
+    mark = "≈ " if fit.get("verdict") == "fits_with_retries" else ""
+    return (
+        OOM
+        if fit.get("verdict") == "oom"
+        else MISSING
+        if reserved_bytes is None
+        else f"{mark}{reserved_bytes / GIB:.1f}"
+    )
 
 
 def _images(count: int) -> str:
