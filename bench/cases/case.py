@@ -151,6 +151,8 @@ class Case:
                 raise ValueError(f"unknown {what} {shown(value)}: choose from {', '.join(map(str, choices))}")
 
     def _check_combinations(self) -> None:
+        if type(self.alloc_conf) is not str:
+            raise ValueError(f"alloc conf must be a text as in PYTORCH_CUDA_ALLOC_CONF, got {shown(self.alloc_conf)}")
         AllocatorSettings.parse(self.alloc_conf)
         if self.bf16_trunk and not METHODS[self.method].lowers_trunk:
             able = ", ".join(name for name, method in METHODS.items() if method.lowers_trunk)

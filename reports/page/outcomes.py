@@ -1,6 +1,7 @@
 """What the page shows of results: settings, and what each method needs in them."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reports.cells import MISSING
+from reports.page.batches import case_of, largest_batches
 from reports.records import label_of, labels, method_key, settings_of
 from reports.tables import TASKS
 from reports.units import MIB
@@ -27,6 +29,8 @@ class Fit:
     verdict: str
     usable_bytes: float | None
     reserved_bytes: float | None
+    largest_batch: str = ""
+    """The largest batch that is known to fit, with a plus where none larger was tried; "" where one size is known."""
 
     @property
     def headroom_bytes(self) -> float | None:
@@ -83,10 +87,16 @@ class Setting:
 def settings_in(frame: pd.DataFrame) -> list[Setting]:
     """The settings of a frame of results. The one in which most methods have a verdict of some card is the first."""
     names = [name for name in settings_of(frame) if name != "task"]
+    whole = frame[frame["variant"] == ""]  # ablations have tables of their own
+    rows = [
+        {str(name): value for name, value in row.items()}
+        for row in (frame if whole.empty else whole).to_dict("records")
+    ]
+    batches = largest_batches(rows, names)
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in frame.to_dict("records"):
+    for row in rows:
         key = tuple(str(row[name]) for name in ("task", "engine", *names))
-        groups.setdefault(key, []).append({str(name): value for name, value in row.items()})
+        groups.setdefault(key, []).append(row | {"largest_batches": batches.get(case_of(row, names), {})})
     latest = [list({row["method"]: row for row in rows}.values()) for rows in groups.values()]
     titles = _titles([rows[0] for rows in latest], names)
     settings = [_setting(title, rows, names) for title, rows in zip(titles, latest, strict=True)]
@@ -98,17 +108,26 @@ def _worth(setting: Setting) -> tuple[int, int]:
 
 
 def _titles(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
-    """A title per setting: what it is about, and in what it differs from others that are about the same."""
+    """A title per setting: what it is about, and what of it is unusual beside others that are about the same."""
     about = [_about(row) for row in rows]
+    usual = {name: _usual([str(row[name]) for row in rows]) for name in ("engine", *names)}
     varies: dict[str, list[str]] = {}
     for text in dict.fromkeys(about):
         same = [row for row, other in zip(rows, about, strict=True) if other == text]
         others = [name for name in ("engine", *names) if name not in IN_EVERY_TITLE]
         varies[text] = [name for name in others if len({str(row[name]) for row in same}) > 1]
     return [
-        ", ".join([text, *(f"{_words(name)} {_said(row[name])}" for name in varies[text])])
+        ", ".join(
+            [text, *(f"{_words(name)} {_said(row[name])}" for name in varies[text] if str(row[name]) != usual[name])]
+        )
         for row, text in zip(rows, about, strict=True)
     ]
+
+
+def _usual(values: Sequence[str]) -> str | None:
+    """The value that more than half have."""
+    value, count = Counter(values).most_common(1)[0] if values else (None, 0)
+    return value if 2 * count > len(values) else None
 
 
 def _about(row: Mapping[str, Any]) -> str:
@@ -154,7 +173,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         row["status"],
         reserved_mib * MIB if known and reserved_mib is not None else None,
         {kind: size for kind, value in row["at_peak"].items() if (size := figure(value)) is not None},
-        {card: _fit(fit) for card, fit in row["fits"].items() if fit},
+        {card: _fit(fit, row["largest_batches"].get(card, "")) for card, fit in row["fits"].items() if fit},
         {card: time for card, time in times.items() if time is not None},
         frozenset(card for card, time in row["predicted"].items() if time and time.get("scaled") is True),
         figure(row["step_ms"]),
@@ -167,9 +186,9 @@ def _label(row: Mapping[str, Any]) -> str:
     return f"{label_of(row['base'])} ({row['form']})" if is_form else label_of(row["method"])
 
 
-def _fit(fit: Mapping[str, Any]) -> Fit:
+def _fit(fit: Mapping[str, Any], largest_batch: str) -> Fit:
     verdict = str(fit.get("verdict") or "")
-    return Fit(verdict, figure(fit.get("usable_bytes")), figure(fit.get("peak_reserved_bytes")))
+    return Fit(verdict, figure(fit.get("usable_bytes")), figure(fit.get("peak_reserved_bytes")), largest_batch)
 
 
 def figure(value: object) -> float | None:

@@ -28,6 +28,8 @@ class Cell:
     """GiB left; for a step that is out of memory the GiB that are missing, with a minus; "" where unknown."""
     value: float | None
     """The same as a number, by which a reader may sort."""
+    batch: str = ""
+    """The largest batch that is known to fit."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def cell(outcome: Outcome, card: str) -> Cell:
         return Cell(MISSING, "none", "no figure", "", None)
     symbol, look, words = SYMBOLS.get(fit.verdict, ("?", "unsure", fit.verdict.replace("_", " ")))
     room = _room_gib(outcome, fit)
-    return Cell(symbol, look, words, "" if room is None else gib(room), room)
+    return Cell(symbol, look, words, "" if room is None else gib(room), room, fit.largest_batch)
 
 
 def _room_gib(outcome: Outcome, fit: Fit) -> float | None:

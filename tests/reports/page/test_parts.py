@@ -1,8 +1,11 @@
 """Captions, answers and the scale of pictures."""
 
+from typing import Any
+
 import pytest
 
 from reports.escaping import markdown_cell
+from reports.page.batches import case_of, largest_batches
 from reports.page.captions import Piece, pieces
 from reports.page.outcomes import figure
 from reports.page.scatter import _inside, _ticks
@@ -39,3 +42,25 @@ def test_labels_stay_in_the_picture() -> None:
 @pytest.mark.parametrize("value", [None, True, "5", float("nan"), float("inf"), -1, 10**400, [], {}])
 def test_what_is_no_figure(value: object) -> None:
     assert figure(value) is None
+
+
+def _row(method: str, batch_size: int, **verdicts: str) -> dict[str, Any]:
+    fits = {card: {"verdict": verdict} for card, verdict in verdicts.items()}
+    return {"task": "voc", "engine": "simulate", "method": method, "batch_size": batch_size, "window": 7, "fits": fits}
+
+
+def test_the_largest_batch_of_those_that_are_known() -> None:
+    rows = [
+        _row("full", 1, small="fits", large="fits"),
+        _row("full", 2, small="oom", large="fits_with_retries"),
+        _row("full", 4, small="oom", large="fits", new="fits"),
+        _row("lora", 1, small="oom"),
+        _row("lora", 2, small="oom"),
+        _row("fixed", 2, small="fits"),
+    ]
+    names = ["batch_size", "window"]
+    found = largest_batches(rows, names)
+    assert found[case_of(rows[0], names)] == {"small": "1", "large": "4+", "new": "4+"}
+    assert found[case_of(rows[3], names)] == {}
+    assert case_of(rows[5], names) not in found  # one size alone says nothing
+    assert largest_batches([{**rows[0], "batch_size": "many"}], names) == {}
