@@ -64,7 +64,7 @@ def sample(session: nox.Session) -> None:
         session.run(python, "-m", "bench", "report", str(made / "results.jsonl"), "--out", str(made), external=True)
     else:
         session.run(python, "-m", "bench", "tables", "--out", str(made), external=True)
-    example = ("--task", "voc", "--method", "e3va", "--engine", "simulate")
+    example = ("--task", "voc", "--method", "e3va")
     session.run(python, "-m", "bench", "explain", *example, "--out", str(explained), external=True, silent=True)
     shutil.copy(explained / "timeline.png", made)
     shutil.rmtree(kept)

@@ -57,7 +57,7 @@ def simulate(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = [*_oddities(trace, operators), *allocator_settings.remarks()]
+    warnings = [*_oddities(trace, operators), *rules.remarks()]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = trace_steps(
             build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True

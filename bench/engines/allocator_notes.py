@@ -1,4 +1,4 @@
-"""What is to be said of the allocator settings in the environment, which simulated figures follow."""
+"""What is to be said before cases are measured: settings of the allocator, and rules that are not simulated."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,11 @@ from drystep.alloc_conf import ALLOCATOR_VARIABLES, AllocatorSettings
 def allocator_notes(cases: Sequence[Case]) -> list[str]:
     """One sentence for each thing to know. Raises `ValueError` for a setting that cannot be followed."""
     settings, engines = AllocatorSettings.from_environment(), {case.engine for case in cases}
-    notes = [
-        note for stated in {case.alloc_conf for case in cases} for note in AllocatorSettings.parse(stated).remarks()
-    ]
+    simulated = [case for case in cases if case.engine != "cuda"]
+    notes = list(dict.fromkeys(note for case in simulated for note in case.rules.remarks()))
     if settings == AllocatorSettings():
         return notes
-    notes += settings.remarks()
-    if str(settings) and any(case.engine != "cuda" and not case.alloc_conf for case in cases):
+    if str(settings) and any(not case.alloc_conf for case in simulated):
         notes.append(f"simulated figures are those of PyTorch's allocator with {settings}, as the environment says")
     if "cuda" in engines:
         notes.append(f"engine cuda ignores {' and '.join(ALLOCATOR_VARIABLES)}: it measures the default allocator")

@@ -26,7 +26,7 @@ DEVICE = "none (simulated)"
 
 
 def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
-    """Simulate one case, with PyTorch's allocator as the environment configures it."""
+    """Simulate one case. Where it states no allocator settings, those of the environment count."""
     prepared = prepare(case, META)
     trace = trace_case(case, prepared.build_step, META)
     simulation = judge(trace, gpus, allocator_settings=case.rules.allocator_settings)

@@ -31,7 +31,8 @@ class Rules:
     ddp: bool = False
     """Whether DistributedDataParallel wraps the model; one process is looked at."""
     cudnn_benchmark: bool = False
-    """Whether cuDNN chooses its algorithms by trial (`torch.backends.cudnn.benchmark`)."""
+    """Whether cuDNN chooses its algorithms by trial (`torch.backends.cudnn.benchmark`). Their workspaces are not
+    simulated, so that figures are those without trials; `remarks` says so."""
     allocator: str = ""
     """Settings of the caching allocator, as in `PYTORCH_CUDA_ALLOC_CONF`; "" for those of the environment."""
     card: Gpu | str | None = None
@@ -113,6 +114,16 @@ class Rules:
     def allocator_settings(self) -> AllocatorSettings:
         """Those that are stated, else those of the environment. Raises `ValueError` for a bad variable."""
         return AllocatorSettings.parse(self.allocator) if self.allocator else AllocatorSettings.from_environment()
+
+    def remarks(self) -> list[str]:
+        """A sentence for each setting that was accepted although a simulation does not show all that it does."""
+        remarks = self.allocator_settings.remarks()
+        if self.cudnn_benchmark:
+            remarks.append(
+                "the workspaces of algorithms that cudnn.benchmark chooses are not simulated: a step with convolutions "
+                "may take several times the simulated peak"
+            )
+        return remarks
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as they stand in results."""

@@ -24,3 +24,8 @@ def test_a_setting_that_cannot_be_followed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "backend:cudaMallocAsync")
     with pytest.raises(ValueError, match="PYTORCH_CUDA_ALLOC_CONF: backend:cudaMallocAsync cannot be simulated"):
         allocator_notes([SIMULATED])
+
+
+def test_trials_of_cudnn_are_not_simulated_in_silence() -> None:
+    (note,) = allocator_notes([Case(task="voc", method="full", engine="simulate", cudnn_benchmark=True)])
+    assert "algorithms that cudnn.benchmark chooses are not simulated" in note
