@@ -36,9 +36,9 @@ class CardFit:
 
     @property
     def headroom_bytes(self) -> int | None:
-        """Usable bytes left beside the reserved peak; None when the step does not fit."""
+        """Usable bytes left beside the reserved peak; None when the step does not fit for sure."""
         fit = self.simulation.fits[self.gpu.name]
-        return None if fit.verdict == "oom" else fit.usable_bytes - fit.peak_reserved_bytes
+        return None if fit.verdict in ("oom", "depends") else fit.usable_bytes - fit.peak_reserved_bytes
 
     def to_fields(self) -> dict[str, Any]:
         """Make the JSON line of this card."""
@@ -102,7 +102,8 @@ def fit_step(
     def largest_batch(gpu: Gpu) -> int | None:
         if size_asked is None:
             return None
-        return largest(functools.partial(attempt, gpu), size_asked, LARGEST_BATCH, gpu.usable_bytes, load=float)
+        usable_bytes = alike[gpu.name].usable_bytes(gpu)
+        return largest(functools.partial(attempt, gpu), size_asked, LARGEST_BATCH, usable_bytes, load=float)
 
     return [CardFit(gpu, simulation(size_asked, alike[gpu.name]), size_asked, largest_batch(gpu)) for gpu in gpus]
 

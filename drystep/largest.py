@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drystep.memory.verdict import Verdict
+from drystep.memory.verdict import CardVerdict
 
 LARGEST_BATCH = 1024
 PATIENCE = 8
@@ -16,7 +16,7 @@ PATIENCE = 8
 class Attempt:
     """Outcome of one simulated count."""
 
-    verdict: Verdict
+    verdict: CardVerdict
     reserved_bytes: int
     """Reserved peak on a card without limit."""
     left_bytes: int
@@ -24,8 +24,8 @@ class Attempt:
 
     @property
     def fits(self) -> bool:
-        """Whether the count fits, with or without retries."""
-        return self.verdict != "oom"
+        """Whether the count fits, with or without retries, whatever algorithms the card chooses."""
+        return self.verdict not in ("oom", "depends")
 
 
 def largest(

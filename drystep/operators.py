@@ -51,6 +51,17 @@ class Workspace:
     """Whether the library can do without it."""
     kept: bool
     """Whether it stays allocated after the call."""
+    certain: bool = True
+    """Whether the library is known to request it. Others count in the upper bound of a peak alone."""
+    architectures: tuple[str, ...] = ()
+    """Compute capabilities of the cards on which it is requested, as "7.0"; () for all cards."""
+    smaller_bytes: tuple[int, ...] = ()
+    """Sizes that the library asks for in turn where `size_bytes` cannot be allocated, largest first."""
+
+    def is_requested(self, possible: bool, architecture: str) -> bool:
+        """Whether a card of that architecture requests it; with `possible`, whether it may."""
+        on_card = not self.architectures or architecture in self.architectures
+        return on_card and (possible or self.certain)
 
 
 WorkRule = Callable[[Any, Sequence[Any], Mapping[str, Any], Any], Work | None]

@@ -2,48 +2,48 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drystep.alloc_conf import AllocatorSettings
+from drystep.cuda.rules import DEFAULT_PROFILE, PROFILES, Rules
 from drystep.gpus.classes import Gpu, select_gpus
+from drystep.memory.choices import Choices, Fit
 from drystep.memory.kept import kept_for_backward_bytes
-from drystep.memory.replay import Replay, replay
 from drystep.memory.sizes import DEFAULT_SETTINGS, round_size
 from drystep.memory.timeline import Timeline, timeline
-from drystep.memory.verdict import Verdict
+from drystep.memory.verdict import CardVerdict
 from drystep.time.operations import flops_by_phase
 from drystep.time.predict import StepTime, predict
 from drystep.trace.trace import Category, Phase, Trace
 
-
-@dataclass(frozen=True)
-class Fit:
-    """Whether a step runs on a card, decided by replaying it under the card's usable memory."""
-
-    verdict: Verdict
-    usable_bytes: int
-    peak_reserved_bytes: int
-    """Highest sum of reserved memory on that card, up to the failure if it ran out of memory."""
-    alloc_retries: int
+DEFAULT_RULES = PROFILES[DEFAULT_PROFILE]
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """Memory of the simulated training steps. All figures are without the workspaces of convolutions."""
+    """Memory of the simulated training steps.
+
+    Single figures count the workspaces that cards of the rules' architecture are known to take; intervals also count
+    those that they may take.
+    """
 
     trace: Trace
     """Every allocation and free, for further analysis."""
     peak_allocated_bytes: int
     peak_reserved_bytes: int
     alloc_retries: int
-    verdict: Verdict
+    verdict: CardVerdict
     """Verdict under `capacity_bytes` if it was given; otherwise "fits"."""
     peak_phase: Phase
     peak_step: int
     """Number of the step with the allocated peak, from 0."""
     at_peak: dict[Category, int]
     fits: dict[str, Fit]
-    """By name of the GPU class."""
+    """By name of the GPU class, each with the architecture of that card."""
+    rules: Rules
+    """By which the step was simulated."""
+    choices: Choices = field(repr=False, compare=False)
+    """Replays of the trace."""
     capacity_bytes: int | None = None
     """Limit on what the allocator may reserve, if one was given."""
     allocator_settings: AllocatorSettings = DEFAULT_SETTINGS
@@ -56,10 +56,10 @@ class Simulation:
 
     @property
     def peak_allocated_interval_bytes(self) -> tuple[int, int]:
-        """Least and most of the allocated peak: without and with the workspaces that convolutions can do without.
+        """Least and most of the allocated peak: with the certain workspaces alone, and with all that are possible.
 
-        Where a card lies between them depends on the kernels that cuDNN selects there. Neither bound takes a capacity
-        into account.
+        Where a card lies between them depends on the algorithms that cuDNN chooses there. A capacity is not taken into
+        account, except that with `cudnn_benchmark` no workspace exceeds what is free on the card of the rules.
         """
         return self._interval("peak_allocated_bytes")
 
@@ -69,10 +69,11 @@ class Simulation:
         return self._interval("peak_reserved_bytes")
 
     def _interval(self, figure: str) -> tuple[int, int]:
-        both = [
-            getattr(replay(self.trace, workspaces=with_them, allocator_settings=self.allocator_settings), figure)
-            for with_them in (False, True)
-        ]
+        card, architecture = self.rules.card, self.rules.architecture
+        free_bytes = self.rules.usable_bytes(card) if self.rules.cudnn_benchmark and isinstance(card, Gpu) else None
+        least = self.choices.replay(False, architecture)
+        most = self.choices.replay(True, architecture, free_bytes)
+        both = getattr(least, figure), getattr(most, figure)
         return min(both), max(both)
 
     @property
@@ -106,43 +107,43 @@ class Simulation:
             self.capacity_bytes,
             allocator_settings=self.allocator_settings,
             whole_card=self.whole_card,
+            architecture=self.rules.architecture,
         )
 
 
 def judge(
     trace: Trace,
     gpus: Sequence[Gpu],
+    rules: Rules = DEFAULT_RULES,
     capacity_bytes: int | None = None,
-    allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
     whole_card: bool = False,
 ) -> Simulation:
     """Replay a trace without limit (or under `capacity_bytes`), and under the usable memory of each GPU class.
 
-    PyTorch's allocator is configured as `allocator_settings` say. The capacity is a limit that it was given, or, with
-    `whole_card`, what a card has: a `garbage_collection_threshold` acts only under such a limit.
+    `rules` are those by which the trace was recorded: they configure PyTorch's allocator, and say how much of a card
+    the CUDA context takes. The capacity is a limit that the allocator was given, or, with `whole_card`, what a card
+    has: a `garbage_collection_threshold` acts only under such a limit.
     """
-    unlimited = replay(trace, allocator_settings=allocator_settings)
-    outcome = unlimited
+    settings, architecture = rules.allocator_settings, rules.architecture
+    cards = Choices(trace, settings)
+    outcome, verdict = cards.replay(False, architecture), None
     if capacity_bytes is not None:
-        outcome = replay(trace, capacity_bytes, allocator_settings=allocator_settings, whole_card=whole_card)
+        limited = Choices(trace, settings, whole_card)
+        outcome = limited.replay(False, architecture, capacity_bytes)
+        verdict = limited.fit(architecture, capacity_bytes).verdict
     return Simulation(
         trace=trace,
         peak_allocated_bytes=outcome.peak_allocated_bytes,
         peak_reserved_bytes=outcome.peak_reserved_bytes,
         alloc_retries=outcome.alloc_retries,
-        verdict=outcome.verdict,
+        verdict=verdict or outcome.verdict,
         peak_phase=outcome.peak_phase,
         peak_step=outcome.peak_step,
         at_peak=outcome.at_peak,
-        fits={gpu.name: _fit(trace, gpu, unlimited, allocator_settings) for gpu in gpus},
+        fits={gpu.name: cards.fit(gpu.compute_capability, rules.usable_bytes(gpu)) for gpu in gpus},
+        rules=rules,
         capacity_bytes=capacity_bytes,
-        allocator_settings=allocator_settings,
+        allocator_settings=settings,
         whole_card=whole_card,
+        choices=cards,
     )
-
-
-def _fit(trace: Trace, gpu: Gpu, unlimited: Replay, settings: AllocatorSettings) -> Fit:
-    capped = unlimited
-    if unlimited.peak_reserved_bytes > gpu.usable_bytes:  # a limit that is never reached changes nothing on a card
-        capped = replay(trace, gpu.usable_bytes, allocator_settings=settings, whole_card=True)
-    return Fit(capped.verdict, gpu.usable_bytes, capped.peak_reserved_bytes, capped.alloc_retries)

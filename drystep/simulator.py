@@ -49,7 +49,7 @@ def simulate(
     classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
     rules = rules_of(rules)
     _require_precision(rules, precision)
-    allocator_settings = rules.allocator_settings
+    remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs
     build_step, operators = guarded(build_step), MetaOperators(oracles)
     trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
     if not trace.allocations:
@@ -57,13 +57,13 @@ def simulate(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = [*_oddities(trace, operators), *rules.remarks()]
+    warnings = [*_oddities(trace, operators), *remarks]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = trace_steps(
             build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
         )
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
-    return replace(judge(trace, classes, capacity_bytes, allocator_settings), warnings=tuple(warnings))
+    return replace(judge(trace, classes, rules, capacity_bytes), warnings=tuple(warnings))
 
 
 def trace_steps(
@@ -89,8 +89,7 @@ def trace_steps(
     warn_if_untested()
     register_torchvision()
     rules = rules_of(rules)
-    workspaces = Workspaces(rules.cublas_workspace_bytes)
-    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
+    of_operators = OperatorRules(rewrites=REWRITES, workspaces=Workspaces(rules), work_of=work_of)
     if device.type == "meta":
         of_operators = replace(of_operators, call=operators or MetaOperators())
     with semantics(rules, precision, device):

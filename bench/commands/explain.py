@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,8 +77,9 @@ def _simulate(case: Case, bound: Gpu | None) -> "Simulation":
     from drystep.simulation import judge
 
     trace = trace_case(case, prepare(case, META).build_step, META)
-    capacity_bytes = None if bound is None else bound.usable_bytes
-    return judge(trace, (), capacity_bytes, case.rules.allocator_settings, whole_card=bound is not None)
+    rules = case.rules if bound is None else replace(case.rules, card=bound)
+    capacity_bytes = None if bound is None else rules.usable_bytes(bound)
+    return judge(trace, (), rules, capacity_bytes, whole_card=bound is not None)
 
 
 def _as_dict(case: Case, simulation: "Simulation", depth: int | None) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def _write(
     from drystep.memory.snapshot import write_snapshot
     from reports.plots.timeline import timeline_plot
 
-    capacities = {gpu.label: gpu.usable_bytes for gpu in cards.values()}
+    capacities = {gpu.label: simulation.rules.usable_bytes(gpu) for gpu in cards.values()}
     try:
         with written_whole(folder) as unfinished:
             (unfinished / "timeline.json").write_text(json.dumps(data) + "\n")
@@ -116,6 +118,7 @@ def _write(
                 simulation.capacity_bytes,
                 simulation.allocator_settings,
                 simulation.whole_card,
+                simulation.rules.architecture,
             )
     except OSError as error:
         raise OutputError(f"cannot write to --out {folder}: {error.strerror or error}") from error

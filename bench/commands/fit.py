@@ -45,7 +45,7 @@ def fit(
     first = cases[0]
     height, width = first.image_size
     stdout.print(
-        f"{card.label}, {card.usable_bytes / GIB:.2f} GiB usable; {first.task}, {first.backbone}, "
+        f"{card.label}, {first.rules.usable_bytes(card) / GIB:.2f} GiB usable; {first.task}, {first.backbone}, "
         f"{first.batch_size} x {height} x {width}, {first.precision}; simulated"
         + (f" over runs of {first.batches} batches" if first.batches > 1 else "")
     )

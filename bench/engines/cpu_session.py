@@ -41,7 +41,7 @@ class CpuSession:
             return lambda: run_noting(step, self.note_phase)
 
         trace = trace_case(self.case, build_step, CPU)
-        simulation = judge(trace, self.gpus, allocator_settings=self.case.rules.allocator_settings)
+        simulation = judge(trace, self.gpus, self.case.rules)
         self.note_phase("timing")
         return {
             **self.so_far(),

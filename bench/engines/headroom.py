@@ -9,7 +9,7 @@ from bench.cases.tasks import WORKLOADS
 from bench.engines import simulate
 from drystep.gpus.classes import Gpu
 from drystep.largest import LARGEST_BATCH, Attempt, largest
-from drystep.memory.verdict import Verdict
+from drystep.memory.verdict import CardVerdict
 
 IMAGE_STEP = 32
 """Sides of searched images are multiples of it, as detectors pad theirs."""
@@ -21,7 +21,7 @@ class Headroom:
     """What fits one card with one method."""
 
     case: Case
-    verdict: Verdict
+    verdict: CardVerdict
     """Verdict of the case itself."""
     headroom_bytes: int | None
     """Usable bytes left besides the reserved peak; None if the case does not fit."""
@@ -38,14 +38,14 @@ def search(case: Case, gpu: Gpu) -> Headroom:
     def attempt(case: Case) -> Attempt:
         result = simulate.measure(case, [gpu])
         fit, memory = result.fits[gpu.name], result.memory or {}
-        return Attempt(fit["verdict"], memory["peak_reserved_bytes"], gpu.usable_bytes - fit["peak_reserved_bytes"])
+        return Attempt(fit["verdict"], memory["peak_reserved_bytes"], fit["usable_bytes"] - fit["peak_reserved_bytes"])
 
-    asked = attempt(case)
+    asked, usable_bytes = attempt(case), case.rules.usable_bytes(gpu)
     batch = largest(
         lambda size: attempt(replace(case, batch_size=size)),
         case.batch_size,
         LARGEST_BATCH,
-        gpu.usable_bytes,
+        usable_bytes,
         load=float,
     )
     start = min(case.image_size) // IMAGE_STEP
@@ -53,7 +53,7 @@ def search(case: Case, gpu: Gpu) -> Headroom:
         lambda count: attempt(replace(case, image_size=image_of(case.task, count))),
         max(1, start),
         LARGEST_SHORT_SIDE // IMAGE_STEP,
-        gpu.usable_bytes,
+        usable_bytes,
         load=lambda count: float(math.prod(image_of(case.task, count))),
     )
     return Headroom(

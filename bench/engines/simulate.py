@@ -29,7 +29,7 @@ def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     """Simulate one case. Where it states no allocator settings, those of the environment count."""
     prepared = prepare(case, META)
     trace = trace_case(case, prepared.build_step, META)
-    simulation = judge(trace, gpus, allocator_settings=case.rules.allocator_settings)
+    simulation = judge(trace, gpus, case.rules)
     return Result(
         case=case,
         status="ok",
@@ -72,6 +72,8 @@ def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, A
     """The `memory` of a result line; that of a run says which batch had the allocated peak."""
     names = ("peak_allocated_bytes", "peak_reserved_bytes", "peak_phase", "at_peak")
     fields = {name: getattr(simulation, name) for name in names}
+    for name in ("peak_allocated_interval_bytes", "peak_reserved_interval_bytes"):
+        fields[name] = list(getattr(simulation, name))
     if len(prepared.shapes) == 1:
         return fields
     return {**fields, "worst_batch": prepared.batch_fields(simulation.peak_step - WARM_UP_STEPS)}

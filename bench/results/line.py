@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Required, TypedDict
 
 import msgspec
 
-from drystep.memory.verdict import Verdict
+from drystep.memory.verdict import CardVerdict
 
 MOST_BYTES = 2**60
 """An exbibyte: more than any card or host has."""
@@ -18,6 +18,8 @@ DEEPEST_ENVIRONMENT = 8
 
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
+Interval = Annotated[list[Bytes], msgspec.Meta(min_length=2, max_length=2)]
+"""Least and most."""
 Operations = Annotated[float, msgspec.Meta(ge=0)]
 """Of floating point, in one step. They are whole numbers, which may be larger than any count."""
 Milliseconds = Annotated[float, msgspec.Meta(ge=0)] | None
@@ -93,6 +95,8 @@ class MemoryFields(PeaksFields, total=False):
 
     peak_phase: str
     at_peak: dict[str, Bytes] | None
+    peak_allocated_interval_bytes: Interval
+    peak_reserved_interval_bytes: Interval
     phase_peaks: dict[str, Bytes]
     first_step: PeaksFields
     alloc_retries: Count
@@ -162,7 +166,7 @@ class TimeFields(TypedDict, total=False):
 class FitFields(TypedDict, total=False):
     """One GPU class of `fits`. Peak and retries are null where the verdict follows from another class's."""
 
-    verdict: Required[Verdict]
+    verdict: Required[CardVerdict]
     usable_bytes: Bytes
     peak_reserved_bytes: Bytes | None
     alloc_retries: Count | None

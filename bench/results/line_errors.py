@@ -8,7 +8,7 @@ import msgspec
 from bench.results.line import DEEPEST_ENVIRONMENT, PARTS
 from bench.results.line_position import path_at
 from drystep.bounds import shown
-from drystep.memory.verdict import Verdict
+from drystep.memory.verdict import CardVerdict
 from drystep.visible_text import one_line
 
 KINDS = {
@@ -25,7 +25,7 @@ LONGEST_NUMBER = 40
 """Characters that an error repeats."""
 OPEN = "[...]"
 """How msgspec's paths name an entry of an object whose names are not known beforehand."""
-WORDS = {"status": get_args(PARTS["status"]), "verdict": get_args(Verdict)}
+WORDS = {"status": get_args(PARTS["status"]), "verdict": get_args(CardVerdict)}
 """Field -> the words that it may be."""
 NOT_FINITE = re.compile(rb"-?(NaN|Infinity)")
 """How Python's `json` writes what JSON does not have."""

@@ -61,9 +61,10 @@ def _other_device(environment: Mapping[str, Any], device: str | None) -> str:
 def _other_classes(result: Result, gpus: Sequence[Gpu]) -> str:
     """Results that were never judged on a class do not count as stale, only as missing: see `unjudged`."""
     for gpu in gpus:
-        before = result.fits.get(gpu.name, {}).get("usable_bytes", gpu.usable_bytes)
-        if before != gpu.usable_bytes:
-            return f"{gpu.name} had {before} usable bytes, now {gpu.usable_bytes}"
+        now = result.case.rules.usable_bytes(gpu)
+        before = result.fits.get(gpu.name, {}).get("usable_bytes", now)
+        if before != now:
+            return f"{gpu.name} had {before} usable bytes, now {now}"
     return ""
 
 

@@ -56,7 +56,7 @@ def fit(
     """Judge a training step for GPU classes, and find the largest batch that fits. Everything is simulated.
 
     The file runs in a process of its own. Exit status: 0 the step fits every card that --gpu names, 3 it does not fit
-    one of them, 1 the step failed, 2 the command was wrong.
+    one of them or only perhaps, 1 the step failed, 2 the command was wrong.
     """
     cards = select_gpus(gpus, gpu_files)
     choose("precision", precision, PRECISIONS)
@@ -86,7 +86,7 @@ def fit(
             print(json.dumps({"module": target, "rules": rules.as_dict(), "precision": precision, **row}))
     else:
         _show(rows, f"{target}, {rules.title}, {precision}; simulated", {card.name: card.label for card in cards})
-    return DOES_NOT_FIT if gpus and any(row["verdict"] == "oom" for row in rows) else OK
+    return DOES_NOT_FIT if gpus and any(row["verdict"] in ("oom", "depends") for row in rows) else OK
 
 
 def _file_of(target: str) -> Path:

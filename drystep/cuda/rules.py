@@ -31,8 +31,8 @@ class Rules:
     ddp: bool = False
     """Whether DistributedDataParallel wraps the model; one process is looked at."""
     cudnn_benchmark: bool = False
-    """Whether cuDNN chooses its algorithms by trial (`torch.backends.cudnn.benchmark`). Their workspaces are not
-    simulated, so that figures are those without trials; `remarks` says so."""
+    """Whether cuDNN chooses its algorithms by trial (`torch.backends.cudnn.benchmark`). Then peaks are intervals, from
+    no workspace to the largest of any algorithm that fits; single figures are the lower ends, and `remarks` says so."""
     allocator: str = ""
     """Settings of the caching allocator, as in `PYTORCH_CUDA_ALLOC_CONF`; "" for those of the environment."""
     card: Gpu | str | None = None
@@ -106,9 +106,34 @@ class Rules:
         """
         if self.version < (1, 13):
             return 0
-        if self.version >= (2, 0) and isinstance(self.card, Gpu) and self.card.compute_capability.startswith(HOPPER):
+        if self.version >= (2, 0) and self.architecture.startswith(HOPPER):
             return 4096 * 8 << 10
         return (2 * 4096 + 8 * 16) << 10
+
+    @property
+    def cudnn_heuristics_v7(self) -> bool:
+        """Convolution algorithms are chosen by the heuristics of cuDNN's API before its version 8.
+
+        Before 2.0 (pull request 91117; those of November 2022, such as 87669, were reverted before 1.13).
+        """
+        return self.version < (2, 0)
+
+    @property
+    def loads_kernels_eagerly(self) -> bool:
+        """CUDA loads all kernels of a library at once, so that its context takes more of the card.
+
+        Before 1.13, which sets `CUDA_MODULE_LOADING` to "LAZY" (pull request 86509; CUDA can from 11.7 on).
+        """
+        return self.version < (1, 13)
+
+    def usable_bytes(self, gpu: Gpu) -> int:
+        """What PyTorch's allocator can reserve on a card: its memory less the CUDA context of such a version."""
+        return gpu.usable_with_eager_kernels_bytes if self.loads_kernels_eagerly else gpu.usable_bytes
+
+    @property
+    def architecture(self) -> str:
+        """Compute capability of the card, as "7.0"; "" where the card is not named or its capability is not known."""
+        return self.card.compute_capability if isinstance(self.card, Gpu) else ""
 
     @property
     def allocator_settings(self) -> AllocatorSettings:
@@ -120,8 +145,8 @@ class Rules:
         remarks = self.allocator_settings.remarks()
         if self.cudnn_benchmark:
             remarks.append(
-                "the workspaces of algorithms that cudnn.benchmark chooses are not simulated: a step with convolutions "
-                "may take several times the simulated peak"
+                "cudnn.benchmark tries algorithms whose workspaces may take several times what the step itself takes: "
+                "peaks lie between the simulated ones and the upper ends of their intervals"
             )
         return remarks
 

@@ -14,7 +14,12 @@ from drystep.files.rewrite import rewrite
 from drystep.gpus.peaks import PEAK_FIELDS, Peaks, read_peaks
 from drystep.units import MIB
 
-MEMORY_FIELDS = ("label", "visible_mib", "context_mib", "source", "compute_capability")
+MEMORY_FIELDS = (
+    "label", "visible_mib", "context_mib", "eager_context_mib", "source", "context_source", "compute_capability",
+)  # fmt: skip
+EAGER_CONTEXT_MIB = 1000
+"""Context of a stack that loads all kernels at once, on a card whose own is not known: more than 1000 MB, as a
+maintainer of PyTorch says (pytorch#107667)."""
 CAPABILITY = re.compile(r"(\d{1,2}\.\d)?")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 MOST_MIB = 2**24
@@ -31,11 +36,15 @@ class Gpu:
     label: str
     """Name in tables."""
     visible_mib: int
-    """Memory the driver shows."""
+    """Memory that PyTorch shows (`total_memory` of `torch.cuda.get_device_properties`)."""
     context_mib: int
-    """CUDA context and loaded kernels, outside PyTorch's allocator."""
+    """CUDA context and loaded kernels, outside PyTorch's allocator, where kernels are loaded as they are needed."""
+    eager_context_mib: int | None = None
+    """The same where CUDA loads all kernels at once, before PyTorch 1.13; None where it is not known."""
     source: str = ""
-    """Where the memory's numbers come from."""
+    """Where the memory that PyTorch shows comes from."""
+    context_source: str = ""
+    """Where the contexts come from."""
     compute_capability: str = ""
     """Version of the architecture, as "8.6"; "" where it is not known."""
     peaks: Peaks = field(default_factory=Peaks)
@@ -45,6 +54,14 @@ class Gpu:
     def usable_bytes(self) -> int:
         """What PyTorch's allocator can reserve."""
         return (self.visible_mib - self.context_mib) * MIB
+
+    @property
+    def usable_with_eager_kernels_bytes(self) -> int:
+        """What it can reserve before PyTorch 1.13. Of a small card without a context of its own, half at least."""
+        context_mib = self.eager_context_mib
+        if context_mib is None:
+            context_mib = max(self.context_mib, min(EAGER_CONTEXT_MIB, self.visible_mib // 2))
+        return (self.visible_mib - context_mib) * MIB
 
 
 def read_gpus(path: Path = OWN_CLASSES) -> dict[str, Gpu]:
@@ -117,7 +134,7 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
     if not isinstance(table, Mapping):
         raise ValueError(f"{where} must be a table with visible_mib and context_mib")
     if "visible_mib" not in table:
-        raise ValueError(f"{where} has no capacity: give visible_mib, the MiB that the driver shows")
+        raise ValueError(f"{where} has no capacity: give visible_mib, the MiB that PyTorch shows (total_memory)")
     unknown = sorted(set(table) - {*MEMORY_FIELDS, *PEAK_FIELDS})
     if unknown:
         raise ValueError(
@@ -125,16 +142,18 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
         )
     values: dict[str, Any] = {"context_mib": 512, "label": name, "source": ""}
     values |= {key: value for key, value in table.items() if key in MEMORY_FIELDS}
-    for key in ("visible_mib", "context_mib"):
-        require_whole(f"{where} {key}", values[key], 0, MOST_MIB, "MiB")
-    for key in ("label", "source", "compute_capability"):
+    for key in ("visible_mib", "context_mib", "eager_context_mib"):
+        if key in values:
+            require_whole(f"{where} {key}", values[key], 0, MOST_MIB, "MiB")
+    for key in ("label", "source", "context_source", "compute_capability"):
         if not isinstance(values.get(key, ""), str):
             raise ValueError(f"{where} {key} must be text, not {values[key]!r}")
     if not CAPABILITY.fullmatch(values.get("compute_capability", "")):
         raise ValueError(f'{where} compute_capability must be like "8.6", not {values["compute_capability"]!r}')
     gpu = Gpu(name=name, peaks=read_peaks(where, table), **values)
-    if gpu.usable_bytes <= 0:
-        raise ValueError(f"{where} leaves nothing for tensors: visible_mib must exceed context_mib ({gpu.context_mib})")
+    if min(gpu.usable_bytes, gpu.usable_with_eager_kernels_bytes) <= 0:
+        context_mib = max(gpu.context_mib, gpu.eager_context_mib or 0)
+        raise ValueError(f"{where} leaves nothing for tensors: visible_mib must exceed the context ({context_mib} MiB)")
     return gpu
 
 

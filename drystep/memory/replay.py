@@ -9,7 +9,7 @@ from drystep.memory.block import Block, PoolName
 from drystep.memory.driver import AllocatorStats
 from drystep.memory.sizes import DEFAULT_SETTINGS
 from drystep.memory.verdict import Verdict
-from drystep.trace.trace import CATEGORIES, Category, Phase, Trace
+from drystep.trace.trace import CATEGORIES, Allocation, Category, Phase, Trace
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,19 @@ class Observer:
 def replay(
     trace: Trace,
     capacity_bytes: int | None = None,
-    workspaces: bool = False,
+    possible: bool = False,
     observer: Observer | None = None,
     allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
     whole_card: bool = False,
+    architecture: str = "",
 ) -> Replay:
     """Run the allocations of a trace through the allocator.
 
-    The allocated peak is that of the trace's steady steps, which by default means the last step. Soft requests (the
-    workspaces of convolutions) are left out unless `workspaces` is set. A soft request that fails is skipped, but the
-    allocator has released its cached segments for it by then. `whole_card` says that the capacity is what a card has,
-    rather than a limit that PyTorch was given: see `CachingAllocator`.
+    The allocated peak is that of the trace's steady steps, which by default means the last step. Workspaces that are
+    not certain are left out unless `possible` is set, and so are those of other architectures than `architecture`, a
+    compute capability as "7.0". A soft request that fails is skipped, but the allocator has released its cached
+    segments for it by then. `whole_card` says that the capacity is what a card has, rather than a limit that PyTorch
+    was given: see `CachingAllocator`.
     """
     observer = observer or Observer()
     allocator = CachingAllocator(capacity_bytes, observer, allocator_settings, whole_card)
@@ -82,15 +84,16 @@ def replay(
     peak_bytes, peak_event, ran_out = 0, 0, False
     for position, (index, born, _) in enumerate(trace.events):
         allocation = trace.allocations[index]
-        if allocation.soft and not workspaces:
+        workspace = allocation.workspace
+        if workspace is not None and not workspace.is_requested(possible, architecture):
             continue
         if born:
             try:
-                blocks[index] = allocator.malloc(allocation.requested_bytes)
+                blocks[index] = _served(allocation, allocator)
                 block_bytes[index] = blocks[index].size_bytes
                 observer.block_allocated(position, blocks[index], allocator.stats)
             except OutOfMemoryError:
-                if allocation.soft:
+                if workspace is not None and workspace.soft:
                     continue
                 observer.out_of_memory(position, allocator.stats)
                 peak_bytes, peak_event, ran_out = allocator.stats.allocated_bytes, position, True
@@ -113,6 +116,18 @@ def replay(
         at_peak=_breakdown(trace, peak_event, block_bytes),
         peak_event=peak_event,
     )
+
+
+def _served(allocation: Allocation, allocator: CachingAllocator) -> Block:
+    """The block of an allocation, of a smaller size where its workspace can be smaller. Raises `OutOfMemoryError`."""
+    smaller = () if allocation.workspace is None else allocation.workspace.smaller_bytes
+    for size_bytes in (allocation.requested_bytes, *smaller[:-1]):
+        try:
+            return allocator.malloc(size_bytes)
+        except OutOfMemoryError:
+            if not smaller:
+                raise
+    return allocator.malloc(smaller[-1])
 
 
 def _breakdown(trace: Trace, event: int, block_bytes: dict[int, int]) -> dict[Category, int]:

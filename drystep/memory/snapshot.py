@@ -33,10 +33,11 @@ def snapshot(
     capacity_bytes: int | None = None,
     allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
     whole_card: bool = False,
+    architecture: str = "",
 ) -> dict[str, Any]:
     """Return the snapshot of a replay, from the build to the end of the last step or to the failure."""
     photographer = _Photographer(trace, capacity_bytes)
-    replay(trace, capacity_bytes, observer=photographer, allocator_settings=allocator_settings, whole_card=whole_card)
+    replay(trace, capacity_bytes, False, photographer, allocator_settings, whole_card, architecture)
     return {
         "segments": photographer.segments(),
         "device_traces": [photographer.entries],
@@ -51,10 +52,11 @@ def write_snapshot(
     capacity_bytes: int | None = None,
     allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
     whole_card: bool = False,
+    architecture: str = "",
 ) -> None:
     """Write the snapshot of a replay to a file, which can be dropped onto the visualizer's page."""
     with path.open("wb") as file:
-        taken = snapshot(trace, capacity_bytes, allocator_settings, whole_card)
+        taken = snapshot(trace, capacity_bytes, allocator_settings, whole_card, architecture)
         pickle.dump(taken, file, protocol=PICKLE_PROTOCOL)
 
 

@@ -142,15 +142,14 @@ def timeline(
     all_steps: bool = False,
     allocator_settings: AllocatorSettings = DEFAULT_SETTINGS,
     whole_card: bool = False,
+    architecture: str = "",
 ) -> Timeline:
     """Replay a trace and return the step of its peak; with `all_steps`, everything from the build to the end.
 
     If the trace runs out of memory under the capacity, the step is the one that failed.
     """
     watcher = _Watcher(trace)
-    outcome = replay(
-        trace, capacity_bytes, observer=watcher, allocator_settings=allocator_settings, whole_card=whole_card
-    )
+    outcome = replay(trace, capacity_bytes, False, watcher, allocator_settings, whole_card, architecture)
     first_event, first_operator = (0, 0) if all_steps else _start_of_step(trace, outcome.peak_event)
     last_event, last_operator = _end_of_step(trace, outcome)
     # What a step frees before its first operator is attributed to that operator, not to the last of the step before.

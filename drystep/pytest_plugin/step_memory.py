@@ -9,7 +9,7 @@ import torch
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.errors import choose
 from drystep.measure.cuda_run import holds, run_on_cuda
-from drystep.memory.verdict import Verdict
+from drystep.memory.verdict import CardVerdict
 from drystep.pytest_plugin.limits import Limit, parse_limit
 from drystep.simulation import Simulation, judge
 from drystep.simulator import simulate
@@ -52,7 +52,7 @@ class StepMemory:
     """Bytes at the peak by what they are for; empty on a GPU, whose allocator does not know."""
     peak_phase: str = ""
     limit: Limit | None = None
-    verdict: Verdict | None = None
+    verdict: CardVerdict | None = None
     """Under the limit."""
     failure: tuple[str, ...] = ()
     """Lines that say how the limit was exceeded."""
@@ -96,7 +96,7 @@ def _simulated(build_step: BuildStep, limit: Limit | None, options: Options) -> 
     free = simulate(
         build_step, options.rules, options.precision, iterations=options.iterations, oracles=options.oracles
     )
-    bounded = None if limit is None else judge(free.trace, (), limit.size_bytes, free.allocator_settings)
+    bounded = None if limit is None else judge(free.trace, (), free.rules, limit.size_bytes)
     return StepMemory(
         how="simulated",
         device="",
@@ -106,12 +106,18 @@ def _simulated(build_step: BuildStep, limit: Limit | None, options: Options) -> 
         peak_phase=free.peak_phase,
         limit=limit,
         verdict=None if bounded is None else bounded.verdict,
-        failure=_failure(free, bounded) if bounded is not None and bounded.verdict == "oom" else (),
+        failure=() if bounded is None else _failure(free, bounded),
         warnings=free.warnings,
     )
 
 
 def _failure(free: Simulation, bounded: Simulation) -> tuple[str, ...]:
+    """How a step exceeded the limit, or may exceed it; nothing if it fits."""
+    if bounded.verdict == "depends":
+        least, most = (mib_text(size_bytes) for size_bytes in free.peak_reserved_interval_bytes)
+        return (f"it depends on the convolution algorithms that a card chooses: {least} to {most} reserved",)
+    if bounded.verdict != "oom":
+        return ()
     timeline = bounded.timeline
     operator = timeline.peak_operator
     place = f" of {operator.module}" if operator.module else ""
@@ -128,7 +134,7 @@ def _failure(free: Simulation, bounded: Simulation) -> tuple[str, ...]:
 
 def _measured(build_step: BuildStep, limit: Limit | None, options: Options) -> StepMemory:
     run = run_on_cuda(build_step, options.iterations, None if limit is None else limit.size_bytes)
-    verdict: Verdict = "oom" if run.ran_out else "fits_with_retries" if run.alloc_retries else "fits"
+    verdict: CardVerdict = "oom" if run.ran_out else "fits_with_retries" if run.alloc_retries else "fits"
     failure = (
         f"out of memory at {run.ran_out}",
         f"until then: {mib_text(run.peak_allocated_bytes)} allocated, {mib_text(run.peak_reserved_bytes)} reserved",

@@ -190,7 +190,7 @@ class Recorder(DispatchMode):
         index, operator = len(trace.allocations), len(trace.operators) - 1
         category = self._category(trace.operators[operator].phase)
         trace.allocations.append(
-            Allocation(requested_bytes, operator, category, False, OUTSIDE, tensor.shape, tensor.dtype)
+            Allocation(requested_bytes, operator, category, None, OUTSIDE, tensor.shape, tensor.dtype)
         )
         trace.events.append((index, True, operator))
         return index
@@ -198,7 +198,7 @@ class Recorder(DispatchMode):
     def _request(self, workspace: Workspace) -> None:
         trace = self.trace
         index, operator = len(trace.allocations), len(trace.operators) - 1
-        trace.allocations.append(Allocation(workspace.size_bytes, operator, "workspace", workspace.soft))
+        trace.allocations.append(Allocation(workspace.size_bytes, operator, "workspace", workspace))
         trace.events.append((index, True, operator))
         if not workspace.kept:
             trace.events.append((index, False, operator))

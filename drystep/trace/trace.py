@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from drystep.operators import Work
+from drystep.operators import Work, Workspace
 from drystep.trace.module_paths import OUTSIDE
 from drystep.trace.source_lines import SourceLine
 
@@ -26,8 +26,8 @@ class Allocation:
     """Index of the operator that first returned it."""
     category: Category
     """What it is for. Buffers count as parameters; temporary storages of backward and optimizer are "other"."""
-    soft: bool = False
-    """Whether its owner can do without it when memory runs out."""
+    workspace: Workspace | None = None
+    """What a library requested it for; None for the storage of a tensor."""
     module: str = OUTSIDE
     """Path of the module whose parameter, gradient or state it is. Other storages have the module of their operator."""
     shape: tuple[int, ...] = ()

@@ -25,7 +25,7 @@ def check_run(run: MeasuredRun) -> Check:
     start = time.perf_counter()
     trace = trace_run(run)
     limit_bytes = run.device_bytes - DRIVER_BYTES
-    outcome = replay(trace, limit_bytes, workspaces=True)
+    outcome = replay(trace, limit_bytes, possible=True)
     seconds = time.perf_counter() - start
     capped = [_out_of_memory(trace, min(limit_bytes, int(c.fraction * run.device_bytes))) for c in run.capped]
     return Check(
@@ -49,4 +49,4 @@ def trace_run(run: MeasuredRun) -> Trace:
 
 
 def _out_of_memory(trace: Trace, limit_bytes: int) -> bool:
-    return replay(trace, limit_bytes, workspaces=True).verdict == "oom"
+    return replay(trace, limit_bytes, possible=True).verdict == "oom"

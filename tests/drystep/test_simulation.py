@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from drystep import simulate
-from drystep.alloc_conf import AllocatorSettings
+from drystep.cuda.rules import Rules
 from drystep.gpus.classes import select_gpus
 from drystep.simulation import judge
 
@@ -57,12 +57,12 @@ def test_a_model_may_be_built_on_the_cpu_and_moved() -> None:
 
 def test_every_figure_follows_the_allocator_settings() -> None:
     trace = simulate(lambda device: _mlp(2048, 2, device)).trace
-    settings = AllocatorSettings.parse("large_segment_size_mb:4096,expandable_segments:True")  # pages of 4 GiB
-    paged = judge(trace, select_gpus(), None, settings)
+    settings = "large_segment_size_mb:4096,expandable_segments:True"  # pages of 4 GiB
+    paged = judge(trace, select_gpus(), Rules(allocator=settings))
     assert paged.peak_reserved_bytes == paged.timeline.peak_reserved_bytes == (4096 + 2) * MIB
     assert paged.peak_reserved_interval_bytes == ((4096 + 2) * MIB,) * 2
     assert {fit.peak_reserved_bytes for fit in paged.fits.values()} == {(4096 + 2) * MIB}
-    assert judge(trace, (), 4096 * MIB, settings).verdict == "oom"
+    assert judge(trace, (), Rules(allocator=settings), 4096 * MIB).verdict == "oom"
 
 
 @pytest.mark.parametrize(("capacity_mib", "verdict"), [(400, "fits"), (60, "oom")])

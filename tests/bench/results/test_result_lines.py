@@ -14,7 +14,7 @@ from bench.results.result import NewerSchemaError, result_among
 from bench.results.wanted import WantedCases
 from drystep.gpus.classes import select_gpus
 from drystep.measure.counters import Events, Peaks
-from drystep.simulation import Fit
+from drystep.memory.choices import Fit
 from tests.bench.results.full_line import FULLEST, LINE, SAMPLES, Path, line_with, read
 
 SAMPLE_LINES = FilePath(__file__).parents[3] / "docs" / "sample-report" / "results.jsonl"
@@ -64,7 +64,7 @@ def test_fields_of_later_versions_are_kept_out(holder: Path) -> None:
         (("time", "phases_ms", "backward", "p90"), [], "must be a number or null, got a list"),
         (("time", "forward_ms"), float("inf"), "must be a finite number, got Infinity"),
         (("time", "relative_to", "ratio", "median"), {}, "must be a number or null, got an object"),
-        (("fits", "large", "verdict"), "[bold]z[/nope]", "must be one of fits, fits_with_retries, oom, got '[bold]z"),
+        (("fits", "large", "verdict"), "[bold]z[/nope]", "must be one of fits, fits_with_retries, oom, depends, got '[bold]z"),
         (("fits", "large"), "yes", "must be an object, got 'yes'"),
         (("fits",), None, "must be an object, got null"),
         (("predicted_time", "large", "by_kind_ms", "linear"), "fast", "must be a number or null, got 'fast'"),

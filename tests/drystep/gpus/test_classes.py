@@ -32,7 +32,7 @@ def test_a_class_of_ones_own(tmp_path: Path) -> None:
         ("[card]\nvisible_mib = 16777217\n", "visible_mib must be between 0 and 16777216 MiB, got 16777217"),
         ("[card]\nvisible_mib = inf\n", "visible_mib must be a whole number between 0 and 16777216 MiB, got inf"),
         (f"[card]\nvisible_mib = {'9' * 400}\n", "16777216 MiB, got a number of about 400 digits"),
-        ("[card]\nvisible_mib = 400\n", r"leaves nothing for tensors: visible_mib must exceed context_mib \(512\)"),
+        ("[card]\nvisible_mib = 400\n", r"leaves nothing for tensors: visible_mib must exceed the context \(512 MiB\)"),
         ("[card]\nvisible_mib = 4000\ncores = 3\n", r"\[card\] has unknown fields cores: use label, visible_mib"),
         ("[card]\nvisible_mib = 4000\nlabel = 3\n", "label must be text, not 3"),
         ("visible_mib = 4000\n", "must be a table with visible_mib"),

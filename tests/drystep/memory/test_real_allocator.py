@@ -171,7 +171,8 @@ def test_a_training_step(text: str, real: Run) -> None:
     numbers: dict[int, int] = {}
     commands: list[Command] = []
     for index, born, _ in trace.events:
-        if trace.allocations[index].soft:
+        workspace = trace.allocations[index].workspace
+        if workspace is not None and not workspace.certain:
             continue
         if born:
             commands.append(("a", trace.allocations[index].requested_bytes))

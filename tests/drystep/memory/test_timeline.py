@@ -7,6 +7,7 @@ from torch import nn
 
 from drystep import simulate
 from drystep.memory.timeline import timeline
+from drystep.operators import Workspace
 from drystep.trace.recorder import record
 from drystep.trace.trace import Allocation, Operator, Trace
 
@@ -99,7 +100,7 @@ def test_a_run_shows_the_step_of_its_peak() -> None:
 
 def test_workspaces_that_are_left_out_have_no_moment() -> None:
     trace = _hand_made()
-    trace.allocations[3].soft = True
+    trace.allocations[3].workspace = Workspace(0, soft=True, kept=False, certain=False)
     shown = timeline(trace)
     assert [moment.allocated_bytes // MIB for moment in shown.moments] == [2, 0]
     assert [block.size_bytes for block in shown.alive] == [2 * MIB]
