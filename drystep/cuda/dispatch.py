@@ -26,6 +26,13 @@ _BACKEND = "privateuseone"
 _libraries: dict[str, torch.library.Library] = {}
 _known: set[Any] = set()
 _active: dict[Any, Rule] = {}
+_composed: set[Rule] = set()
+
+
+def composed(rule: Rule) -> Rule:
+    """Mark a rule whose own operators follow the rules of these, as if the user had called them one by one."""
+    _composed.add(rule)
+    return rule
 
 
 @contextmanager
@@ -62,6 +69,8 @@ def _make_known(operator: Any) -> None:
         rule = _active.get(operator)
         if rule is None:  # the key stays included: operators that this one calls may have rules
             return operator.redispatch(keys & _KEYS_BELOW, *args, **kwargs)
+        if rule in _composed:
+            return rule(*args, **kwargs)
         with exclude_keys(_KEYS):
             return rule(*args, **kwargs)
 

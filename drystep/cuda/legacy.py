@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from drystep.cuda.dispatch import Replacements
+from drystep.cuda.dispatch import Replacements, composed
 from drystep.cuda.fused_kernels import aten, widens
 
 FIRST_BUCKET_BYTES = 1 << 20
@@ -75,6 +75,7 @@ class _ReluKeepsInput(torch.autograd.Function):
 RELU_KEEPS_INPUT: Replacements = {aten.relu.default: _ReluKeepsInput.apply}
 
 
+@composed
 def explicit_attention(
     query: Tensor,
     key: Tensor,

@@ -1,11 +1,14 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from bench.cases.case import Case
 from bench.engines import simulate
 from drystep.cuda.legacy import bucket_sizes
+from drystep.cuda.rules import Rules
 from drystep.cuda.semantics import semantics
+from drystep.simulator import simulate as simulate_step
 from drystep.trace.recorder import record
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -101,3 +104,29 @@ def test_published_peaks_of_upernet(backbone: str, window: int, published_gib: f
     case = Case(task="ade20k", method="full", backbone=backbone, window=window, profile="mm-2021", engine="simulate")
     memory = simulate.measure(case, []).memory
     assert memory["peak_allocated_bytes"] / 2**30 == pytest.approx(published_gib, rel=0.005)
+
+
+@pytest.mark.parametrize(("version", "precision"), [("1.8", "fp32"), ("1.12", "amp-fp16"), ("1.9", "amp-fp16")])
+def test_attention_of_1_x_follows_the_rules_of_its_operators(version: str, precision: str) -> None:
+    """As much as the same attention written out: its softmax is cast to float32, and keeps its input up to 1.10."""
+
+    def build(device: torch.device, written_out: bool):
+        projection = nn.Linear(64, 192, device=device)
+        tokens = torch.empty(4, 128, 64, device=device)
+
+        def step() -> None:
+            query, key, value = projection(tokens).reshape(4, 128, 3, 4, 16).permute(2, 0, 3, 1, 4)  # (B, heads, L, 16)
+            if written_out:
+                weights = torch.softmax((query / 4) @ key.transpose(-2, -1), -1)
+                attended = weights @ value
+            else:
+                attended = F.scaled_dot_product_attention(query, key, value)
+            attended.sum().backward()
+
+        return step
+
+    by_operator, by_hand = (
+        simulate_step(lambda device, way=way: build(device, way), Rules(version), precision).peak_allocated_bytes
+        for way in (False, True)
+    )
+    assert by_operator == by_hand
