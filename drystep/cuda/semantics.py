@@ -17,6 +17,7 @@ from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions
 from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
+from drystep.cuda.recurrent import FUSED_LAYERS
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
 from drystep.errors import choose
 from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, replacing_scaler
@@ -61,7 +62,7 @@ def semantics(rules: Rules | str, precision: str, device: torch.device) -> Itera
     """
     rules = rules_of(rules)
     choose("precision", precision, PRECISIONS)
-    kernels: dict[Any, Any] = dict(FUSED)
+    kernels: dict[Any, Any] = {**FUSED, **FUSED_LAYERS}
     if rules.softmax_keeps_input:
         kernels |= legacy.SOFTMAX_KEEPS_INPUT
     if rules.relu_keeps_input:

@@ -64,7 +64,11 @@ def test_fields_of_later_versions_are_kept_out(holder: Path) -> None:
         (("time", "phases_ms", "backward", "p90"), [], "must be a number or null, got a list"),
         (("time", "forward_ms"), float("inf"), "must be a finite number, got Infinity"),
         (("time", "relative_to", "ratio", "median"), {}, "must be a number or null, got an object"),
-        (("fits", "large", "verdict"), "[bold]z[/nope]", "must be one of fits, fits_with_retries, oom, depends, got '[bold]z"),
+        (
+            ("fits", "large", "verdict"),
+            "[bold]z[/nope]",
+            "must be one of fits, fits_with_retries, oom, depends, got '[bold]z",
+        ),
         (("fits", "large"), "yes", "must be an object, got 'yes'"),
         (("fits",), None, "must be an object, got null"),
         (("predicted_time", "large", "by_kind_ms", "linear"), "fast", "must be a number or null, got 'fast'"),
