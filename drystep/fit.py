@@ -52,6 +52,8 @@ class CardFit:
             "uncapped": {
                 "peak_allocated_bytes": simulation.peak_allocated_bytes,
                 "peak_reserved_bytes": simulation.peak_reserved_bytes,
+                "peak_allocated_interval_bytes": simulation.peak_allocated_interval_bytes,
+                "peak_reserved_interval_bytes": simulation.peak_reserved_interval_bytes,
                 "peak_phase": simulation.peak_phase,
                 "at_peak": simulation.at_peak,
             },

@@ -85,7 +85,9 @@ def fit(
         for row in rows:
             print(json.dumps({"module": target, "rules": rules.as_dict(), "precision": precision, **row}))
     else:
-        _show(rows, f"{target}, {rules.title}, {precision}; simulated", {card.name: card.label for card in cards})
+        settings = "" if rules.allocator else str(rules.allocator_settings)  # those of the environment
+        title = ", ".join(filter(None, (target, rules.title, settings, precision)))
+        _show(rows, f"{title}; simulated", {card.name: card.label for card in cards})
     return DOES_NOT_FIT if gpus and any(row["verdict"] in ("oom", "depends") for row in rows) else OK
 
 
@@ -135,6 +137,19 @@ def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
         )
     stdout.print(table)
     stdout.print(_at_peak(rows[0]["uncapped"]), soft_wrap=True)
+    chosen = _by_choice(rows[0]["uncapped"])
+    if chosen:
+        stdout.print(chosen, soft_wrap=True)
+
+
+def _by_choice(uncapped: Row) -> str:
+    """How far the peaks depend on cuDNN's choice of algorithms; "" where they do not."""
+    parts = []
+    for name in ("allocated", "reserved"):
+        least, most = uncapped[f"peak_{name}_interval_bytes"]
+        if least != most:
+            parts.append(f"{mib_cell(least)} to {mib_cell(most)} {name}")
+    return f"By the convolution algorithms that cuDNN chooses (MiB): {', '.join(parts)}" if parts else ""
 
 
 def _at_peak(uncapped: Row) -> str:

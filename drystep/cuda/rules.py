@@ -3,6 +3,7 @@
 What changed between versions is a property of `Rules` each, with the version at which it changed and the source.
 """
 
+import os
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ VERSIONS = tuple(
 """Versions of PyTorch whose rules are known."""
 HOPPER = "9."
 """What the compute capability of its cards begins with."""
+CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+"""Sizes of the workspaces of cuBLAS, for PyTorch from 1.13 on."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,8 @@ class Rules:
                 "cudnn.benchmark tries algorithms whose workspaces may take several times what the step itself takes: "
                 "peaks lie between the simulated ones and the upper ends of their intervals"
             )
+        if self.cublas_workspace_bytes and os.environ.get(CUBLAS_VARIABLE):
+            remarks.append(f"cuBLAS's workspaces have their default size here, whatever {CUBLAS_VARIABLE} says")
         return remarks
 
     def as_dict(self) -> dict[str, Any]:

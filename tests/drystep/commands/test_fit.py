@@ -23,6 +23,11 @@ def build_step(device, batch_size=4):
 
     return step
 
+def convolves(device):
+    layer = torch.nn.Conv2d(64, 8, 1, bias=False).to(device)
+    images = torch.empty(4, 64, 256, 256, device=device)  # 64 MiB
+    return lambda: layer(images)
+
 def leaves(device):
     os._exit(0)
 
@@ -77,7 +82,7 @@ def test_a_file_that_leaves_its_process_is_a_failed_step(file: str, name: str, m
 
 def test_a_function_that_is_not_there(file: str, capsys) -> None:
     assert _fit(f"{file}:nowhere") == 2
-    assert "choose from build_step, leaves, exits" in capsys.readouterr().err
+    assert "choose from build_step, convolves, leaves, exits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,3 +112,16 @@ def test_one_clear_line_and_status_2(file: str, target: str, options: list[str],
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert message in line
+
+
+def test_what_depends_on_the_choice_of_algorithms_is_said(file: str, capsys) -> None:
+    """64 MiB go in, 8 come out (of a segment of 20), the weights have 2; a copy of what goes in and of 2 KiB of weights."""
+    assert _fit(f"{file}:convolves") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == ("By the convolution algorithms that cuDNN chooses (MiB): 72 to 136 allocated, 86 to 152 reserved")
+
+
+def test_the_allocators_settings_are_said(file: str, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    assert _fit(f"{file}:build_step") == 0
+    assert "PyTorch 2.11, expandable_segments:True, fp32; simulated" in capsys.readouterr().out
