@@ -19,8 +19,8 @@ VERSIONS = tuple(
     f"{major}.{minor}" for major, minors in ((1, range(7, 14)), (2, range(15))) for minor in minors
 )  # fmt: skip
 """Versions of PyTorch whose rules are known."""
-HOPPER = "9."
-"""What the compute capability of its cards begins with."""
+LARGE_CUBLAS_WORKSPACES = {(2, 14): ("9", "10", "11", "12"), (2, 12): ("9", "10", "12"), (2, 0): ("9",)}
+"""Version from which on -> major compute capabilities whose cuBLAS workspaces have 32 MiB. The newest comes first."""
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 """Sizes of the workspaces of cuBLAS, for PyTorch from 1.13 on."""
 
@@ -104,12 +104,14 @@ class Rules:
     def cublas_workspace_bytes(self) -> int:
         """What each cuBLAS handle takes from PyTorch's allocator; 0 where it takes it from the driver.
 
-        From 1.13 (pull request 83461) `:4096:2:16:8`, 8.125 MiB; from 2.0 (pull request 91564) 32 MiB on Hopper
-        (`getChosenWorkspaceSize` in `aten/src/ATen/cuda/CublasHandlePool.cpp`).
+        From 1.13 (pull request 83461) `:4096:2:16:8`, 8.125 MiB. 32 MiB on Hopper from 2.0 (pull request 91564), on
+        Blackwell from 2.12 (pull request 175344) and on all from Hopper to compute capability 12 in 2.14: read off the
+        wheels of 2.11.0, 2.12.1 and 2.14.1 (`parseChosenWorkspaceSize` in `aten/src/ATen/cuda/CublasHandlePool.cpp`).
         """
         if self.version < (1, 13):
             return 0
-        if self.version >= (2, 0) and self.architecture.startswith(HOPPER):
+        large = next((majors for since, majors in LARGE_CUBLAS_WORKSPACES.items() if self.version >= since), ())
+        if self.architecture.partition(".")[0] in large:
             return 4096 * 8 << 10
         return (2 * 4096 + 8 * 16) << 10
 

@@ -115,7 +115,7 @@ def test_one_clear_line_and_status_2(file: str, target: str, options: list[str],
 
 
 def test_what_depends_on_the_choice_of_algorithms_is_said(file: str, capsys) -> None:
-    """64 MiB go in, 8 come out (of a segment of 20), the weights have 2; a copy of what goes in and of 2 KiB of weights."""
+    """64 MiB go in, 8 come out (of a segment of 20), weights have 2; the copy is of what goes in and of weights."""
     assert _fit(f"{file}:convolves") == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == ("By the convolution algorithms that cuDNN chooses (MiB): 72 to 136 allocated, 86 to 152 reserved")

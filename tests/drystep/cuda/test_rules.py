@@ -13,7 +13,10 @@ from tests.drystep.cuda.test_legacy import saved_bytes
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 MIB = 1 << 20
-HOPPER = Gpu("a-hopper", "a Hopper", 81_000, 500, compute_capability="9.0")
+HOPPER, BLACKWELL, THOR = (
+    Gpu(name, name, 81_000, 500, compute_capability=capability)
+    for name, capability in (("hopper", "9.0"), ("blackwell", "12.0"), ("thor", "11.0"))
+)
 
 
 def test_versions_compare_as_numbers() -> None:
@@ -47,6 +50,10 @@ def test_foreach_optimizers_came_with_2() -> None:
         (Rules(torch="1.13", card=HOPPER), 8.125),
         (Rules(torch="2.0", card="v100-32gb"), 8.125),
         (Rules(torch="2.0", card=HOPPER), 32),
+        (Rules(torch="2.11", card=BLACKWELL), 8.125),
+        (Rules(torch="2.12", card=BLACKWELL), 32),
+        (Rules(torch="2.13", card=THOR), 8.125),
+        (Rules(torch="2.14", card=THOR), 32),
     ],
 )
 def test_workspaces_of_cublas(rules: Rules, mib: float) -> None:
