@@ -6,11 +6,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import sigmoid_focal_loss
 
 from bench.detectors.anchors import AnchorGrid
-from bench.detectors.assigners import IGNORED, match_boxes
+from bench.detectors.assigners import match_boxes
 from bench.detectors.box_coder import BoxCoder
+from bench.detectors.focal_loss import sigmoid_focal_loss_sum
 from bench.detectors.fpn import FPN, PYRAMID_CHANNELS
 from bench.detectors.layers import conv_relu_tower, init_normal
 from bench.detectors.targets import NO_OBJECT, DetectionTargets
@@ -74,7 +74,7 @@ class RetinaNet(nn.Module):
         class_losses, box_losses = [], []
         levels = zip(predictions, labels.split(sizes, 1), deltas.split(sizes, 1), strict=True)
         for (logits, predicted), label, target in levels:
-            class_losses.append(_class_loss(logits, label))
+            class_losses.append(sigmoid_focal_loss_sum(logits, label))
             box_losses.append(((predicted - target).abs() * (label >= 0)[..., None]).sum())
         return {"class": _sum(class_losses) / normaliser, "box": _sum(box_losses) / normaliser}
 
@@ -88,16 +88,6 @@ class RetinaNet(nn.Module):
             labels.append(torch.where(matched >= 0, classes[matched_gt], matched))
             deltas.append(self.coder.encode(boxes[matched_gt], anchors))
         return torch.stack(labels), torch.stack(deltas)
-
-
-def _class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum of focal losses over the anchors that are not ignored; logits (B, A, classes), labels (B, A).
-
-    Background has a label below zero, which matches no class.
-    """
-    one_hot = (labels[..., None] == torch.arange(logits.shape[-1], device=labels.device)).to(logits.dtype)
-    loss = sigmoid_focal_loss(logits, one_hot, alpha=0.25, gamma=2.0)
-    return (loss * (labels != IGNORED)[..., None]).sum()
 
 
 def _sum(losses: Sequence[Tensor]) -> Tensor:
