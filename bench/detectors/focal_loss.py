@@ -27,7 +27,7 @@ def sigmoid_focal_loss_sum(logits: Tensor, labels: Tensor, alpha: float = 0.25, 
     Only the logits and the labels are kept for backward, as mmcv's CUDA kernel keeps them. Beside them, forward has
     temporaries for some of the anchors at a time, and backward has the gradient too. It cannot be differentiated again.
     """
-    total: Tensor = _FocalLossSum.apply(logits, labels, alpha, gamma)  # type: ignore[no-untyped-call]
+    total: Tensor = _FocalLossSum.apply(logits, labels, alpha, gamma)
     return total
 
 
@@ -44,9 +44,7 @@ class _FocalLossSum(torch.autograd.Function):
         ctx.alpha, ctx.gamma = alpha, gamma
         total = logits.new_zeros((), dtype=_computed(logits))
         for part, own in _parts(logits, labels):
-            y = _wrong_answers(part, own)
-            loss = y.sigmoid().pow_(gamma).mul_(_softplus(y))
-            total += _weigh(loss, own, 1 - alpha, alpha).sum()
+            total += _weigh(_losses(part, own, gamma), own, 1 - alpha, alpha).sum()
         return total
 
     @staticmethod
@@ -56,13 +54,9 @@ class _FocalLossSum(torch.autograd.Function):
         grad_logits = torch.empty_like(logits, memory_format=torch.contiguous_format)
         written = grad_logits.view(-1, logits.shape[-1]).split(_anchors_at_once(logits))
         for (part, own), grad_part in zip(_parts(logits, labels), written, strict=True):
-            y = _wrong_answers(part, own)
-            q = y.sigmoid()
-            slope = _softplus(y).mul_(ctx.gamma)
-            slope.lerp_(slope.new_ones(()), q)  # gamma (1 - q) softplus(y) + q
-            slope.mul_(q.pow_(ctx.gamma))
-            # An own class has y = -x.
-            grad_part.copy_(_weigh(slope, own, (1 - ctx.alpha) * grad, -ctx.alpha * grad))
+            slopes = _weigh(_slopes(part, own, ctx.gamma), own, (1 - ctx.alpha) * grad, -ctx.alpha * grad)
+            grad_part.copy_(slopes)
+            del slopes  # before the next part has its own
         return grad_logits, None, None, None
 
 
@@ -93,6 +87,21 @@ def _wrong_answers(logits: Tensor, own: _OwnClasses) -> Tensor:  # (n, classes),
     y = logits.to(_computed(logits), copy=True)
     at_own = y.gather(-1, own.column)
     return y.scatter_(-1, own.column, torch.where(own.exists, -at_own, at_own))
+
+
+def _losses(logits: Tensor, own: _OwnClasses, gamma: float) -> Tensor:
+    """q^gamma softplus(y), without the weights."""
+    y = _wrong_answers(logits, own)
+    return y.sigmoid().pow_(gamma).mul_(_softplus(y))
+
+
+def _slopes(logits: Tensor, own: _OwnClasses, gamma: float) -> Tensor:
+    """The derivative of these losses by y. It is minus the derivative by the logit at an own class."""
+    y = _wrong_answers(logits, own)
+    q = y.sigmoid()
+    slopes = _softplus(y).mul_(gamma)
+    slopes.lerp_(slopes.new_ones(()), q)  # gamma (1 - q) softplus(y) + q
+    return slopes.mul_(q.pow_(gamma))
 
 
 def _weigh(values: Tensor, own: _OwnClasses, elsewhere: Tensor | float, at_own: Tensor | float) -> Tensor:

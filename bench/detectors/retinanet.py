@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.detectors.anchors import AnchorGrid
-from bench.detectors.assigners import match_boxes
+from bench.detectors.assigners import OBJECTS_AT_ONCE, match_boxes
 from bench.detectors.box_coder import BoxCoder
 from bench.detectors.focal_loss import sigmoid_focal_loss_sum
 from bench.detectors.fpn import FPN, PYRAMID_CHANNELS
@@ -51,11 +51,13 @@ class RetinaNet(nn.Module):
     """One-stage detector. `forward(images, targets)` returns the focal loss of classes and the L1 loss of boxes.
 
     Without an object in the batch, the loss of boxes is zero and all anchors are background. The backbone must return
-    maps of strides 8, 16 and 32 and name their `out_channels`.
+    maps of strides 8, 16 and 32 and name their `out_channels`. `objects_at_once` objects are matched with the anchors
+    at a time (`match_boxes`).
     """
 
-    def __init__(self, backbone: Backbone, num_classes: int) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, objects_at_once: int = OBJECTS_AT_ONCE) -> None:
         super().__init__()
+        self.objects_at_once = objects_at_once
         self.backbone = backbone
         self.neck = FPN(backbone.out_channels, extra="strided_conv")
         octaves = [4 * 2 ** (third / 3) for third in range(3)]
@@ -82,8 +84,9 @@ class RetinaNet(nn.Module):
         labels, deltas = [], []
         for boxes, classes in zip(targets.boxes, targets.labels, strict=True):
             matched = match_boxes(
-                anchors, boxes, classes != NO_OBJECT, positive_iou=0.5, negative_iou=0.4, low_quality_iou=0.0
-            )
+                anchors, boxes, classes != NO_OBJECT,
+                positive_iou=0.5, negative_iou=0.4, low_quality_iou=0.0, at_once=self.objects_at_once,
+            )  # fmt: skip
             matched_gt = matched.clamp(min=0)
             labels.append(torch.where(matched >= 0, classes[matched_gt], matched))
             deltas.append(self.coder.encode(boxes[matched_gt], anchors))
