@@ -114,7 +114,16 @@ def published(table: str) -> pd.DataFrame:
 
 def upernet_peaks() -> list[dict[str, Any]]:
     """Peak memory of UPerNet with Swin, as mmsegmentation publishes it."""
-    return pd.read_csv(PUBLISHED / "mmsegmentation_upernet_swin.csv").astype(object).to_dict("records")
+    return _rows("mmsegmentation_upernet_swin")
+
+
+def retinanet_peaks() -> list[dict[str, Any]]:
+    """Peak memory of RetinaNet with ResNets, as mmdetection publishes it."""
+    return _rows("mmdetection_retinanet_resnet")
+
+
+def _rows(table: str) -> list[dict[str, Any]]:
+    return pd.read_csv(PUBLISHED / f"{table}.csv").astype(object).to_dict("records")
 
 
 def method_key(method: str) -> str:

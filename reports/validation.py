@@ -24,8 +24,8 @@ def validation_table(checks: Sequence[Record]) -> Table | None:
     return Table(
         "How far to trust it",
         "**Simulated** beside **measured** (GPU training runs of xMem, reserved memory, with the workspaces of "
-        "convolutions) and **published** (mmsegmentation's UPerNet, allocated memory). A run that was out of memory "
-        f"has no error. Median absolute error: {groups}. Out of memory or not: "
+        "convolutions) and **published** (mmsegmentation's UPerNet and mmdetection's RetinaNet, allocated memory). A "
+        f"run that was out of memory has no error. Median absolute error: {groups}. Out of memory or not: "
         f"{_right(frame['right_about_oom'])} right on the whole device, {frame['capped_right'].sum()} of "
         f"{frame['capped_runs'].sum()} under smaller limits.",
         [

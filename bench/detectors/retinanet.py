@@ -6,11 +6,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import sigmoid_focal_loss
 
 from bench.detectors.anchors import AnchorGrid
-from bench.detectors.assigners import IGNORED, match_boxes
+from bench.detectors.assigners import OBJECTS_AT_ONCE, match_boxes
 from bench.detectors.box_coder import BoxCoder
+from bench.detectors.focal_loss import sigmoid_focal_loss_sum
 from bench.detectors.fpn import FPN, PYRAMID_CHANNELS
 from bench.detectors.layers import conv_relu_tower, init_normal
 from bench.detectors.targets import NO_OBJECT, DetectionTargets
@@ -51,11 +51,13 @@ class RetinaNet(nn.Module):
     """One-stage detector. `forward(images, targets)` returns the focal loss of classes and the L1 loss of boxes.
 
     Without an object in the batch, the loss of boxes is zero and all anchors are background. The backbone must return
-    maps of strides 8, 16 and 32 and name their `out_channels`.
+    maps of strides 8, 16 and 32 and name their `out_channels`. `objects_at_once` objects are matched with the anchors
+    at a time (`match_boxes`).
     """
 
-    def __init__(self, backbone: Backbone, num_classes: int) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, objects_at_once: int = OBJECTS_AT_ONCE) -> None:
         super().__init__()
+        self.objects_at_once = objects_at_once
         self.backbone = backbone
         self.neck = FPN(backbone.out_channels, extra="strided_conv")
         octaves = [4 * 2 ** (third / 3) for third in range(3)]
@@ -74,7 +76,7 @@ class RetinaNet(nn.Module):
         class_losses, box_losses = [], []
         levels = zip(predictions, labels.split(sizes, 1), deltas.split(sizes, 1), strict=True)
         for (logits, predicted), label, target in levels:
-            class_losses.append(_class_loss(logits, label))
+            class_losses.append(sigmoid_focal_loss_sum(logits, label))
             box_losses.append(((predicted - target).abs() * (label >= 0)[..., None]).sum())
         return {"class": _sum(class_losses) / normaliser, "box": _sum(box_losses) / normaliser}
 
@@ -82,22 +84,13 @@ class RetinaNet(nn.Module):
         labels, deltas = [], []
         for boxes, classes in zip(targets.boxes, targets.labels, strict=True):
             matched = match_boxes(
-                anchors, boxes, classes != NO_OBJECT, positive_iou=0.5, negative_iou=0.4, low_quality_iou=0.0
-            )
+                anchors, boxes, classes != NO_OBJECT,
+                positive_iou=0.5, negative_iou=0.4, low_quality_iou=0.0, at_once=self.objects_at_once,
+            )  # fmt: skip
             matched_gt = matched.clamp(min=0)
             labels.append(torch.where(matched >= 0, classes[matched_gt], matched))
             deltas.append(self.coder.encode(boxes[matched_gt], anchors))
         return torch.stack(labels), torch.stack(deltas)
-
-
-def _class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum of focal losses over the anchors that are not ignored; logits (B, A, classes), labels (B, A).
-
-    Background has a label below zero, which matches no class.
-    """
-    one_hot = (labels[..., None] == torch.arange(logits.shape[-1], device=labels.device)).to(logits.dtype)
-    loss = sigmoid_focal_loss(logits, one_hot, alpha=0.25, gamma=2.0)
-    return (loss * (labels != IGNORED)[..., None]).sum()
 
 
 def _sum(losses: Sequence[Tensor]) -> Tensor:

@@ -4,6 +4,7 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
 from bench.detectors.assigners import BACKGROUND, IGNORED, match_boxes, sample_balanced
+from drystep import simulate
 
 
 def _boxes(count: int) -> torch.Tensor:
@@ -44,8 +45,9 @@ def _assign_by_loops(
     return assigned
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 100])
 @pytest.mark.parametrize("low_quality", [None, 0.0, 0.25, 0.375])
-def test_matches_as_mmdetection_does(low_quality: float | None) -> None:
+def test_matches_as_mmdetection_does(low_quality: float | None, at_once: int) -> None:
     """Boxes on a coarse grid tie often and hit the bounds exactly; padding rows look like any other box."""
     taken_from_best = shared = reached = 0
     for _ in range(40):
@@ -56,8 +58,9 @@ def test_matches_as_mmdetection_does(low_quality: float | None) -> None:
         valid = gt_valid.nonzero().flatten().tolist()
         expected = _assign_by_loops(iou.tolist(), valid, 0.5, 0.25, low_quality)
         matched = match_boxes(
-            boxes, gt_boxes, gt_valid, positive_iou=0.5, negative_iou=0.25, low_quality_iou=low_quality
-        )
+            boxes, gt_boxes, gt_valid,
+            positive_iou=0.5, negative_iou=0.25, low_quality_iou=low_quality, at_once=at_once,
+        )  # fmt: skip
         assert matched.tolist() == expected
         for box, gt in enumerate(expected):
             taken_from_best += gt >= 0 and any(iou[other, box] > iou[gt, box] for other in valid)
@@ -114,6 +117,24 @@ def test_padding_matches_nothing() -> None:
         low_quality_iou=0.0,
     )
     assert (matched == BACKGROUND).all()
+
+
+@pytest.mark.parametrize(("at_once", "pairs"), [(8, 0), (1000, 20)])
+def test_further_objects_take_memory_only_where_all_are_matched_at_once(at_once: int, pairs: int) -> None:
+    """Nine values of four bytes for each pair of a box and an object, as mmdetection states of its `bbox_overlaps`."""
+    boxes = 1 << 18
+
+    def peak_bytes(objects: int) -> int:
+        def build_step(device: torch.device):
+            anchors, gt_boxes = torch.empty(boxes, 4, device=device), torch.empty(objects, 4, device=device)
+            valid = torch.ones(objects, dtype=torch.bool, device=device)
+            options = {"positive_iou": 0.5, "negative_iou": 0.4, "low_quality_iou": 0.0, "at_once": at_once}
+            return lambda: match_boxes(anchors, gt_boxes, valid, **options)
+
+        return simulate(build_step).peak_allocated_bytes
+
+    small = 4096  # what the objects' own boxes and areas take
+    assert peak_bytes(40) - peak_bytes(20) == pytest.approx(36 * boxes * pairs, abs=small)
 
 
 def test_low_quality_reaches_its_bound() -> None:

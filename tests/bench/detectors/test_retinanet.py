@@ -70,6 +70,15 @@ def test_an_image_without_objects_adds_nothing_to_the_loss_of_boxes(detector, ta
     torch.testing.assert_close(both["box"], first["box"])
 
 
+def test_the_losses_do_not_depend_on_how_many_objects_are_matched_at_once(tiny_swin, targets) -> None:
+    detector = RetinaNet(tiny_swin(WORKLOADS["voc"].out_stages), num_classes=20).eval()
+    images, truth = torch.randn(2, 3, 64, 64), targets(2, 5, 64, 64, 20)
+    losses = []
+    for detector.objects_at_once in (2, 5):
+        losses.append({name: loss.item() for name, loss in detector(images, truth).items()})
+    assert losses[0] == losses[1]
+
+
 def test_learns_a_fixed_batch(detector, targets) -> None:
     images, truth = torch.randn(2, 3, 64, 64), targets(2, 3, 64, 64, 20)
     optimizer = torch.optim.AdamW(detector.parameters(), lr=1e-3)
