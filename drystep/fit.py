@@ -12,7 +12,7 @@ from drystep.errors import SimulationError, shortened
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
 from drystep.largest import LARGEST_BATCH, Attempt, largest
-from drystep.simulation import Simulation
+from drystep.simulation import Simulation, judge
 from drystep.simulator import simulate
 from drystep.values.oracles import Oracles
 from drystep.zoo.python_file import load_function
@@ -28,7 +28,7 @@ class CardFit:
 
     gpu: Gpu
     simulation: Simulation
-    """At the batch as asked; the same for all cards."""
+    """At the batch as asked."""
     batch_size: int | None
     """As asked, or the step's own default; None when it takes none."""
     largest_batch: int | None
@@ -107,7 +107,13 @@ def fit_step(
         usable_bytes = alike[gpu.name].usable_bytes(gpu)
         return largest(functools.partial(attempt, gpu), size_asked, LARGEST_BATCH, usable_bytes, load=float)
 
-    return [CardFit(gpu, simulation(size_asked, alike[gpu.name]), size_asked, largest_batch(gpu)) for gpu in gpus]
+    def as_asked(gpu: Gpu) -> Simulation:
+        """The step on a card of its own architecture, from the trace that it shares with others."""
+        shared = simulation(size_asked, alike[gpu.name])
+        own = replace(alike[gpu.name], card=rules_of(rules).card or gpu)
+        return replace(judge(shared.trace, [gpu], own, choices=shared.choices), warnings=shared.warnings)
+
+    return [CardFit(gpu, as_asked(gpu), size_asked, largest_batch(gpu)) for gpu in gpus]
 
 
 def _alike(rules: Rules, gpus: Sequence[Gpu]) -> dict[str, Rules]:

@@ -117,15 +117,17 @@ def judge(
     rules: Rules = DEFAULT_RULES,
     capacity_bytes: int | None = None,
     whole_card: bool = False,
+    choices: Choices | None = None,
 ) -> Simulation:
     """Replay a trace without limit (or under `capacity_bytes`), and under the usable memory of each GPU class.
 
     `rules` are those by which the trace was recorded: they configure PyTorch's allocator, and say how much of a card
     the CUDA context takes. The capacity is a limit that the allocator was given, or, with `whole_card`, what a card
-    has: a `garbage_collection_threshold` acts only under such a limit.
+    has: a `garbage_collection_threshold` acts only under such a limit. `choices` are the replays of the same trace and
+    allocator for another card, which are not repeated.
     """
     settings, architecture = rules.allocator_settings, rules.architecture
-    cards = Choices(trace, settings)
+    cards = choices or Choices(trace, settings)
     outcome, verdict = cards.replay(False, architecture), None
     if capacity_bytes is not None:
         limited = Choices(trace, settings, whole_card)

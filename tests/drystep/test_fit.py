@@ -9,7 +9,7 @@ import torch
 from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError
 from drystep.fit import FitSession, fit_step
-from drystep.gpus.classes import Gpu
+from drystep.gpus.classes import Gpu, select_gpus
 from drystep.values.oracles import Oracles
 
 MIB = 1 << 20
@@ -108,3 +108,19 @@ def test_a_session_tells_a_wrong_command_from_a_step_that_failed(tmp_path: Path)
     assert "train.py:5 (`return lambda: x.sum().item()`)" in failed and "state it with" in failed
     rows = _session(file, "needs_values", oracles=asdict(Oracles(item=0, by_name={"nms": 3}))).fit()["rows"]
     assert rows[0]["warnings"][0].startswith("oracle 'nms' was never asked")
+
+
+def test_each_card_has_the_workspaces_of_its_architecture() -> None:
+    """A V100's filter gradient by Winograd's algorithm: 16 x 16 tiles of 2 images."""
+
+    def build_step(device: torch.device):
+        layer = torch.nn.Conv2d(256, 256, 3, padding=1, bias=False).to(device)
+        images = torch.empty(2, 256, 64, 64, device=device)
+        return lambda: layer(images).sum().backward()
+
+    cards = select_gpus(["p100-16gb", "v100-32gb"])
+    p100, v100 = fit_step(build_step, cards, rules=Rules("1.8"))
+    winograd = 36 * 4 * (2 * 16 * 16 * 512 + 256 * 256)
+    more_bytes = v100.simulation.peak_allocated_bytes - p100.simulation.peak_allocated_bytes
+    assert winograd < more_bytes < winograd + 2 * MIB  # the peak moves to the filter's gradient
+    assert v100.to_fields()["peak_reserved_bytes"] == v100.simulation.peak_reserved_bytes
