@@ -27,11 +27,11 @@ from reports.paper_settings import paper_settings_tables, single_shapes
 from reports.plots.bars import breakdown, time_by_operator
 from reports.plots.scatter import memory_against_parameters
 from reports.plots.trainability import trainability
-from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
+from reports.predicted_times import measured_table, predicted_tables, throughput_tables
 from reports.records import Record, frame_of, labels, method_key
 from reports.tables import Table, table1, table2
 from reports.times.table3 import table3
-from reports.validation import validation_table
+from reports.validation import trust_tables
 
 FILE_NAME = "report.md"
 TABLES: Mapping[int, Callable[[pd.DataFrame], Table | None]] = {1: table1, 2: table2, 3: table3, 4: table4}
@@ -67,8 +67,7 @@ def write_report(
     drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
     if _wants_all(tables) and paradigms(frame, folder / FIGURE_1[0]):
         drawn.append(FIGURE_1)
-    trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
-    built = [*build_tables(frame, tables), *trust]
+    built = [*build_tables(frame, tables), *trust_tables(checks, step_checks)]
     document = folder / FILE_NAME
     wanted = NEEDED if _wants_all(tables) else tables
     absent = absent_tables((table.title for table in built), wanted) if built else []

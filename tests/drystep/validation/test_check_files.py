@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drystep.commands.validation_run import validate_runs, validate_steps, write_checks, write_step_checks
+from drystep.commands.validation.choice import Chosen
+from drystep.commands.validation.runs import validate_chosen, write_checks, write_step_checks
 from drystep.errors import OutputError
 from drystep.validation.check import Check
 from drystep.validation.check_files import (
@@ -135,7 +136,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_checks_file(path, MEMORY_CHECKS, [])
+    write_checks_file(path, [])
     before = path.read_bytes()
 
     def full(descriptor: int) -> None:
@@ -154,11 +155,10 @@ def test_other_files_are_refused_before_anything_is_measured(
 ) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(RESULT)
-    for reader in ("read_runs", "read_steps"):
-        monkeypatch.setattr(f"drystep.commands.validation_run.{reader}", lambda table: pytest.fail("it measures"))
+    for reader in ("read_runs", "read_steps", "read_reports"):
+        monkeypatch.setattr(f"drystep.commands.validation.runs.{reader}", lambda table: pytest.fail("it measures"))
+    table = tmp_path / "table.csv"
+    chosen = Chosen(xmem=table, reports=table) if kind is MEMORY_CHECKS else Chosen(step_times=table)
     with pytest.raises(ValueError, match="results.jsonl holds something else"):
-        if kind is MEMORY_CHECKS:
-            validate_runs(tmp_path / "table.csv", False, path, False)
-        else:
-            validate_steps(tmp_path / "table.csv", path, False)
+        validate_chosen(chosen, "", False, path, False)
     assert path.read_text() == RESULT

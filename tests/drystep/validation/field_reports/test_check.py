@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from drystep.commands.cli import main
-from drystep.validation.report_check import check_report, class_named, summarise_reports
-from drystep.validation.reports import read_reports
-from tests.drystep.validation.test_reports import table
+from drystep.validation.field_reports.check import check_report, class_named, summarise_reports
+from drystep.validation.field_reports.rows import read_reports
+from tests.drystep.validation.field_reports.test_rows import table
 
 MIB = 1 << 20
 STEPS = """
