@@ -42,6 +42,7 @@ def tables(
 
     beyond = [
         *further_grids.runs_grid(),
+        *further_grids.allocators_grid(),
         *paper_grids.under_paper_settings(),
         *paper_grids.probable_table4(),
         *paper_grids.larger_batches(),

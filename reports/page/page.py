@@ -19,10 +19,11 @@ from reports.page.table_files import named, write_tables
 from reports.page.verdicts import SYMBOLS, MatrixRow, matrix
 from reports.page.wide_tables import wide_table
 from reports.paper.absent import unmatched_figures
+from reports.predicted_times import step_check_table
 from reports.records import Record, frame_of
 from reports.tables import Table
 from reports.units import GIB
-from reports.validation import trust_tables
+from reports.validation import validation_tables
 
 FILE_NAME = "report.html"
 TORCH_FACTS = ("torch", "device", "git_commit")
@@ -59,7 +60,7 @@ def page(
     `step_checks` those of its `--step-time`.
     """
     frame = frame_of(records)
-    return _page(records, frame, settings_in(frame), [*tables, *trust_tables(checks, step_checks)])
+    return _page(records, frame, settings_in(frame), [*tables, *_trust(checks, step_checks)])
 
 
 def write_page(
@@ -72,7 +73,7 @@ def write_page(
     """Write the page, and each of its tables as CSV and LaTeX, into a folder that exists. Raises `OSError`."""
     frame = frame_of(records)
     settings = settings_in(frame)
-    finished = [*tables, *trust_tables(checks, step_checks)]
+    finished = [*tables, *_trust(checks, step_checks)]
     of_settings = [("fits", fits_table(settings)), ("step-times", times_table(settings))]
     write_tables([*named(finished), *((name, table) for name, table in of_settings if table is not None)], folder)
     path = folder / FILE_NAME
@@ -98,6 +99,10 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
         environments=_environments(frame),
         count=len(records),
     )
+
+
+def _trust(checks: Sequence[Record], step_checks: Sequence[Record]) -> list[Table]:
+    return [table for table in (*validation_tables(checks), step_check_table(step_checks)) if table is not None]
 
 
 def _shown(setting: Setting) -> Shown:
