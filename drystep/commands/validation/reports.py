@@ -63,8 +63,8 @@ def show_reports(checks: Sequence[ReportCheck], as_json: bool) -> None:
             print(json.dumps({"rival_summary": asdict(rival)}))
         return
     for table in (reports_table(checks), report_summary_table(summaries), rival_table(rivals)):
-        stdout.print()
         stdout.print(table)
+        stdout.print()
 
 
 def report_record(check: ReportCheck) -> dict[str, Any]:

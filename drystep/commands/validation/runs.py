@@ -82,8 +82,8 @@ def _validate_memory(
         raise ValueError(f"no row's name contains {match!r}")
     checks, known = check_all(runs)
     checks += [check for check in further() if match in check.id]
-    if checks or with_memtracker:
-        _show_memory(checks, known, [case for case in tracked if match in case[0]], with_memtracker, as_json)
+    if checks:
+        _show_memory(checks, known, tracked, with_memtracker, as_json)
     report_checks = check_reports(reports, families, with_memtracker, as_json)
     if report_checks:
         show_reports(report_checks, as_json)

@@ -41,7 +41,8 @@ def convnext_upernet(name: str, side: int, drop_path: float) -> BuildStep:
     """Two images, AdamW, and a loss that is scaled."""
 
     def build_step(device: torch.device) -> TrainingStep:
-        model = ConvNeXtUPerNet(name, drop_path).to(device).train()
+        with device:
+            model = ConvNeXtUPerNet(name, drop_path).train()
 
         def make_batch() -> Batch:
             return crops(BATCH_SIZE, side, side, device)

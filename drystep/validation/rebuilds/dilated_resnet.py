@@ -57,7 +57,8 @@ def dilated_resnet(depth: int, head: str, batch_size: int, height: int, width: i
     choose("head", head, HEADS)
 
     def build_step(device: torch.device) -> TrainingStep:
-        model = DilatedResNet(depth, head, classes).to(device).train()
+        with device:
+            model = DilatedResNet(depth, head, classes).train()
 
         def make_batch() -> Batch:
             return crops(batch_size, height, width, device)

@@ -118,7 +118,8 @@ def segformer(variant: str, batch_size: int, side: int) -> BuildStep:
     width, depths = VARIANTS[choose("SegFormer", variant, VARIANTS)]
 
     def build_step(device: torch.device) -> TrainingStep:
-        model = SegFormer(width, depths, CLASSES).to(device).train()
+        with device:
+            model = SegFormer(width, depths, CLASSES).train()
 
         def make_batch() -> Batch:
             return crops(batch_size, side, side, device)

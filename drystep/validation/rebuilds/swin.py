@@ -13,7 +13,8 @@ def swin(name: str, batch_size: int, drop_path: float) -> BuildStep:
     """A Swin of timm's name, with soft labels (mixup), AdamW, and gradients clipped at 5."""
 
     def build_step(device: torch.device) -> TrainingStep:
-        model = timm_model(name, num_classes=CLASSES, drop_path_rate=drop_path).to(device).train()
+        with device:
+            model = timm_model(name, num_classes=CLASSES, drop_path_rate=drop_path).train()
 
         def make_batch() -> Batch:
             return images(batch_size, SIDE, SIDE, device), torch.empty(batch_size, CLASSES, device=device)

@@ -14,7 +14,8 @@ def timm_benchmark(name: str, batch_size: int, side: int) -> BuildStep:
     """
 
     def build_step(device: torch.device) -> TrainingStep:
-        model = timm_model(name).to(device).train()
+        with device:
+            model = timm_model(name).train()
         pictures = images(batch_size, side, side, device)
 
         def make_batch() -> Batch:

@@ -25,7 +25,8 @@ def vit_large_adam() -> BuildStep:
     """One image, the sum of the scores as loss, Adam after backward."""
 
     def build_step(device: torch.device) -> TrainingStep:
-        model = library("torchvision.models").vit_l_16().to(device)
+        with device:
+            model = library("torchvision.models").vit_l_16()
 
         def make_batch() -> Batch:
             return (_one_image(device),)
@@ -42,7 +43,8 @@ def vit_large_adam_in_backward() -> BuildStep:
     """The same with an Adam for each parameter, which a hook calls once the gradient is complete."""
 
     def build_step(device: torch.device) -> StepWithinBackward:
-        model = library("torchvision.models").vit_l_16().to(device)
+        with device:
+            model = library("torchvision.models").vit_l_16()
         own = {parameter: torch.optim.Adam([parameter], foreach=False) for parameter in model.parameters()}
 
         def use_gradient(parameter: Tensor) -> None:
