@@ -62,9 +62,10 @@ def show_reports(checks: Sequence[ReportCheck], as_json: bool) -> None:
         for rival in rivals:
             print(json.dumps({"rival_summary": asdict(rival)}))
         return
-    for table in (reports_table(checks), report_summary_table(summaries), rival_table(rivals)):
-        stdout.print(table)
+    stdout.print(reports_table(checks))
+    for table in (report_summary_table(summaries), *([rival_table(rivals)] if rivals else [])):
         stdout.print()
+        stdout.print(table)
 
 
 def report_record(check: ReportCheck) -> dict[str, Any]:

@@ -83,9 +83,12 @@ def _validate_memory(
     checks, known = check_all(runs)
     checks += [check for check in further() if match in check.id]
     if checks:
-        _show_memory(checks, known, tracked, with_memtracker, as_json)
+        of_rivals = [case for case in tracked if match in case[0]]
+        _show_memory(checks, known, of_rivals, with_memtracker, as_json)
     report_checks = check_reports(reports, families, with_memtracker, as_json)
     if report_checks:
+        if checks and not as_json:
+            stdout.print()
         show_reports(report_checks, as_json)
     if out is not None:
         write_checks(out, checks, report_checks)
