@@ -118,6 +118,13 @@ def test_names_of_cards_as_people_write_them() -> None:
     assert {name: getattr(class_named(name), "name", None) for name in names} == names
 
 
+def test_a_name_that_leaves_the_memory_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    v100 = class_named("V100-32GB")
+    small = replace(v100, name="v100-16gb")
+    monkeypatch.setattr("drystep.validation.field_reports.check.select_gpus", lambda: [small, v100])
+    assert [class_named(name) for name in ("V100", "V100-16GB", "V100-32GB")] == [None, small, v100]
+
+
 def test_versions_are_those_of_the_rules(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"unknown version of PyTorch '9.9': choose from {', '.join(VERSIONS[:3])}"):
         row(tmp_path, torch="9.9", measured="1")

@@ -56,5 +56,10 @@ def test_rivals_on_the_rows_to_which_they_apply() -> None:
     assert memtracker == RivalSummary("PyTorch's MemTracker", 1, pytest.approx(30), pytest.approx(2), 0, 0, 0)
 
 
+def test_what_memory_says_of_a_card() -> None:
+    assert [VERDICT.verdict_of(size) for size in (5000, 5001, None)] == ["fits", "oom", ""]
+    assert CHECK.verdict_of(5001) == ""  # nothing was published about a card
+
+
 def test_no_rival_said_anything() -> None:
     assert summarise_rivals([replace(CHECK, accelerate_bytes=None)]) == []
