@@ -135,7 +135,7 @@ def check_report(report: Report, family: Callable[..., Any], with_memtracker: bo
         by_trial=rules.cudnn_benchmark,
         predicted_verdict=simulation.fits[card.name].verdict if card and report.verdict else "",
         measured_verdict=report.verdict,
-        usable_bytes=card.usable_bytes if card else None,
+        usable_bytes=simulation.fits[card.name].usable_bytes if card else None,
         accelerate_bytes=None if report.quantity == "allocated_after_step" else accelerate_bytes(simulation.trace),
         memtracker_bytes=tracked,
         memtracker_message=message,

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal
 
@@ -29,8 +29,8 @@ class TrainingStep:
     """Where the original clears its gradients."""
     clip_norm: float | None = None
     """Norm to which gradients are clipped; None if the original does not clip."""
-    scaler: GradScaler | None = None
-    """Scales the loss of a training with automatic mixed precision."""
+    scaler: GradScaler = field(default_factory=lambda: GradScaler(enabled=False))
+    """Scales the loss of a training with automatic mixed precision; by default it does nothing."""
 
     def __call__(self) -> None:
         """Train on one batch."""
@@ -38,16 +38,12 @@ class TrainingStep:
         batch = self.make_batch()
         loss = self.loss(*batch)
         self._clear("before backward")
-        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
-        if self.scaler is not None:
-            self.scaler.unscale_(self.optimizer)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        if self.scaler is None:
-            self.optimizer.step()
-        else:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self._clear("last")
 
     def _clear(self, place: str) -> None:
@@ -79,4 +75,5 @@ def library(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ValueError(f"this row needs the library {name}: pip install {name}") from error
+        package = name.partition(".")[0]
+        raise ValueError(f"this row needs the library {package}: pip install {package}") from error
