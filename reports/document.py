@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reports.comparisons.ablations import ablation_tables
+from reports.comparisons.allocators import allocators_table
 from reports.comparisons.highway import highway_table
 from reports.comparisons.levers import levers_table
 from reports.comparisons.rivals import RIVALS, rivals_table
@@ -31,7 +32,7 @@ from reports.predicted_times import measured_table, predicted_tables, step_check
 from reports.records import Record, frame_of, labels, method_key
 from reports.tables import Table, table1, table2
 from reports.times.table3 import table3
-from reports.validation import validation_table
+from reports.validation import validation_tables
 
 FILE_NAME = "report.md"
 TABLES: Mapping[int, Callable[[pd.DataFrame], Table | None]] = {1: table1, 2: table2, 3: table3, 4: table4}
@@ -67,7 +68,7 @@ def write_report(
     drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
     if _wants_all(tables) and paradigms(frame, folder / FIGURE_1[0]):
         drawn.append(FIGURE_1)
-    trust = [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
+    trust = [table for table in (*validation_tables(checks), step_check_table(step_checks)) if table is not None]
     built = [*build_tables(frame, tables), *trust]
     document = folder / FILE_NAME
     wanted = NEEDED if _wants_all(tables) else tables
@@ -88,7 +89,8 @@ def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) ->
     of_all = [paradigms_table(frame), averages_table(shapes, frame), logs_table(shapes)] if _wants_all(numbers) else []
     costs = cost_tables(_without_rivals(shapes), [task for number in numbers for task in COST_TASKS.get(number, ())])
     methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes), levers_table(shapes)]
-    built = [*tables, *claims, *of_all, *costs, *times, *methods, *paper_settings_tables(frame), run_table(frame)]
+    runs = [run_table(frame), allocators_table(frame)]
+    built = [*tables, *claims, *of_all, *costs, *times, *methods, *paper_settings_tables(frame), *runs]
     return [table for table in built if table is not None]
 
 

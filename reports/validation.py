@@ -6,13 +6,20 @@ import pandas as pd
 
 from reports.cells import MISSING, number, signed
 from reports.escaping import markdown_cell
+from reports.field_reports import KIND, field_reports_table
 from reports.records import Record
 from reports.tables import Table
 from reports.units import MIB
 
 
+def validation_tables(checks: Sequence[Record]) -> list[Table | None]:
+    """The tables of checks of memory, as `python -m bench validate --out` stores them; None where there are none."""
+    runs = [check for check in checks if check.get("kind") != KIND]
+    return [validation_table(runs), field_reports_table(checks)]
+
+
 def validation_table(checks: Sequence[Record]) -> Table | None:
-    """One row per check, as `python -m bench validate --out` stores them."""
+    """One row per measured run."""
     if not checks:
         return None
     frame = pd.DataFrame(list(checks))

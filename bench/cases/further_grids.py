@@ -1,4 +1,4 @@
-"""The cases behind the report's tables beyond the paper's: ablations, forms of E3VA, rivals, levers, runs."""
+"""The cases behind the report's tables beyond the paper's: ablations, forms, rivals, levers, runs, allocators."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -35,7 +35,11 @@ VARYING_TASKS = ("voc", "coco")
 """Tasks whose batches vary in size."""
 RUN_METHODS = ("full", "lora", "e3va")
 """A method that trains the backbone, one that backpropagates through it, and one that does neither."""
+EXPANDABLE_METHODS = ("full", "e3va")
+"""Methods of the runs that are simulated with two settings of the allocator."""
 RUN_BATCHES = 12
+EXPANDABLE = "expandable_segments:True"
+"""Setting of PyTorch's allocator that lets segments grow."""
 TIMED_TASK = "voc"
 
 
@@ -82,6 +86,12 @@ def runs_grid() -> list[Case]:
     """The worst case over a run of batches: one method of each kind, on a single shape and on a run."""
     shapes = [Case(task=task, method=method, engine="simulate") for task in VARYING_TASKS for method in RUN_METHODS]
     return [replace(case, batches=batches) for case in shapes for batches in (1, RUN_BATCHES)]
+
+
+def allocators_grid() -> list[Case]:
+    """Runs of batches of changing size with the allocator's default settings, and with expandable segments."""
+    runs = [Case(task="voc", method=method, batches=RUN_BATCHES, engine="simulate") for method in EXPANDABLE_METHODS]
+    return [replace(case, alloc_conf=setting) for case in runs for setting in ("", EXPANDABLE)]
 
 
 def _timed(*methods: tuple[str, bool]) -> Iterable[Case]:

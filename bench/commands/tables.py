@@ -16,11 +16,12 @@ from drystep.gpus.classes import select_gpus
 
 if TYPE_CHECKING:
     from bench.results.result import Result
+    from drystep.validation.check_files import CheckKind
 
 DEFAULT_FOLDER = Path("bench-results")
 RESULTS_NAME = "results.jsonl"
 CHECKS_NAMES = ("validation.jsonl", "validation-steps.jsonl")
-"""Files of checks of memory and of step times, beside the results."""
+"""Files of checks of memory (measured and published) and of step times, beside the results."""
 
 
 def tables(
@@ -41,6 +42,7 @@ def tables(
 
     beyond = [
         *further_grids.runs_grid(),
+        *further_grids.allocators_grid(),
         *paper_grids.under_paper_settings(),
         *paper_grids.probable_table4(),
         *paper_grids.larger_batches(),
@@ -85,41 +87,49 @@ def report(
 def _write_checks(folder: Path) -> None:
     """Check the simulation against ground truth, for the report's section about trust."""
     from bench.commands.published_checks import check_published
-    from drystep.commands.validation_run import check_all, check_all_steps, write_checks, write_step_checks
-    from drystep.validation.ground_truth import SAMPLE, STEPS, read_runs
+    from drystep.commands.validation.reports import check_reports, families_of
+    from drystep.commands.validation.runs import check_all, check_all_steps, write_checks, write_step_checks
+    from drystep.validation.field_reports.rows import read_reports
+    from drystep.validation.ground_truth import FIELD_REPORTS, SAMPLE, STEPS, read_runs
     from drystep.validation.step_labels import read_steps
 
     checks, step_checks = (folder / name for name in CHECKS_NAMES)
-    write_checks(checks, [*check_all(read_runs(SAMPLE))[0], *check_published()])
+    reports = read_reports(FIELD_REPORTS)
+    of_reports = check_reports(reports, families_of(reports, None))
+    write_checks(checks, [*check_all(read_runs(SAMPLE))[0], *check_published()], of_reports)
     write_step_checks(step_checks, check_all_steps(read_steps(STEPS)))
 
 
 def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
     """Raise `ValueError` if the report, or the checks beside it, could not be written."""
-    from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, require_checks_file
+    from drystep.validation.check_files import require_checks_file
 
     try:
         require_folder(folder)
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder}: {error.strerror or error}") from error
     if writes_checks:
-        for name, kind in zip(CHECKS_NAMES, (MEMORY_CHECKS, STEP_CHECKS), strict=True):
-            require_checks_file(folder / name, kind)
+        for name, kinds in zip(CHECKS_NAMES, _kinds(), strict=True):
+            require_checks_file(folder / name, *kinds)
+
+
+def _kinds() -> "tuple[tuple[CheckKind, ...], ...]":
+    """The kinds of checks in each of the files."""
+    from drystep.validation.check_files import MEMORY_CHECKS, REPORT_CHECKS, STEP_CHECKS
+
+    return (MEMORY_CHECKS, REPORT_CHECKS), (STEP_CHECKS,)
 
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], show: bool) -> None:
     from bench.commands.texts.report import print_report
-    from drystep.validation.check_files import MEMORY_CHECKS, STEP_CHECKS, read_checks_file
+    from drystep.validation.check_files import read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
     from reports.page import page
     from reports.page.outcomes import settings_in
     from reports.records import frame_of
 
     records = [json.loads(result.to_json()) for result in results]
-    files = [
-        read_checks_file(folder / name, kind)
-        for name, kind in zip(CHECKS_NAMES, (MEMORY_CHECKS, STEP_CHECKS), strict=True)
-    ]
+    files = [read_checks_file(folder / name, *kinds) for name, kinds in zip(CHECKS_NAMES, _kinds(), strict=True)]
     for _, problems in files:
         for problem in problems:
             say(problem)

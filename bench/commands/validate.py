@@ -1,23 +1,51 @@
 """`python -m bench validate`: the rows of `drystep validate`, and published peaks of the suite's own models."""
 
-from drystep.commands.validate import AsJson, ChecksFile, StepTimes, WithMemTracker, XmemTable
-from drystep.validation.ground_truth import SAMPLE
+from typing import Annotated
+
+import typer
+
+from drystep.commands.validate import (
+    AsJson,
+    ChecksFile,
+    Match,
+    Rebuilds,
+    Reports,
+    StepTimes,
+    WithMemTracker,
+    XmemTable,
+)
+from drystep.commands.validation.choice import KINDS, SUITE, chosen_tables
+
+SUITES_KINDS = (*KINDS, SUITE)
+Only = Annotated[
+    str | None,
+    typer.Option(
+        "--only", metavar="KIND", help=f"Check one kind of rows, of {', '.join(SUITES_KINDS)}; default: all memory."
+    ),
+]
 
 
 def validate(
-    xmem: XmemTable = SAMPLE,
+    only: Only = None,
+    match: Match = "",
+    xmem: XmemTable = None,
+    reports: Reports = None,
+    rebuilds: Rebuilds = None,
+    step_time: StepTimes = None,
     with_memtracker: WithMemTracker = False,
     out: ChecksFile = None,
-    step_time: StepTimes = None,
     as_json: AsJson = False,
 ) -> int:
     """Simulate what others measured and published, and print predicted and measured figures with their errors.
 
-    Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
+    Without options: the rows of `drystep validate`, and published figures of the suite's own models, which takes some
+    minutes. Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
     """
-    from bench.commands.published_checks import check_published, detection_cases
-    from drystep.commands.validation_run import validate_runs, validate_steps
+    chosen = chosen_tables(only, xmem, reports, rebuilds, step_time, SUITES_KINDS)
 
-    if step_time is not None:
-        return validate_steps(step_time, out, as_json)
-    return validate_runs(xmem, with_memtracker, out, as_json, check_published(), detection_cases())
+    from bench.commands.published_checks import check_published, detection_cases
+    from drystep.commands.validation.runs import validate_chosen
+
+    if not chosen.suite:
+        return validate_chosen(chosen, match, with_memtracker, out, as_json)
+    return validate_chosen(chosen, match, with_memtracker, out, as_json, check_published, detection_cases())

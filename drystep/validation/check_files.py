@@ -1,7 +1,7 @@
 """Files of checks: one JSON line for each, marked by its kind, for reports and other programs."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -47,13 +47,29 @@ STEP_CHECKS = CheckKind(
 )
 
 
-def write_checks_file(path: Path, kind: CheckKind, checks: Iterable[Fields]) -> None:
-    """Replace a file by one line for each check, completely or not at all. Raises `OSError` if that fails."""
-    write_whole(path, "".join(json.dumps({"kind": kind.name, **fields}) + "\n" for fields in checks))
+REPORT_CHECKS = CheckKind(
+    "drystep report check",
+    texts=("id", "family", "quantity", "rules", "predicted_verdict", "measured_verdict", "judged"),
+    numbers=("predicted_bytes", "least_bytes", "most_bytes", "measured_bytes", "error_percent",
+             "accelerate_error_percent", "memtracker_error_percent"),
+    truths=("by_trial", "within_rounding", "within_interval"),
+    may_be_null=("judged", "predicted_bytes", "least_bytes", "most_bytes", "measured_bytes", "error_percent",
+                 "accelerate_error_percent", "memtracker_error_percent", "within_rounding", "within_interval"),
+)  # fmt: skip
 
 
-def require_checks_file(path: Path, kind: CheckKind) -> None:
-    """Raise `ValueError` if checks cannot be written to a path, or would replace a file of something else."""
+def marked(kind: CheckKind, checks: Iterable[Fields]) -> Iterator[dict[str, Any]]:
+    """The checks with the name of their kind, as lines have it."""
+    return ({"kind": kind.name, **fields} for fields in checks)
+
+
+def write_checks_file(path: Path, lines: Iterable[Fields]) -> None:
+    """Replace a file by marked checks, completely or not at all. Raises `OSError` if that fails."""
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def require_checks_file(path: Path, *kinds: CheckKind) -> None:
+    """Raise `ValueError` if checks of some kinds cannot be written to a path, or would replace something else."""
     try:
         require_folder(path.parent)
         if path.exists() and not path.is_file():
@@ -61,12 +77,14 @@ def require_checks_file(path: Path, kind: CheckKind) -> None:
         first = _lines(path, 1) if path.exists() else []
     except OSError as error:
         raise ValueError(f"cannot write checks to {path}: {error.strerror or error}") from error
-    if not all(map(kind.is_check, first)):
-        raise ValueError(f"{path} holds something else than lines of a {kind.name}: name another file, or a new one")
+    if not all(_is_check(line, kinds) for line in first):
+        raise ValueError(
+            f"{path} holds something else than lines of a {_named(kinds)}: name another file, or a new one"
+        )
 
 
-def read_checks_file(path: Path, kind: CheckKind) -> tuple[list[Fields], list[str]]:
-    """Return the checks in a file, and remarks on its other lines. Both are empty if there is no file."""
+def read_checks_file(path: Path, *kinds: CheckKind) -> tuple[list[Fields], list[str]]:
+    """Return the checks of some kinds in a file, and remarks on its other lines. Both are empty if there is no file."""
     if not path.exists():
         return [], []
     if not path.is_file():
@@ -75,10 +93,18 @@ def read_checks_file(path: Path, kind: CheckKind) -> tuple[list[Fields], list[st
         lines = _lines(path)
     except OSError as error:
         return [], [f"{path} is left out: {error.strerror or error}"]
-    checks = [line for line in lines if kind.is_check(line)]
+    checks = [line for line in lines if _is_check(line, kinds)]
     left_out = len(lines) - len(checks)
-    problem = f"{path}: {left_out} of {len(lines)} lines are not a {kind.name} and are left out"
+    problem = f"{path}: {left_out} of {len(lines)} lines are not a {_named(kinds)} and are left out"
     return checks, [problem] if left_out else []
+
+
+def _is_check(line: Any, kinds: Sequence[CheckKind]) -> bool:
+    return any(kind.is_check(line) for kind in kinds)
+
+
+def _named(kinds: Sequence[CheckKind]) -> str:
+    return " or ".join(kind.name for kind in kinds)
 
 
 def _lines(path: Path, most: int | None = None) -> list[Any]:

@@ -10,6 +10,8 @@ from typing import Literal
 FOLDER = Path(__file__).parents[1] / "ground_truth"
 SAMPLE, STEPS = FOLDER / "xmem_sample.csv", FOLDER / "neusight_steps.csv"
 """Measured runs of xMem, and measured step times of NeuSight."""
+FIELD_REPORTS = FOLDER / "field_reports.csv"
+"""Memory that other people published of their training steps (`drystep.validation.field_reports`)."""
 ESTIMATORS = ("xmem", "dnnmem", "schedtune", "llmem")
 """Estimators whose estimates the source used as memory limits when it repeated a run."""
 KINDS = ("cnn", "transformer")

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from reports.cells import MISSING, number, signed, verdict
+from reports.comparisons.allocators import without_expandable
 from reports.ratios import percent_above
 from reports.records import cards_of, label_of, settings_of
 from reports.tables import TASKS, Table
@@ -15,7 +16,7 @@ OF_RUNS = ("batches", "stretch")
 
 def run_table(frame: pd.DataFrame) -> Table | None:
     """Each run beside the same case on one shape."""
-    rows = _beside_single_shapes(frame)
+    rows = _beside_single_shapes(without_expandable(frame))
     if rows.empty:
         return None
     cards = [

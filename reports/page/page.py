@@ -23,7 +23,7 @@ from reports.predicted_times import step_check_table
 from reports.records import Record, frame_of
 from reports.tables import Table
 from reports.units import GIB
-from reports.validation import validation_table
+from reports.validation import validation_tables
 
 FILE_NAME = "report.html"
 TORCH_FACTS = ("torch", "device", "git_commit")
@@ -102,7 +102,7 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
 
 
 def _trust(checks: Sequence[Record], step_checks: Sequence[Record]) -> list[Table]:
-    return [table for table in (validation_table(checks), step_check_table(step_checks)) if table is not None]
+    return [table for table in (*validation_tables(checks), step_check_table(step_checks)) if table is not None]
 
 
 def _shown(setting: Setting) -> Shown:

@@ -10,7 +10,7 @@ import pytest
 
 from bench import Case, Result
 from bench.commands.cli import main
-from drystep.commands.validation_run import write_checks
+from drystep.commands.validation.runs import write_checks
 from drystep.validation.check import Check
 from tests.reports.hostile import HOSTILE, is_plain, tokens
 
@@ -136,7 +136,10 @@ def test_checks_beside_half_a_check(tmp_path: Path, capsys) -> None:
     write_checks(path, [CHECK, CHECK])
     path.write_bytes(path.read_bytes()[:-20])
     assert _report(_stored(tmp_path, _result()), tmp_path) == 0
-    assert "1 of 2 lines are not a drystep memory check and are left out" in capsys.readouterr().err
+    assert (
+        "1 of 2 lines are not a drystep memory check or drystep report check and are left out"
+        in capsys.readouterr().err
+    )
     assert "cnn 10.00 % (1 runs)" in (tmp_path / "report.md").read_text()
 
 

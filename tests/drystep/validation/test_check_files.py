@@ -6,22 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from drystep.commands.validation_run import validate_runs, validate_steps, write_checks, write_step_checks
+from drystep.commands.validation.choice import Chosen
+from drystep.commands.validation.runs import validate_chosen, write_checks, write_step_checks
 from drystep.errors import OutputError
 from drystep.validation.check import Check
 from drystep.validation.check_files import (
     MEMORY_CHECKS,
+    REPORT_CHECKS,
     STEP_CHECKS,
     CheckKind,
     read_checks_file,
     require_checks_file,
     write_checks_file,
 )
+from drystep.validation.field_reports.check import ReportCheck
 from drystep.validation.step_check import StepCheck
 
 CHECK = Check("a run", "cnn", "reserved", 110, 105, 100, False, None, 1, 2, 0.5)
 OOM = Check("another", "cnn", "reserved", 110, 105, 100, True, True, 1, 2, 0.5)
 STEP = StepCheck("a step", "a card", "", 11.0, 4.0, 7.0, 5.0, 10.0)
+REPORT = ReportCheck(
+    "a figure", "swin", "peak_allocated", "PyTorch 1.8", "fp32", 110, 105, 115, 100, 1, False, "", "", None, 90, None,
+    "", 0.5,
+)  # fmt: skip
 RESULT = '{"schema": 1, "case": {"task": "voc"}}\n'
 
 
@@ -42,6 +49,35 @@ def test_step_checks_come_back(tmp_path: Path) -> None:
     ((line,), problems) = read_checks_file(path, STEP_CHECKS)
     assert (line["kind"], line["card"], problems) == ("drystep step-time check", "a card", [])
     assert (line["error_percent"], line["roofline_error_percent"]) == pytest.approx((10.0, -50.0))
+
+
+def test_both_kinds_of_memory_stand_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "checks.jsonl"
+    write_checks(path, [CHECK], [REPORT])
+    checks, problems = read_checks_file(path, MEMORY_CHECKS, REPORT_CHECKS)
+    assert [check["kind"] for check in checks] == ["drystep memory check", "drystep report check"]
+    assert checks[1]["error_percent"] == pytest.approx(10.0) and checks[1]["within_interval"] is False
+    assert (checks[1]["accelerate_error_percent"], problems) == (pytest.approx(-10.0), [])
+    require_checks_file(path, MEMORY_CHECKS, REPORT_CHECKS)  # they may be replaced
+    assert read_checks_file(path, MEMORY_CHECKS)[1] == [
+        f"{path}: 1 of 2 lines are not a drystep memory check and are left out"
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"family": None}, {"judged": 1}, {"rules": ["PyTorch"]}, {"error_percent": "1"}, {"by_trial": None},
+        {"least_bytes": float("inf")}, {"accelerate_error_percent": float("nan")}, {"within_rounding": "yes"},
+    ],
+)  # fmt: skip
+def test_a_bad_line_of_a_report_costs_no_good_one(tmp_path: Path, changed: dict[str, object]) -> None:
+    path = tmp_path / "checks.jsonl"
+    write_checks(path, [], [REPORT])
+    good = json.loads(path.read_text())
+    path.write_text("".join(json.dumps(line) + "\n" for line in (good | changed, good)))
+    checks, problems = read_checks_file(path, REPORT_CHECKS)
+    assert checks == [good] and len(problems) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +171,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_checks_file(path, MEMORY_CHECKS, [])
+    write_checks_file(path, [])
     before = path.read_bytes()
 
     def full(descriptor: int) -> None:
@@ -154,11 +190,10 @@ def test_other_files_are_refused_before_anything_is_measured(
 ) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(RESULT)
-    for reader in ("read_runs", "read_steps"):
-        monkeypatch.setattr(f"drystep.commands.validation_run.{reader}", lambda table: pytest.fail("it measures"))
+    for reader in ("read_runs", "read_steps", "read_reports"):
+        monkeypatch.setattr(f"drystep.commands.validation.runs.{reader}", lambda table: pytest.fail("it measures"))
+    table = tmp_path / "table.csv"
+    chosen = Chosen(xmem=table, reports=table) if kind is MEMORY_CHECKS else Chosen(step_times=table)
     with pytest.raises(ValueError, match="results.jsonl holds something else"):
-        if kind is MEMORY_CHECKS:
-            validate_runs(tmp_path / "table.csv", False, path, False)
-        else:
-            validate_steps(tmp_path / "table.csv", path, False)
+        validate_chosen(chosen, "", False, path, False)
     assert path.read_text() == RESULT

@@ -1,14 +1,14 @@
-"""Checks as tables for people."""
+"""Checks of measured runs and step times as tables for people."""
 
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from drystep.commands.terminal import plain_table
+from drystep.commands.validation.cells import part, percent
 from drystep.units import ABSENT, MIB
 from drystep.validation.check import Check, Summary
 from drystep.validation.memtracker import Comparison
-from drystep.validation.report_check import ReportCheck, ReportSummary
 from drystep.validation.step_check import StepCheck, StepSummary
 
 
@@ -25,10 +25,10 @@ def checks_table(checks: Sequence[Check]) -> Table:
             f"{check.predicted_bytes / MIB:,.0f}",
             f"{check.lean_bytes / MIB:,.0f}",
             f"{check.measured_bytes / MIB:,.0f}",
-            _percent(check.error_percent, sign="+"),
+            percent(check.error_percent, sign="+"),
             "yes" if check.predicted_oom else "no",
             ABSENT if check.measured_oom is None else "yes" if check.measured_oom else "no",
-            _part(check.capped_right, check.capped_runs),
+            part(check.capped_right, check.capped_runs),
             f"{check.seconds:.2f}",
         )
     return table
@@ -46,49 +46,14 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             summary.quantity,
             str(summary.runs),
             str(summary.compared),
-            _percent(summary.median_percent),
-            _percent(summary.p90_percent),
-            _percent(summary.max_percent),
-            _part(summary.verdicts_right, summary.verdicts),
-            _part(summary.capped_right, summary.capped_runs),
+            percent(summary.median_percent),
+            percent(summary.p90_percent),
+            percent(summary.max_percent),
+            part(summary.verdicts_right, summary.verdicts),
+            part(summary.capped_right, summary.capped_runs),
             f"{summary.median_seconds:.2f}",
         )
     return table
-
-
-def reports_table(checks: Sequence[ReportCheck]) -> Table:
-    """One row per published figure."""
-    table = plain_table(["row", "quantity", "predicted", "published", "error", "within rounding", "rules"], left=2)
-    for check in checks:
-        table.add_row(
-            check.id,
-            check.quantity,
-            check.predicted_verdict.replace("_", " ") or _mib(check.predicted_bytes),
-            check.measured_verdict or _mib(check.measured_bytes),
-            _percent(check.error_percent, sign="+") if check.right is None else "right" if check.right else "wrong",
-            ABSENT if check.within_rounding is None else "yes" if check.within_rounding else "no",
-            f"{check.rules}, {check.precision}",
-        )
-    return table
-
-
-def report_summary_table(summaries: Sequence[ReportSummary]) -> Table:
-    """One row per family of steps."""
-    table = plain_table(["family", "rows", "median error", "largest error", "within rounding", "verdicts right"])
-    for summary in summaries:
-        table.add_row(
-            summary.family,
-            str(summary.rows),
-            _percent(summary.median_percent),
-            _percent(summary.max_percent),
-            str(summary.within_rounding),
-            _part(summary.verdicts_right, summary.verdicts),
-        )
-    return table
-
-
-def _mib(size_bytes: int | None) -> str:
-    return ABSENT if size_bytes is None else f"{size_bytes / MIB:,.0f} MiB"
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
@@ -104,8 +69,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             f"{comparison.our_seconds:.2f}",
             f"{comparison.tracker_seconds:.2f}",
             ABSENT if faster is None else f"{faster:.0f}",
-            _percent(comparison.our_error_percent, sign="+"),
-            _percent(comparison.tracker_error_percent, sign="+"),
+            percent(comparison.our_error_percent, sign="+"),
+            percent(comparison.tracker_error_percent, sign="+"),
         )
     return table
 
@@ -121,9 +86,9 @@ def steps_table(checks: Sequence[StepCheck]) -> Table:
             check.id,
             f"{check.predicted_ms:,.1f}",
             f"{check.measured_ms:,.1f}",
-            _percent(check.error_percent, sign="+"),
+            percent(check.error_percent, sign="+"),
             f"{check.roofline_ms:,.1f}",
-            _percent(check.roofline_error_percent, sign="+"),
+            percent(check.roofline_error_percent, sign="+"),
             check.flag,
         )
     return table
@@ -134,14 +99,6 @@ def step_summary_table(summaries: Sequence[StepSummary]) -> Table:
     table = plain_table(["card", "steps", "mean absolute error", "plain roofline's"], left=2)
     for summary in summaries:
         table.add_row(
-            summary.card, str(summary.steps), _percent(summary.error_percent), _percent(summary.roofline_error_percent)
+            summary.card, str(summary.steps), percent(summary.error_percent), percent(summary.roofline_error_percent)
         )
     return table
-
-
-def _percent(value: float | None, sign: str = "") -> str:
-    return ABSENT if value is None else f"{value:{sign}.2f} %"
-
-
-def _part(right: int, total: int) -> str:
-    return f"{right}/{total}" if total else ABSENT

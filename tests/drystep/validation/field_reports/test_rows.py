@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from drystep.cuda.rules import Rules
-from drystep.validation.reports import COLUMNS, read_reports
+from drystep.validation.field_reports.rows import COLUMNS, read_reports
 
 ROW = {
     "id": "a", "torch": "1.12", "ddp": "yes", "cudnn_benchmark": "no", "precision": "fp32", "rebuild": "make",

@@ -15,6 +15,8 @@ QUANTITIES = ("peak_allocated", "peak_reserved", "allocated_after_step", "verdic
 VERDICTS = ("fits", "oom")
 COLUMNS = ("id", "torch", "ddp", "cudnn_benchmark", "precision", "rebuild", "args", "quantity", "measured", "unit")
 YES_NO = {"yes": True, "no": False}
+MOST_DIGITS = 9
+"""Before and after the point of a published figure."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _bytes(text: str, unit: str) -> tuple[int, int]:
     """A published size, and half of its last digit."""
     size = UNITS[choose("unit", unit, UNITS)]
     whole, _, fraction = text.partition(".")
-    if not whole.isdecimal() or len(whole) > 9 or (fraction and not fraction.isdecimal()):
+    if not whole.isdecimal() or (fraction and not fraction.isdecimal()) or max(len(whole), len(fraction)) > MOST_DIGITS:
         raise ValueError(f"measured must be a number such as 11818 or 4.23, got {shown(text)}")
     return round(float(text) * size), round(size / 2 / 10 ** len(fraction))
 

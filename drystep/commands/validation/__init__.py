@@ -1,0 +1,1 @@
+"""What `validate` checks, runs and prints."""
