@@ -35,16 +35,14 @@ def require_idle(settings: Settings, say: Say) -> None:
             say(f"GPU {card.index} ({card.name}) is in use: {users}; times and what fits will suffer")
 
 
-def measure(
-    case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings, open_case: OpenCase | None = None
-) -> Result:
+def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings, opener: OpenCase | None = None) -> Result:
     """Measure one case on one card: memory, then times, then memory under the limit of each GPU class.
 
-    `open_case` starts its processes; whoever has several cases may start them ahead.
+    `opener` starts its processes, by default `open_case`: whoever has several cases may start one ahead.
     """
     used_by_others = card.in_use()
     try:
-        with (open_case or _open)(case, card, settings, None) as child:
+        with (opener or open_case)(case, card, settings, None) as child:
             found = child.call("memory")
             timings = Timings()
             for step, inference_ms in child.call("time", steps=settings.steps):
@@ -54,14 +52,14 @@ def measure(
         environment = error.failure.so_far.get("environment") or describe_environment("cuda", card.name)
         result = failed_result(case, error.failure, environment)
     environment = {**result.environment, "in_use": used_by_others or None}
-    return judged(replace(result, environment=environment), card, gpus, settings, open_case)
+    return judged(replace(result, environment=environment), card, gpus, settings, opener)
 
 
 def judged(
-    result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings, open_case: OpenCase | None = None
+    result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings, opener: OpenCase | None = None
 ) -> Result:
     """A measured result with the verdicts of GPU classes; its message says why some are missing, if so."""
-    fits, problem = _fits(result, card, gpus, settings, open_case or _open)
+    fits, problem = _fits(result, card, gpus, settings, opener or open_case)
     message = "; ".join(filter(None, [result.message, problem]))
     return replace(result, message=message, fits={gpu.name: fits[gpu.name] for gpu in gpus if gpu.name in fits})
 
@@ -72,7 +70,7 @@ def needs_limit(result: Result, gpu: Gpu) -> bool:
 
 
 def _fits(
-    result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings, open_case: OpenCase
+    result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings, opener: OpenCase
 ) -> tuple[dict[str, Fit], str]:
     """Verdicts of the GPU classes, and the reason if some are missing.
 
@@ -91,7 +89,7 @@ def _fits(
             fit = _fit("fits", gpu, result.memory["peak_reserved_bytes"], 0, how)
         else:
             try:
-                fit = _run_under(result.case, card, gpu, settings, open_case)
+                fit = _run_under(result.case, card, gpu, settings, opener)
             except ChildError as error:
                 return fits, f"{gpu.name} and smaller: {error}"
         fits = {gpu.name: fit} | fits  # smallest first, as the classes are listed
@@ -104,11 +102,11 @@ def _never_at_limit(memory: Mapping[str, Any], gpu: Gpu) -> bool:
     return memory["peak_reserved_bytes"] <= gpu.usable_bytes and not memory["alloc_retries"]
 
 
-def _run_under(case: Case, card: Card, gpu: Gpu, settings: Settings, open_case: OpenCase) -> Fit:
+def _run_under(case: Case, card: Card, gpu: Gpu, settings: Settings, opener: OpenCase) -> Fit:
     """Run the case's memory pass under a class's limit. Raises `ChildError` for failures other than out of memory."""
     how = f"simulated with an allocator limit on {card.name}"
     try:
-        with open_case(case, card, settings, gpu.usable_bytes) as child:
+        with opener(case, card, settings, gpu.usable_bytes) as child:
             memory = child.call("memory")["memory"]
     except ChildError as error:
         if error.failure.kind != "out_of_memory":
@@ -130,6 +128,7 @@ def _fit(verdict: str, gpu: Gpu, reserved_bytes: int | None, retries: int | None
     }
 
 
-def _open(case: Case, card: Card, settings: Settings, capacity_bytes: int | None = None) -> Child:
+def open_case(case: Case, card: Card, settings: Settings, capacity_bytes: int | None) -> Child:
+    """Start the process of a case on a card; the capacity limits its allocator."""
     arguments = {"case": case.as_dict(), "capacity_bytes": capacity_bytes}
     return Child(SESSION, arguments, settings.time_limit_s, {**UNPINNED, **card.environment}, [CHECKOUT])
