@@ -1,4 +1,9 @@
-"""`python -m bench validate`: the rows of `drystep validate`, and published peaks of the suite's own models."""
+"""`python -m bench validate`: the rows of `drystep validate`, and peaks of the suite's own models.
+
+Those were published, or measured on the cards of `reports/measured`.
+"""
+
+from itertools import chain
 
 from drystep.commands.validate import AsJson, ChecksFile, StepTimes, WithMemTracker, XmemTable
 from drystep.validation.ground_truth import SAMPLE
@@ -16,8 +21,10 @@ def validate(
     Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
     """
     from bench.commands.published_checks import check_published, detection_cases
+    from bench.proof.measured_checks import check_measured
     from drystep.commands.validation_run import validate_runs, validate_steps
 
     if step_time is not None:
         return validate_steps(step_time, out, as_json)
-    return validate_runs(xmem, with_memtracker, out, as_json, check_published(), detection_cases())
+    own = chain(check_published(), check_measured())
+    return validate_runs(xmem, with_memtracker, out, as_json, own, detection_cases())

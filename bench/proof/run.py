@@ -1,7 +1,6 @@
 """The run: items in order until the time is up, simulations beside them, and a summary that is always up to date."""
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +102,7 @@ class _Run:
             self._outcome.unreached.append(item.title)
             return
         self._prepare_next(item, self._todo[number + 1 :])
-        start = time.monotonic()
+        left_before_s = self._clock.left_s
         try:
             said = perform(item, place, self._clock.limit_s())
         except UnfinishedError:
@@ -114,7 +113,7 @@ class _Run:
         except Exception as error:
             said = f"error: {describe(error)}"
             place.folder.add_note(Note(item.title, "error", describe(error)))
-        self._clock.note(item, time.monotonic() - start)
+        self._clock.note(item, left_before_s - self._clock.left_s)
         self._take_up(item)
         self._say(
             f"{number + 1} of {len(self._todo)}, {self._clock.left_s / 60:.1f} minutes left: {item.title}: {said}"

@@ -16,7 +16,7 @@ from bench.results.result import failed_result
 from drystep.errors import OutputError
 from drystep.gpus.classes import Gpu, class_name, read_gpus
 from drystep.measure.cards import Card
-from drystep.measure.failure import ChildError
+from drystep.measure.failure import ChildError, describe
 from drystep.measure.kernels import UNPINNED
 from drystep.measure.parent import Child
 from drystep.units import MIB
@@ -61,7 +61,7 @@ class Simulations:
         has_sizes = not with_sizes or sizes_item(measured) in self._folder.notes
         if known is None or known.status == "error" or not is_current(known.environment, "simulate"):
             self._put(0, measured, with_sizes)
-        elif not has_sizes or (self._is_calibrated() and class_name(self._card.name) not in known.predicted_time):
+        elif not has_sizes or (self._is_calibrated() and not known.environment.get("calibrated")):
             self._put(1, measured, with_sizes)
 
     def finish(self, left_s: Callable[[], float]) -> int:
@@ -94,6 +94,8 @@ class Simulations:
                 self._simulate(worker, job)
             except OutputError as error:
                 self.problem = str(error)
+            except Exception as error:  # one that nobody has foreseen costs no other case
+                self._folder.add_note(Note(f"simulation {job.case.title}", "error", describe(error)))
             with self._changing:
                 self._unfinished -= 1
 

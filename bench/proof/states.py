@@ -43,9 +43,9 @@ def can_measure(item: Item, compute_capability: str) -> bool:
     return not (lacks and item.case is not None and item.case.precision == HALF)
 
 
-def simulated_case(case: Case) -> Case:
-    """A measured case as a simulation under the rules of the PyTorch that is installed."""
-    return replace(case, engine="simulate", torch=rules_version(installed_versions()["torch"]))
+def simulated_case(case: Case, torch: str | None = None) -> Case:
+    """A measured case as a simulation under the rules of a version of PyTorch; None is the installed one."""
+    return replace(case, engine="simulate", torch=rules_version(torch or installed_versions()["torch"]))
 
 
 def rules_version(installed: str) -> str:

@@ -67,7 +67,7 @@ def _head(folder: Folder, card: Card, rows: Sequence[Row]) -> list[str]:
         f"- {card.total_bytes // MIB} MiB, compute capability {card.compute_capability or 'not known'}",
         *(f"- {markdown_line(fact)}" for fact in facts),
         *([f"- from {dates[0]} to {dates[-1]}"] if dates else []),
-        f"- {len(rows)} cases measured ({', '.join(counts)}), {compared} of them simulated",
+        f"- {len(rows)} cases tried ({', '.join(counts)}), {compared} of them simulated",
         "",
         "Peaks and times of the card are **measured**; beside them are **simulated** peaks, without the workspaces of "
         "convolutions, and **predicted** times, from the card's calibration. An error is the growth from the measured "

@@ -43,8 +43,11 @@ class SimulateSession:
         return {}
 
 
-def simulate_on(case: Case, gpus: Sequence[Gpu], card: Gpu) -> tuple[Result, Simulation]:
-    """Simulate a case with the rules of a card; peaks also with all workspaces that convolutions may take."""
+def simulate_on(case: Case, gpus: Sequence[Gpu], card: Gpu | None) -> tuple[Result, Simulation]:
+    """Simulate a case with the rules of a card, where it is known.
+
+    Peaks are there also with all workspaces that convolutions may take.
+    """
     prepared = prepare(case, META)
     simulation = simulate.simulate_prepared(case, prepared, gpus, card)
     result = simulate.result_of(case, prepared, simulation, gpus)
@@ -52,7 +55,8 @@ def simulate_on(case: Case, gpus: Sequence[Gpu], card: Gpu) -> tuple[Result, Sim
         "peak_allocated_interval_bytes": list(simulation.peak_allocated_interval_bytes),
         "peak_reserved_interval_bytes": list(simulation.peak_reserved_interval_bytes),
     }
-    environment = {**result.environment, "rules": replace(case.rules, card=card).title}
+    rules, calibrated = replace(case.rules, card=card).title, bool(card and card.peaks.operators)
+    environment = {**result.environment, "rules": rules, "calibrated": calibrated}
     return replace(result, memory={**(result.memory or {}), **intervals}, environment=environment), simulation
 
 

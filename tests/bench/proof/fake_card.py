@@ -1,6 +1,8 @@
 """A machine with a card that is none: sessions run in this process, one at a time, on a fake device."""
 
+import functools
 import json
+import os
 import threading
 from importlib import import_module
 from typing import Any
@@ -10,25 +12,29 @@ import torch
 
 from bench import Case
 from bench.cases.training_step import prepare
-from bench.engines import cuda, cuda_session
+from bench.engines import cuda, cuda_session, simulate
 from bench.engines.cuda_session import CudaSession
 from bench.proof import perform, run, simulations
 from bench.proof.sessions import calibration, snapshot
+from drystep.cuda.meta_cache import META
+from drystep.gpus.classes import Gpu
 from drystep.measure import nvml
 from drystep.measure.cards import Card
 from drystep.measure.failure import ChildError, Failure, describe, kind_of
 from drystep.memory.snapshot import snapshot as snapshot_of
-from drystep.simulator import simulate
 from drystep.time.measured_operators import measured_cards
+from drystep.trace.trace import Trace
 from tests.drystep.measure.fake_cuda import FakeCuda
 
 GIB = 1 << 30
 MIB = 1 << 20
 CARD = Card(0, "Fake 80GB", 80 * GIB, "GPU-0-1", "9.0")
+HOPPER = Gpu("fake-80gb", "Fake 80GB", 81920, 0, compute_capability="9.0")
 CONTEXT_BYTES = 500 * MIB
 HELD = {"full": 12 * GIB, "e3va": 3 * GIB, "adapter": 100 * GIB}
 """Method -> what its step allocates on the card. That of any other method fails."""
 PHASES_MS = {"forward": 3.0, "backward": 5.0, "optimizer": 1.0}
+INFERENCE_MS = 0.5
 ONE_AT_A_TIME = threading.RLock()
 """Simulations replace functions of PyTorch for the whole process."""
 
@@ -75,10 +81,10 @@ class FakeChild:
 
     def _open(self) -> None:
         module, _, name = self.opener.partition(":")
-        if "simul" not in self.opener:
+        if "Simulate" not in self.opener:
             fake = self.fake
             fake.allocated = fake.peak = fake.reserved = fake.ooms = 0
-            fake.fraction = None
+            fake.fraction = 1.0
             FakeChild.opened.append((name, (self.arguments.get("case") or {}).get("method")))
         sent = json.loads(json.dumps(self.arguments))
         self.session = getattr(import_module(module), name)(**sent, note_phase=self._note)
@@ -95,11 +101,15 @@ class FakeCardSession(CudaSession):
 
 
 class HeldStep:
-    """A step on the fake card."""
+    """A step on the fake card, of which the processor runs the first alone."""
 
     def __init__(self, step: Any, method: str) -> None:
         self.step, self.method = step, method
-        self.optimizer, self.infer = step.optimizer, step.infer
+        self.optimizer = step.optimizer
+        self.ran = False
+
+    def infer(self) -> None:
+        FakeChild.fake.now_ms += INFERENCE_MS
 
     def __call__(self, ended: Any = lambda phase: None) -> None:
         if self.method not in HELD:
@@ -111,7 +121,12 @@ class HeldStep:
             ended(phase)
 
         fake.hold(HELD[self.method])
-        self.step(phase_ended)
+        if self.ran:
+            for phase in PHASES_MS:
+                phase_ended(phase)
+        else:
+            self.step(phase_ended)
+            self.ran = True
         fake.hold(-HELD[self.method])
 
 
@@ -130,6 +145,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     monkeypatch.setattr(run, "processes_beside", lambda: 1)
     monkeypatch.setattr(nvml, "occupancy", lambda uuid, pid: _occupancy(fake))
     monkeypatch.setattr(nvml, "driver_version", lambda: "580.1")
+    monkeypatch.setattr(simulate, "trace_case", _traced)
+    monkeypatch.setattr(os, "nice", lambda by: 0)  # this process is to stay as it is
     monkeypatch.setattr(perform, "TESTS_SESSION", f"{__name__}:{FakeTests.__name__}")
     _install_recording(monkeypatch)
     _install_calibration(monkeypatch)
@@ -162,22 +179,38 @@ def _install_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
 
     def entries() -> dict:
-        case = tiny("full")
-        trace = simulate(prepare(case, torch.device("meta")).build_step).trace
-        own = snapshot_of(trace)["device_traces"][0]
+        before, whole = _recorded()
         taken.append(1)
-        if len(taken) % 2:  # before the last step
-            count = trace.iteration_starts[-1]
-            requests = [entry for entry in own if entry["action"] in ("alloc", "free_completed")]
-            last = requests[count]
-            return {"device_traces": [own[: own.index(last)]]}
-        size = EXTRA_BYTES
-        more = [{"action": "segment_alloc", "addr": 1, "size": 20 * MIB}, {"action": "alloc", "addr": 1, "size": size}]
-        return {"device_traces": [[*own, *more]]}
+        return {"device_traces": [before if len(taken) % 2 else whole]}
 
     monkeypatch.setattr(snapshot, "record_memory", lambda entries: None)
     monkeypatch.setattr(snapshot, "memory_snapshot", entries)
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
+
+
+@functools.cache
+def _recorded() -> tuple[list[dict], list[dict]]:
+    """Entries up to the last step, and all."""
+    trace = _traced(tiny("full"), prepare(tiny("full"), META).build_step, META, None)
+    own = snapshot_of(trace)["device_traces"][0]
+    requests = [entry for entry in own if entry["action"] in ("alloc", "free_completed")]
+    first_of_last = requests[trace.iteration_starts[-1]]
+    extra = [
+        {"action": "segment_alloc", "addr": 1, "size": 20 * MIB},
+        {"action": "alloc", "addr": 1, "size": EXTRA_BYTES},
+    ]
+    return own[: own.index(first_of_last)], [*own, *extra]
+
+
+TRACES: list[Trace] = []
+trace_really = simulate.trace_case
+
+
+def _traced(case: Case, build_step: Any, device: torch.device, card: Any = None) -> Trace:
+    """The trace of Full, which takes seconds, for all cases: whatever comes first."""
+    if not TRACES:
+        TRACES.append(trace_really(tiny("full"), prepare(tiny("full"), META).build_step, META, HOPPER))
+    return TRACES[0]
 
 
 def _install_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
