@@ -19,7 +19,7 @@ from bench.proof.summary import Ending, write_summary
 from drystep.errors import OutputError
 from drystep.gpus.classes import class_name, select_gpus
 from drystep.measure.cards import Card, cards, classes_for
-from drystep.measure.failure import describe
+from drystep.measure.failure import ChildError, describe
 
 LEAST_CORES_AHEAD = 4
 """From so many cores on, the next case's process starts while one measures."""
@@ -53,13 +53,24 @@ def prove(root: Path, clock: Clock, say: Say, items: Sequence[Item] | None = Non
     ahead = Ahead(FIRST_CARD, (os.cpu_count() or 1) >= LEAST_CORES_AHEAD, max(clock.left_s, 1.0))
     try:
         ahead.start(None if not items or items[0].case is None else (items[0].case, None))
-        card = cards()[0]
+        card = _first_card(say)
         cuda.require_idle(Settings(allow_busy=True), say)
         folder = Folder(root / class_name(card.name))
         gpus = classes_for(select_gpus(CLASSES), card.name, card.total_bytes, named=False)
         return _Run(items, Place(card, gpus, folder, ahead), clock, say).measure_all()
     finally:
         ahead.close()
+
+
+def _first_card(say: Say) -> Card:
+    """The first card that this process can see. Raises `ValueError` where it cannot be looked at."""
+    try:
+        found = cards()
+    except ChildError as error:
+        raise ValueError(f"cannot look at the GPU: {error}") from error
+    if len(found) > 1:
+        say(f"this machine has {len(found)} GPUs: the first, {found[0].name}, is measured")
+    return found[0]
 
 
 class _Run:

@@ -45,6 +45,7 @@ class Simulations:
         self._folder, self._card, self._gpus = folder, card, gpus
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._number = self._unfinished = 0
+        self._wanted: set[tuple[Case, bool, bool]] = set()
         self._ended = threading.Event()
         self._changing = threading.Lock()
         self._children: dict[int, Child] = {}
@@ -56,13 +57,17 @@ class Simulations:
 
     def want(self, measured: Case, with_sizes: bool = False) -> None:
         """Simulate the case as well, unless it was; with the sizes of its requests if asked for."""
-        case = simulated_case(measured)
-        known = self._folder.simulated.get(case)
+        known = self._folder.simulated.get(simulated_case(measured))
+        calibrated = (self._folder.path / CARD).exists()
         has_sizes = not with_sizes or sizes_item(measured) in self._folder.notes
+        wanted = measured, with_sizes, calibrated
+        if wanted in self._wanted:  # it waits, or was tried
+            return
         if known is None or known.status == "error" or not is_current(known.environment, "simulate"):
             self._put(0, measured, with_sizes)
-        elif not has_sizes or (self._is_calibrated() and not known.environment.get("calibrated")):
+        elif not has_sizes or (calibrated and not known.environment.get("calibrated")):
             self._put(1, measured, with_sizes)
+        self._wanted.add(wanted)
 
     def finish(self, left_s: Callable[[], float]) -> int:
         """Wait until all are done, or the time is up; the number of those that are not."""
@@ -123,9 +128,6 @@ class Simulations:
             if worker not in self._children:
                 self._children[worker] = Child(SESSION, {}, LIMIT_S, UNPINNED, [CHECKOUT])
             return self._children[worker]
-
-    def _is_calibrated(self) -> bool:
-        return (self._folder.path / CARD).exists()
 
 
 def processes_beside(cores: int | None = os.cpu_count()) -> int:

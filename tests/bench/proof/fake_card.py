@@ -7,7 +7,6 @@ import threading
 from importlib import import_module
 from typing import Any
 
-import pytest
 import torch
 
 from bench import Case
@@ -130,7 +129,7 @@ class HeldStep:
         fake.hold(-HELD[self.method])
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+def install(monkeypatch: Any) -> FakeCuda:
     """Make all of `bench.proof` find the fake card."""
     fake = FakeCuda(monkeypatch)
     FakeChild.fake, FakeChild.opened = fake, []
@@ -174,7 +173,7 @@ EXTRA_BYTES = 12_345 * 512
 """A request that the card makes and no simulation."""
 
 
-def _install_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+def _install_recording(monkeypatch: Any) -> None:
     """The recording of a step is that of its simulation, and a request more at the end."""
     taken: list[int] = []
 
@@ -213,7 +212,7 @@ def _traced(case: Case, build_step: Any, device: torch.device, card: Any = None)
     return TRACES[0]
 
 
-def _install_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+def _install_calibration(monkeypatch: Any) -> None:
     card = next(name for name in measured_cards() if "H100" in name)
     peaks = {"fp32_tflops": 50.0, "fp16_tflops": 800.0, "bf16_tflops": 800.0, "bandwidth_gbs": 3000.0}
     monkeypatch.setattr("drystep.time.calibrate.measure_card", lambda device: [])

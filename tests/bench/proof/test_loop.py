@@ -13,6 +13,7 @@ from bench.proof.perform import Place, UnfinishedError
 from bench.proof.plan import Item
 from bench.results.provenance import describe_environment
 from drystep.errors import OutputError
+from drystep.measure.failure import ChildError, Failure
 from tests.bench.proof.fake_card import CARD, tiny
 
 CASES = [Item("case", replace(tiny("full"), seed=seed)) for seed in range(5)]
@@ -159,3 +160,20 @@ def test_what_the_card_cannot_do_is_left_out(machine: Machine, tmp_path: Path, m
     assert machine.performed == CASES[:1]
     assert outcome.left_out == [half.title]
     assert f"- the card cannot do {half.title}" in (outcome.folder / "summary.md").read_text()
+
+
+def test_a_card_that_cannot_be_looked_at(machine: Machine, tmp_path: Path, monkeypatch) -> None:
+    def broken() -> None:
+        raise ChildError(Failure("cuda_error", "CUDA driver error: no such thing", "opening"))
+
+    monkeypatch.setattr(run, "cards", broken)
+    with pytest.raises(ValueError, match="cannot look at the GPU: CUDA driver error"):
+        machine.prove(tmp_path, minutes=9)
+
+
+def test_of_several_cards_the_first_is_measured(machine: Machine, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(run, "cards", lambda: (CARD, replace(CARD, index=1, name="Other")))
+    said: list[str] = []
+    run.prove(tmp_path, Clock(9, lambda: 0.0), said.append, CASES[:1])
+    assert said[0] == "this machine has 2 GPUs: the first, Fake 80GB, is measured"
+    assert [path.name for path in tmp_path.iterdir()] == ["fake-80gb"]

@@ -83,9 +83,14 @@ def test_one_that_fails_is_stored_and_costs_no_other(made) -> None:
     _finish(running)
     assert folder.simulated[simulated_case(CASE)].status == "error"
     FakeChild.fails = False
-    running.want(CASE)
+    running.want(CASE)  # not again in one run
     running.want(tiny("e3va"))
     _finish(running)
+    assert [result.status for result in folder.simulated.values()] == ["error", "ok"]
+    again = Simulations(folder, CARD, (), processes=1)
+    again.want(CASE)
+    _finish(again)
+    again.close()
     assert [result.status for result in folder.simulated.values()] == ["ok", "ok"]
 
 
