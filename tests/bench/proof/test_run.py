@@ -12,6 +12,7 @@ from bench.proof.clock import Clock
 from bench.proof.plan import CLASSES, Item
 from bench.results.store import read_results
 from drystep.gpus.classes import read_gpus
+from reports.measured_cards import measured_tables
 from tests.bench.proof.fake_card import CONTEXT_BYTES, EXTRA_BYTES, HELD, FakeChild, install, tiny
 
 ITEMS = [
@@ -111,6 +112,14 @@ def test_files_that_others_read(proved) -> None:
         (line,) = map(json.loads, file)
     assert line["item"] == ITEMS[5].title
     assert line["requests"][-1] == EXTRA_BYTES
+
+
+def test_the_report_reads_it(proved) -> None:
+    figures, verdicts = measured_tables(proved[0].parent)
+    assert figures.title == "Measured on Fake 80GB"
+    assert list(figures.cells["allocated MiB"]) == ["12 288", "0", "0", "3 072"]
+    assert list(figures.cells["status"]) == ["ok", "error", "oom", "ok"]
+    assert list(verdicts.cells["gtx-1080ti-11gb"]) == ["OOM (simulated: yes)"] * 2 + ["yes"]
 
 
 def test_the_summary_to_its_last_line(proved) -> None:
