@@ -116,7 +116,7 @@ def clear_cublas_workspaces() -> None:
 def record_memory(most_entries: int) -> None:
     """Begin to record what the caching allocator does, without stacks; of more entries, the first are lost."""
     record = find_part("torch.cuda.memory._record_memory_history", "to record what the allocator is asked for")
-    record(enabled="all", context=None, max_entries=most_entries)
+    record(enabled="all", context=None, stacks="python", max_entries=most_entries)
 
 
 def memory_snapshot() -> dict[str, Any]:

@@ -150,7 +150,8 @@ class _Run:
         request = self._request(next(waiting, None))
         if item.kind in ("case", "limits"):
             self._place.ahead.expect(request)
-        else:
+        elif item.kind != "calibration" or request is None or request[1] is None:
+            # A process with a limit has a context on the card, which a calibration would take for its own.
             self._place.ahead.start(request)
 
     def _request(self, item: Item | None) -> Request | None:

@@ -59,6 +59,13 @@ def test_the_first_request_that_differs_is_named() -> None:
     assert recording.sizes(since=2) == {3 * MIB: 1, 100: 1}
 
 
+def test_the_allocated_peak_is_that_from_a_request_on() -> None:
+    actions = [("alloc", 0, 30 * MIB), ("free_completed", 0, 30 * MIB), ("alloc", 1, 2 * MIB), ("alloc", 2, MIB)]
+    recording = read_recording(_entries(*actions))
+    assert replay_recording(recording, since=2).peak_allocated_bytes == 3 * MIB
+    assert replay_recording(recording).peak_allocated_bytes == 30 * MIB
+
+
 @pytest.mark.parametrize("action", ["free_completed", "snapshot", "oom"])
 def test_what_no_request_is_left_out(action: str) -> None:
     entries = [*_entries((action, 7, 512)), {**_entries(("alloc", 1, 512))[0], "stream": 3}]
