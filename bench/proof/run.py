@@ -135,6 +135,9 @@ class _Run:
         """Note how an item ended, and have simulated what it makes worth it."""
         state = state_of(item, self._place.folder, self._place.gpus)
         (self._outcome.done if state == "done" else self._outcome.failed).append(item.title)
+        note = self._place.folder.notes.get(item.title)
+        if state == "done" and note is not None and note.status == "error":  # of an earlier start
+            self._place.folder.add_note(Note(item.title, "ok"))
         if item.kind == "calibration":
             for result in list(self._place.folder.measured.values()):
                 self._simulate(result.case)

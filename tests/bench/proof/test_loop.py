@@ -131,6 +131,7 @@ def test_what_fails_is_recorded_and_tried_again_after_the_others(machine: Machin
     machine.outcomes.clear()
     assert machine.prove(tmp_path, 9, [*items, CASES[4]]).failed == []
     assert machine.performed == [CASES[1], CASES[4], CASES[0], tests]  # what has no result, then what failed
+    assert "KeyError" not in (outcome.folder / "summary.md").read_text()
 
 
 def test_figures_of_older_code_are_measured_last(machine: Machine, tmp_path: Path) -> None:
