@@ -25,6 +25,8 @@ FIGURES = (
     "measured_reserved_bytes", "simulated_reserved_bytes", "reserved_error_percent", "nvml_process_bytes",
     "measured_step_ms", "predicted_step_ms", "step_error_percent",
 )  # fmt: skip
+DECIDED = ("fits", "fits_with_retries", "oom")
+"""Verdicts that a run can have; a simulation may also leave it open."""
 SIDES = ("_measured", "_simulated")
 """Endings of the two columns that a GPU class has."""
 
@@ -62,8 +64,9 @@ def _figures(frame: pd.DataFrame) -> Table:
     return Table(
         f"Measured on {first['card']}",
         f"Peaks and step times are **measured** ({markdown_cell(facts)}, {markdown_cell(first['measured_at'][:10])}). "
-        "Beside them are **simulated** peaks, without the workspaces of convolutions, and **predicted** times, which "
-        "rest on the card's calibration. NVML is what the driver says of the process. Median absolute error: "
+        "Beside them are **simulated** peaks, without the workspaces that convolutions may take, and **predicted** "
+        "times, which rest on the card's calibration. NVML is what the driver says of the process. Median absolute "
+        "error: "
         f"{medians}.",
         [
             *_names(frame),
@@ -91,7 +94,7 @@ def _verdicts(frame: pd.DataFrame) -> list[Table]:
         return []
     pairs = [(known[f"{gpu}{SIDES[0]}"], known[f"{gpu}{SIDES[1]}"]) for gpu in gpus]
     both = [(measured, simulated) for sides in pairs for measured, simulated in zip(*sides, strict=True)]
-    compared = [measured == simulated for measured, simulated in both if measured and simulated]
+    compared = [measured == simulated for measured, simulated in both if measured and simulated in DECIDED]
     return [
         Table(
             f"What fits smaller cards, measured on {frame.iloc[0]['card']}",

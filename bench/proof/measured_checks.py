@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.cases.case import Case
 from bench.proof.folder import CARD, RESULTS
+from bench.proof.rows import DECIDED
 from bench.proof.sessions.simulation import simulate_on
 from bench.proof.states import simulated_case
 from bench.results.result import Result
@@ -74,7 +75,7 @@ def _check(measured: Result, simulated: Result, quantity: Quantity, seconds: flo
 
 
 def _right_about_limits(measured: Result, simulated: Result) -> list[bool]:
-    """For each class that both judge: whether the simulation is right that the case runs out of memory, or not."""
+    """For each class that both decide: whether the simulation is right that the case runs out of memory, or not."""
     names = [name for name in measured.fits if name in simulated.fits]
     verdicts = [(measured.fits[name]["verdict"], simulated.fits[name]["verdict"]) for name in names]
-    return [(real == "oom") == (ours == "oom") for real, ours in verdicts]
+    return [(real == "oom") == (ours == "oom") for real, ours in verdicts if ours in DECIDED]

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from bench.proof.folder import Folder
 from bench.proof.states import simulated_case
 from bench.results.result import Result
 from drystep.gpus.classes import Gpu, class_name
+from drystep.memory.verdict import Verdict
 from drystep.units import growth_percent
 
 Value = str | int | float | None
+DECIDED = get_args(Verdict)
+"""Verdicts that a run can have; a simulation may also leave it open."""
 QUANTITIES = ("allocated", "reserved", "step")
 """What is compared: two kinds of memory, and the time of a step."""
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from bench.proof.folder import Folder
 from bench.proof.requests import Difference, differences
-from bench.proof.rows import QUANTITIES, Row, of_rows, rows_of
+from bench.proof.rows import DECIDED, QUANTITIES, Row, of_rows, rows_of
 from bench.results.provenance import describe_environment
 from drystep.gpus.classes import Gpu
 from drystep.measure.cards import Card
@@ -69,9 +69,9 @@ def _head(folder: Folder, card: Card, rows: Sequence[Row]) -> list[str]:
         *([f"- from {dates[0]} to {dates[-1]}"] if dates else []),
         f"- {len(rows)} cases tried ({', '.join(counts)}), {compared} of them simulated",
         "",
-        "Peaks and times of the card are **measured**; beside them are **simulated** peaks, without the workspaces of "
-        "convolutions, and **predicted** times, from the card's calibration. An error is the growth from the measured "
-        "figure to the other.",
+        "Peaks and times of the card are **measured**; beside them are **simulated** peaks, without the workspaces "
+        "that convolutions may take, and **predicted** times, from the card's calibration. An error is the growth from "
+        "the measured figure to the other.",
         "",
         "| error in % | cases | median | median of absolute | largest |",
         "|---|---:|---:|---:|---|",
@@ -132,9 +132,11 @@ def _verdicts(rows: Sequence[Row], gpus: Sequence[Gpu]) -> list[str]:
     lines = []
     for gpu in gpus:
         pairs = [(row, *row.verdicts(gpu.name)) for row in rows]
-        known = [pair for pair in pairs if None not in pair[1:]]
+        both = [pair for pair in pairs if None not in pair[1:]]
+        known = [pair for pair in both if pair[2] in DECIDED]
         wrong = [pair for pair in known if pair[1] != pair[2]]
-        lines.append(f"- {gpu.name}: {len(known) - len(wrong)} of {len(known)} verdicts agree")
+        open_ones = f"; the simulation leaves {len(both) - len(known)} open" if len(both) > len(known) else ""
+        lines.append(f"- {gpu.name}: {len(known) - len(wrong)} of {len(known)} verdicts agree{open_ones}")
         lines += [
             f"  - {_title(row)}: measured {measured}, simulated {simulated}" for row, measured, simulated in wrong
         ]

@@ -17,9 +17,9 @@ DEEPEST_ENVIRONMENT = 8
 """Levels of objects and lists within `environment`; engines write three."""
 
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
 Interval = Annotated[list[Bytes], msgspec.Meta(min_length=2, max_length=2)]
 """Least and most."""
-Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
 Operations = Annotated[float, msgspec.Meta(ge=0)]
 """Of floating point, in one step. They are whole numbers, which may be larger than any count."""
 Milliseconds = Annotated[float, msgspec.Meta(ge=0)] | None
@@ -93,10 +93,10 @@ class BatchFields(TypedDict, total=False):
 class MemoryFields(PeaksFields, total=False):
     """`memory`, of all engines."""
 
-    peak_allocated_interval_bytes: Interval
-    peak_reserved_interval_bytes: Interval
     peak_phase: str
     at_peak: dict[str, Bytes] | None
+    peak_allocated_interval_bytes: Interval
+    peak_reserved_interval_bytes: Interval
     phase_peaks: dict[str, Bytes]
     first_step: PeaksFields
     alloc_retries: Count

@@ -14,6 +14,9 @@ from bench.engines.simulate_session import gpu_of
 from bench.results.result import Result
 from drystep.cuda.meta_cache import META
 from drystep.gpus.classes import Gpu
+from drystep.memory.block import Block
+from drystep.memory.driver import AllocatorStats
+from drystep.memory.replay import Observer, replay
 from drystep.simulation import Simulation
 from drystep.trace.trace import Trace
 
@@ -61,10 +64,20 @@ def simulate_on(case: Case, gpus: Sequence[Gpu], card: Gpu | None) -> tuple[Resu
 
 
 def sizes_of_last_step(trace: Trace) -> dict[int, int]:
-    """How often the last step requests each size, in bytes; workspaces that it can do without are left out."""
-    counts: dict[int, int] = {}
-    for index, born, _ in trace.events[trace.iteration_starts[-1] :]:
-        allocation = trace.allocations[index]
-        if born and not allocation.soft:
-            counts[allocation.requested_bytes] = counts.get(allocation.requested_bytes, 0) + 1
-    return counts
+    """How often the last step requests each size, in bytes; workspaces that it may do without are left out."""
+    counting = _Counting(trace)
+    replay(trace, observer=counting)
+    return counting.counts
+
+
+class _Counting(Observer):
+    """Hears of the requests that the allocator gets."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.counts: dict[int, int] = {}
+        self._trace = trace
+
+    def block_allocated(self, event: int, block: Block, stats: AllocatorStats) -> None:
+        if event >= self._trace.iteration_starts[-1]:
+            size_bytes = self._trace.allocations[self._trace.events[event][0]].requested_bytes
+            self.counts[size_bytes] = self.counts.get(size_bytes, 0) + 1
