@@ -48,6 +48,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
+def gpu(session: nox.Session) -> None:
+    """Measure all that waits for a GPU; `nox -s gpu -- --minutes 9 --out reports/measured` says how long and where."""
+    session.run(_python(session), "-m", "bench", "prove", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none", default=False, requires=[SHARED])
 def sample(session: nox.Session) -> None:
     """Make docs/sample-report anew: run what `nox -s bench` runs, and keep its results, report, page and pictures.
 

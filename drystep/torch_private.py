@@ -113,6 +113,17 @@ def clear_cublas_workspaces() -> None:
     find_part("torch._C._cuda_clearCublasWorkspaces", "to free cuBLAS's workspaces between measurements")()
 
 
+def record_memory(most_entries: int) -> None:
+    """Begin to record what the caching allocator does, without stacks; of more entries, the first are lost."""
+    record = find_part("torch.cuda.memory._record_memory_history", "to record what the allocator is asked for")
+    record(enabled="all", context=None, stacks="python", max_entries=most_entries)
+
+
+def memory_snapshot() -> dict[str, Any]:
+    """What the caching allocator holds, and what it has done since `record_memory`."""
+    return find_part("torch.cuda.memory._snapshot", "to read what the allocator was asked for")()
+
+
 def mem_tracker_classes() -> tuple[Any, Any]:
     """Return `FakeTensorMode` and `MemTracker`, which is PyTorch's own memory estimator."""
     purpose = "to run PyTorch's own MemTracker beside the simulation"

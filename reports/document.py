@@ -16,6 +16,7 @@ from reports.comparisons.rivals import RIVALS, rivals_table
 from reports.comparisons.runs import run_table
 from reports.escaping import markdown_line
 from reports.forms import OF_PLAIN_MODULES, in_rows_of_the_paper, is_as_published
+from reports.measured_cards import measured_tables
 from reports.paper.absent import NEEDED, absent_tables, unmatched_figures
 from reports.paper.authors_logs import logs_table
 from reports.paper.averages import averages_table
@@ -69,7 +70,7 @@ def write_report(
     if _wants_all(tables) and paradigms(frame, folder / FIGURE_1[0]):
         drawn.append(FIGURE_1)
     trust = [table for table in (*validation_tables(checks), step_check_table(step_checks)) if table is not None]
-    built = [*build_tables(frame, tables), *trust]
+    built = [*build_tables(frame, tables), *trust, *measured_tables()]
     document = folder / FILE_NAME
     wanted = NEEDED if _wants_all(tables) else tables
     absent = absent_tables((table.title for table in built), wanted) if built else []

@@ -46,7 +46,7 @@ ROOMS = {
         {"cases"},
         {"results"},
         {"engines"},
-        {"launchers"},
+        {"launchers", "proof"},
         {"commands"},
         {"__main__"},
     ),

@@ -32,6 +32,8 @@ BENCH = [
     (["run", "--task", "voc", "--engine", "simulate", "--gpu", "nosuch"], 2),
     (["fit", "--task", "voc"], 2),
     (["fit", "--task", "voc", "--gpu", "nosuch"], 2),
+    (["prove", "--help"], 0),
+    (["prove", "--minutes", "0"], 2),
 ]
 DRYSTEP = [
     ([], 0),

@@ -6,6 +6,7 @@ from bench.commands.compare import compare
 from bench.commands.explain import explain
 from bench.commands.fit import fit
 from bench.commands.names import list_names
+from bench.commands.prove import prove
 from bench.commands.run import run
 from bench.commands.tables import report, tables
 from bench.commands.validate import validate
@@ -24,6 +25,7 @@ app = make_app(
         "explain": explain,
         "compare": compare,
         "validate": validate,
+        "prove": prove,
         "list": list_names,
     },
 )

@@ -1,6 +1,11 @@
-"""`python -m bench validate`: the rows of `drystep validate`, and published peaks of the suite's own models."""
+"""`python -m bench validate`: the rows of `drystep validate`, and peaks of the suite's own models.
 
-from typing import Annotated
+Those were published, or measured on the cards of `reports/measured`.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +20,9 @@ from drystep.commands.validate import (
     XmemTable,
 )
 from drystep.commands.validation.choice import KINDS, SUITE, chosen_tables
+
+if TYPE_CHECKING:
+    from drystep.validation.check import Check
 
 SUITES_KINDS = (*KINDS, SUITE)
 Only = Annotated[
@@ -44,8 +52,12 @@ def validate(
     chosen = chosen_tables(only, xmem, reports, rebuilds, step_time, SUITES_KINDS)
 
     from bench.commands.published_checks import check_published, detection_cases
+    from bench.proof.measured_checks import check_measured
     from drystep.commands.validation.runs import validate_chosen
+
+    def own_checks() -> "Iterator[Check]":
+        return chain(check_published(), check_measured())
 
     if not chosen.suite:
         return validate_chosen(chosen, match, with_memtracker, out, as_json)
-    return validate_chosen(chosen, match, with_memtracker, out, as_json, check_published, detection_cases())
+    return validate_chosen(chosen, match, with_memtracker, out, as_json, own_checks, detection_cases())

@@ -1,6 +1,6 @@
 """The cuda engine, which runs a case on a real GPU, also under allocator limits that stand for smaller GPUs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from drystep.measure.parent import Child
 SESSION = "bench.engines.cuda_session:CudaSession"
 
 Fit = dict[str, Any]
+OpenCase = Callable[[Case, Card, Settings, int | None], Child]
+"""Starts the process of a case on a card; the number limits the allocator, in bytes."""
 
 
 def require_idle(settings: Settings, say: Say) -> None:
@@ -33,11 +35,14 @@ def require_idle(settings: Settings, say: Say) -> None:
             say(f"GPU {card.index} ({card.name}) is in use: {users}; times and what fits will suffer")
 
 
-def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> Result:
-    """Measure one case on one card: memory, then times, then memory under the limit of each GPU class."""
+def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings, opener: OpenCase | None = None) -> Result:
+    """Measure one case on one card: memory, then times, then memory under the limit of each GPU class.
+
+    `opener` starts its processes, by default `open_case`: whoever has several cases may start one ahead.
+    """
     used_by_others = card.in_use()
     try:
-        with _open(case, card, settings) as child:
+        with (opener or open_case)(case, card, settings, None) as child:
             found = child.call("memory")
             timings = Timings()
             for step, inference_ms in child.call("time", steps=settings.steps):
@@ -46,18 +51,27 @@ def measure(case: Case, card: Card, gpus: Sequence[Gpu], settings: Settings) -> 
     except ChildError as error:
         environment = error.failure.so_far.get("environment") or describe_environment("cuda", card.name)
         result = failed_result(case, error.failure, environment)
-    fits, problem = _fits(result, card, gpus, settings)
     environment = {**result.environment, "in_use": used_by_others or None}
+    return judged(replace(result, environment=environment), card, gpus, settings, opener)
+
+
+def judged(
+    result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings, opener: OpenCase | None = None
+) -> Result:
+    """A measured result with the verdicts of GPU classes; its message says why some are missing, if so."""
+    fits, problem = _fits(result, card, gpus, settings, opener or open_case)
     message = "; ".join(filter(None, [result.message, problem]))
-    return replace(
-        result,
-        environment=environment,
-        message=message,
-        fits={gpu.name: fits[gpu.name] for gpu in gpus if gpu.name in fits},
-    )
+    return replace(result, message=message, fits={gpu.name: fits[gpu.name] for gpu in gpus if gpu.name in fits})
 
 
-def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -> tuple[dict[str, Fit], str]:
+def needs_limit(result: Result, gpu: Gpu) -> bool:
+    """Whether only a run under a class's limit can tell if a measured case fits it."""
+    return result.status == "ok" and result.memory is not None and not _never_at_limit(result.memory, gpu)
+
+
+def _fits(
+    result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings, opener: OpenCase
+) -> tuple[dict[str, Fit], str]:
     """Verdicts of the GPU classes, and the reason if some are missing.
 
     Classes are tried from the largest down, because a case that runs out of memory under one limit does so under
@@ -75,7 +89,7 @@ def _fits(result: Result, card: Card, gpus: Sequence[Gpu], settings: Settings) -
             fit = _fit("fits", gpu, result.memory["peak_reserved_bytes"], 0, how)
         else:
             try:
-                fit = _run_under(result.case, card, gpu, settings)
+                fit = _run_under(result.case, card, gpu, settings, opener)
             except ChildError as error:
                 return fits, f"{gpu.name} and smaller: {error}"
         fits = {gpu.name: fit} | fits  # smallest first, as the classes are listed
@@ -88,11 +102,11 @@ def _never_at_limit(memory: Mapping[str, Any], gpu: Gpu) -> bool:
     return memory["peak_reserved_bytes"] <= gpu.usable_bytes and not memory["alloc_retries"]
 
 
-def _run_under(case: Case, card: Card, gpu: Gpu, settings: Settings) -> Fit:
+def _run_under(case: Case, card: Card, gpu: Gpu, settings: Settings, opener: OpenCase) -> Fit:
     """Run the case's memory pass under a class's limit. Raises `ChildError` for failures other than out of memory."""
     how = f"simulated with an allocator limit on {card.name}"
     try:
-        with _open(case, card, settings, gpu.usable_bytes) as child:
+        with opener(case, card, settings, gpu.usable_bytes) as child:
             memory = child.call("memory")["memory"]
     except ChildError as error:
         if error.failure.kind != "out_of_memory":
@@ -114,6 +128,7 @@ def _fit(verdict: str, gpu: Gpu, reserved_bytes: int | None, retries: int | None
     }
 
 
-def _open(case: Case, card: Card, settings: Settings, capacity_bytes: int | None = None) -> Child:
+def open_case(case: Case, card: Card, settings: Settings, capacity_bytes: int | None) -> Child:
+    """Start the process of a case on a card; the capacity limits its allocator."""
     arguments = {"case": case.as_dict(), "capacity_bytes": capacity_bytes}
     return Child(SESSION, arguments, settings.time_limit_s, {**UNPINNED, **card.environment}, [CHECKOUT])

@@ -1,7 +1,7 @@
 """The simulate engine: a case on meta tensors, at full size, in seconds and without a GPU."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -28,8 +28,17 @@ DEVICE = "none (simulated)"
 def measure(case: Case, gpus: Sequence[Gpu]) -> Result:
     """Simulate one case. Where it states no allocator settings, those of the environment count."""
     prepared = prepare(case, META)
-    trace = trace_case(case, prepared.build_step, META)
-    simulation = judge(trace, gpus, case.rules)
+    return result_of(case, prepared, simulate_prepared(case, prepared, gpus), gpus)
+
+
+def simulate_prepared(case: Case, prepared: PreparedCase, gpus: Sequence[Gpu], card: Gpu | None = None) -> Simulation:
+    """Simulate a case that was prepared on meta; `card` is the one whose architecture decides, where that is known."""
+    trace = trace_case(case, prepared.build_step, META, card)
+    return judge(trace, gpus, case.rules if card is None else replace(case.rules, card=card))
+
+
+def result_of(case: Case, prepared: PreparedCase, simulation: Simulation, gpus: Sequence[Gpu]) -> Result:
+    """The result of a simulated case, judged for these classes."""
     return Result(
         case=case,
         status="ok",
@@ -57,15 +66,14 @@ def measure_or_fail(case: Case, gpus: Sequence[Gpu], time_limit_s: float | None 
     return failed_result(case, failure, describe_environment("simulate", device=DEVICE))
 
 
-def trace_case(case: Case, build_step: BuildStep, device: torch.device) -> Trace:
-    """Record the warm-up and then one step for each batch of a case.
+def trace_case(case: Case, build_step: BuildStep, device: torch.device, card: Gpu | None = None) -> Trace:
+    """Record the warm-up and then one step for each batch of a case, under its rules and those of a card.
 
     On meta tensors steps on one batch repeat each other; what really runs is run to its end.
     """
     steps, repeats = WARM_UP_STEPS + case.batches, case.batches == 1 and device.type == "meta"
-    return trace_steps(
-        build_step, device, case.rules, case.precision, steps, steady_steps=case.batches, repeats=repeats
-    )
+    rules = replace(case.rules, card=card)
+    return trace_steps(build_step, device, rules, case.precision, steps, steady_steps=case.batches, repeats=repeats)
 
 
 def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class SimulateSession:
 
     def __init__(self, gpus: Sequence[Mapping[str, Any]], note_phase: Callable[[str], None]) -> None:
         torch.set_num_threads(1)  # as many of these run as there are cores
-        self.gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
+        self.gpus = [gpu_of(fields) for fields in gpus]
         note_phase("simulation")
 
     def measure(self, case: Mapping[str, Any]) -> str:
@@ -26,3 +26,8 @@ class SimulateSession:
     def so_far(self) -> dict[str, Any]:
         """Nothing is known before a simulation ends."""
         return {}
+
+
+def gpu_of(fields: Mapping[str, Any]) -> Gpu:
+    """A class of GPUs as it was before it was sent to this process."""
+    return Gpu(**{**fields, "peaks": Peaks(**fields["peaks"])})

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.cases.case import Case
 from bench.cases.methods import METHODS
-from bench.results.line_reading import Line, read_case, read_parts, schema_of, split
 from bench.results.line_writing import write_line
 from bench.results.provenance import CHECKOUT
-from bench.results.wanted import WantedCases
 from drystep.measure.failure import Failure
 from drystep.measure.impersonal import impersonal
+
+if TYPE_CHECKING:  # reading needs msgspec, and a machine that only measures may lack it
+    from bench.results.line_reading import Line
+    from bench.results.wanted import WantedCases
 
 SCHEMA = 1
 LINE_ORDER = (
@@ -59,11 +61,13 @@ class Result:
 
         Fields that this version does not know are left out.
         """
+        from bench.results.line_reading import read_case
+
         read = _line(line)
         return _result(read_case(read), read)
 
 
-def result_among(line: str | bytes, wanted: WantedCases) -> Result | None:
+def result_among(line: str | bytes, wanted: "WantedCases") -> Result | None:
     """The result of a line if its case is wanted; of any other line little is checked.
 
     Raises `ValueError` as `Result.from_json` does.
@@ -73,13 +77,17 @@ def result_among(line: str | bytes, wanted: WantedCases) -> Result | None:
     return None if case is None else _result(case, read)
 
 
-def _result(case: Case, line: Line) -> Result:
+def _result(case: Case, line: "Line") -> Result:
+    from bench.results.line_reading import read_parts
+
     values = read_parts(line)
     values.pop("method", None)  # the registry knows it
     return Result(case=case, **values)
 
 
-def _line(line: str | bytes) -> Line:
+def _line(line: str | bytes) -> "Line":
+    from bench.results.line_reading import schema_of, split
+
     read = split(line)
     schema = schema_of(read)
     if schema > SCHEMA:

@@ -1,6 +1,5 @@
 """`drystep calibrate`: a block of GPU classes for the card at hand."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,7 @@ from drystep.commands.exit_status import OK
 from drystep.commands.terminal import say
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder
-from drystep.gpus.classes import add_gpu, require_name, require_new_gpu
-from drystep.units import MIB
+from drystep.gpus.classes import add_gpu, class_name, require_name, require_new_gpu
 
 
 def calibrate(
@@ -24,21 +22,17 @@ def calibrate(
 
     import torch
 
-    from drystep.time.calibrate import measure_card, peaks_from, toml_block
+    from drystep.time.calibrate import measured_block
 
     if not torch.cuda.is_available():
         raise ValueError("no CUDA device: calibrate measures the card at hand; write a block by hand for another")
     device = torch.device("cuda", torch.cuda.current_device())
     label = torch.cuda.get_device_name(device)
-    name = name or re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "card"
+    name = name or class_name(label)
     if out is not None:
         _require(out, name)
     say(f"measuring {label}, under two minutes")
-    card, peaks = peaks_from(measure_card(device))
-    torch.cuda.empty_cache()
-    free, total = torch.cuda.mem_get_info(device)
-    context_mib = max(0, (total - free - torch.cuda.memory_reserved(device)) // MIB)
-    block = toml_block(name, label, total // MIB, context_mib, card, peaks)
+    block = measured_block(device, name)
     if out is None:
         print(block, end="")
     else:

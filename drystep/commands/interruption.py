@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from drystep.commands.terminal import stderr
-
 GRACE_S = 0.8
 """How long a command may clean up after a signal before the process is ended."""
 FAREWELL_S = 0.2
@@ -78,7 +76,9 @@ def _end(status: int) -> NoReturn:
 
 def _leave_the_terminal() -> None:
     """Write what is still to be written, and show the cursor that a progress bar has hidden."""
-    stderr.show_cursor()
+    terminal = sys.modules.get("drystep.commands.terminal")  # what did not import it has hidden no cursor
+    if terminal is not None:
+        terminal.stderr.show_cursor()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # the reader of a pipe may be gone
             stream.flush()

@@ -106,6 +106,11 @@ def require_name(name: str) -> None:
         )
 
 
+def class_name(label: str) -> str:
+    """The name of a class for a card's own name: "nvidia-h100-80gb-hbm3" for "NVIDIA H100 80GB HBM3"."""
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "card"
+
+
 def toml_text(text: str) -> str:
     """Any text as a string of TOML, on one line of characters that print."""
     storable = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text

@@ -31,6 +31,8 @@ class Card:
     """Memory the driver shows."""
     uuid: str
     """NVML's name of it."""
+    compute_capability: str = ""
+    """Version of its architecture, as "8.6"."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,9 +83,17 @@ class CardsSession:
         note_phase("looking for cards")
 
     def all(self) -> list[dict[str, Any]]:
-        """Name, memory and NVML's name of each."""
+        """Name, memory, NVML's name and architecture of each."""
         properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-        return [{"name": p.name, "total_bytes": p.total_memory, "uuid": f"GPU-{p.uuid}"} for p in properties]
+        return [
+            {
+                "name": of_card.name,
+                "total_bytes": of_card.total_memory,
+                "uuid": f"GPU-{of_card.uuid}",
+                "compute_capability": f"{of_card.major}.{of_card.minor}",
+            }
+            for of_card in properties
+        ]
 
     def so_far(self) -> dict[str, Any]:
         """Nothing."""

@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pynvml
+try:
+    import pynvml
+except ImportError:  # PyTorch measures without it
+    pynvml = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ def driver_version() -> str | None:
 
 @contextmanager
 def _nvml() -> Iterator[bool]:
-    """Whether there is a driver to ask."""
+    """Whether there is a driver to ask, and the package that asks it."""
+    if pynvml is None:
+        yield False
+        return
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

@@ -15,7 +15,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from drystep.gpus.classes import toml_text
+from drystep.gpus.classes import class_name, toml_text
 from drystep.operators import Work
 from drystep.time.efficiency import Achieved
 from drystep.time.measured_operators import measured_cards
@@ -134,11 +134,35 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def toml_block(name: str, label: str, visible_mib: int, context_mib: int, card: str, peaks: Mapping[str, float]) -> str:
-    """What `gpus.toml` holds of a card."""
+def measured_block(device: torch.device, name: str | None = None) -> str:
+    """Measure the card at hand, under two minutes: what `gpus.toml` holds of it.
+
+    `name` is that of the class; None makes one of the card's own. Raises `ValueError` if nothing was measured.
+    """
+    label = torch.cuda.get_device_name(device)
+    card, peaks = peaks_from(measure_card(device))
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    context_mib = max(0, (total - free - torch.cuda.memory_reserved(device)) // MIB)
+    major, minor = torch.cuda.get_device_capability(device)
+    name = name or class_name(label)
+    return toml_block(name, label, total // MIB, context_mib, card, peaks, f"{major}.{minor}")
+
+
+def toml_block(
+    name: str,
+    label: str,
+    visible_mib: int,
+    context_mib: int,
+    card: str,
+    peaks: Mapping[str, float],
+    compute_capability: str = "",
+) -> str:
+    """What `gpus.toml` holds of a card; `card` is the measured one whose curves it has."""
     lines = [
         f"[{toml_text(name) if '.' in name else name}]",  # else a dot would make a table in a table
         f"label = {toml_text(label)}",
+        f"compute_capability = {toml_text(compute_capability)}",
         f"visible_mib = {visible_mib}",
         f"context_mib = {context_mib}",
         'source = "measured with drystep calibrate"',

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.measured_cards import measured_tables
 from reports.page.answers import answers
 from reports.page.bars import Bars, bars
 from reports.page.looks import SHAPES, looks_of
@@ -102,7 +103,8 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
 
 
 def _trust(checks: Sequence[Record], step_checks: Sequence[Record]) -> list[Table]:
-    return [table for table in (*validation_tables(checks), step_check_table(step_checks)) if table is not None]
+    of_checks = (*validation_tables(checks), step_check_table(step_checks))
+    return [*(table for table in of_checks if table is not None), *measured_tables()]
 
 
 def _shown(setting: Setting) -> Shown:

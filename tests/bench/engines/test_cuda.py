@@ -132,7 +132,7 @@ class FakeChild:
 
 def _measure(monkeypatch, names: list[str]) -> Result:
     FakeChild.opened = []
-    monkeypatch.setattr(cuda, "_open", lambda case, card, settings, capacity=None: FakeChild(capacity))
+    monkeypatch.setattr(cuda, "open_case", lambda case, card, settings, capacity: FakeChild(capacity))
     return cuda.measure(CASE, CARD, select_gpus(names), SETTINGS)
 
 

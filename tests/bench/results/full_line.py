@@ -29,6 +29,7 @@ FULLEST = Result(
         **PEAKS, "peak_phase": "between steps", "at_peak": {"parameters": 5, "other": 2**60}, "alloc_retries": 1,
         "phase_peaks": {"forward": 1, "backward": 2}, "first_step": PEAKS, "ooms": 1,
         "nvml": {"process_bytes": None, "device_bytes": 7},
+        "peak_allocated_interval_bytes": [0, 3 * MIB], "peak_reserved_interval_bytes": [4 * MIB, 2**60],
         "worst_batch": {"index": 3, "image_size": [608, 928], "gt_boxes": 7},
     },
     time={

@@ -26,6 +26,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: LABEL)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (8, 9))
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: None)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (7500 * MIB, 8000 * MIB))
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 100 * MIB)
@@ -43,7 +44,7 @@ def test_a_card_is_added(measured: list[str], tmp_path: Path) -> None:
     assert main(["calibrate", "--out", str(path)]) == 0
     first, second = read_gpus(path).values()
     assert (first.name, first.label, first.visible_mib, first.context_mib) == ("mine.1", LABEL, 8000, 400)
-    assert (second.name, second.label) == ("a-card-2j", LABEL)
+    assert (second.name, second.label, second.compute_capability) == ("a-card-2j", LABEL, "8.9")
     assert main(["gpus", "--gpu-file", str(path)]) == 0
 
 

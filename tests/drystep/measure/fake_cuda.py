@@ -12,7 +12,8 @@ class FakeCuda:
         self.allocated = self.peak = self.reserved = 0
         self.fraction = None
         self.retries = self.ooms = 0
-        properties = type("Properties", (), {"total_memory": total_bytes, "uuid": "0-1", "name": "Fake 80GB"})
+        said = {"total_memory": total_bytes, "uuid": "0-1", "name": "Fake 80GB", "major": 9, "minor": 0}
+        properties = type("Properties", (), said)
         fakes = {
             "get_device_properties": lambda device: properties,
             "get_device_name": lambda device=None: "Fake 80GB",
