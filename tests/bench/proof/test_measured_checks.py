@@ -87,7 +87,7 @@ def test_without_measured_cards_there_is_nothing(tmp_path: Path, simulations: li
 
 def test_validate_prints_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulations: list) -> None:
     from bench.commands import published_checks, validate
-    from drystep.commands import validation_run
+    from drystep.commands.validation import runs
 
     _store(tmp_path, _measured())
     shown: list = []
@@ -95,7 +95,7 @@ def test_validate_prints_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, s
     monkeypatch.setattr(published_checks, "check_published", lambda: iter(["published"]))
     monkeypatch.setattr(published_checks, "detection_cases", list)
     monkeypatch.setattr(
-        validation_run, "validate_runs", lambda table, with_memtracker, out, as_json, own, tracked: shown.extend(own)
+        runs, "validate_chosen", lambda chosen, match, tracker, out, as_json, own, tracked: shown.extend(own())
     )
     validate.validate()
     assert shown[0] == "published"
