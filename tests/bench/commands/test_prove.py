@@ -1,6 +1,8 @@
 """`python -m bench prove`: its two ways in have the same options, and what is wrong is one sentence."""
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from bench.commands.cli import app
 from bench.commands.cli import main as main_of_all
 from bench.proof import run
 from bench.proof.run import Outcome
+from bench.results.provenance import CHECKOUT
 from drystep.errors import OutputError
+from tests.bench.proof.missing_packages import MISSING
 
 BAD = [
     (["--minutes", "0"], "--minutes must be more than 0 and at most 1440, got '0'"),
@@ -97,3 +101,20 @@ def test_help_needs_nothing(capsys) -> None:
         prove.main(["--help"])
     assert ended.value.code == 0
     assert "--minutes MINUTES" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("minutes", "said"), [("0", "--minutes must be"), ("9", "no CUDA device")])
+def test_the_program_asks_for_nothing_else(tmp_path: Path, minutes: str, said: str) -> None:
+    """`python -m bench prove`, where an import of what the other commands need fails."""
+    if minutes == "9" and torch.cuda.device_count():
+        pytest.skip("there is a CUDA device")
+    code = (
+        "import runpy, sys\n"
+        f"sys.modules.update(dict.fromkeys({MISSING!r}))\n"
+        f"sys.argv = ['bench', 'prove', '--minutes', {minutes!r}, '--out', {str(tmp_path)!r}]\n"
+        "runpy.run_module('bench', run_name='__main__')\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2, finished.stderr
+    assert finished.stderr.startswith(f"error: {said}")
+    assert finished.stderr.count("\n") == 1

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import threading
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,7 @@ from drystep.gpus.classes import Gpu
 from drystep.measure import nvml
 from drystep.measure.cards import Card
 from drystep.measure.failure import ChildError, Failure, describe, kind_of
-from drystep.memory.snapshot import snapshot as snapshot_of
+from drystep.memory.replay import Observer, replay
 from drystep.time.measured_operators import measured_cards
 from drystep.trace.trace import Trace
 from tests.drystep.measure.fake_cuda import FakeCuda
@@ -191,14 +192,41 @@ def _install_recording(monkeypatch: Any) -> None:
 def _recorded() -> tuple[list[dict], list[dict]]:
     """Entries up to the last step, and all."""
     trace = _traced(tiny("full"), prepare(tiny("full"), META).build_step, META, None)
-    own = snapshot_of(trace)["device_traces"][0]
-    requests = [entry for entry in own if entry["action"] in ("alloc", "free_completed")]
-    first_of_last = requests[trace.iteration_starts[-1]]
-    extra = [
-        {"action": "segment_alloc", "addr": 1, "size": 20 * MIB},
-        {"action": "alloc", "addr": 1, "size": EXTRA_BYTES},
-    ]
-    return own[: own.index(first_of_last)], [*own, *extra]
+    recorder = Recorder(trace.events, trace.iteration_starts[-1])
+    for event, (index, _, _) in enumerate(trace.events):
+        recorder.sizes[event] = trace.allocations[index].requested_bytes
+    replay(trace, observer=recorder)
+    extra = [_entry("segment_alloc", 1, 20 * MIB), _entry("alloc", 1, EXTRA_BYTES)]
+    return recorder.before, [*recorder.entries, *extra]
+
+
+class Recorder(Observer):
+    """Writes what an allocator does as PyTorch's recording has it."""
+
+    def __init__(self, events: Sequence[object], last_step: int) -> None:
+        self.entries: list[dict] = []
+        self.before: list[dict] = []
+        """What is there when the last step begins."""
+        self.sizes = [0] * len(events)
+        self._last_step = last_step
+
+    def segment_allocated(self, address: int, size_bytes: int, pool: str) -> None:
+        self.entries.append(_entry("segment_alloc", address, size_bytes))
+
+    def block_allocated(self, event: int, block: Any, stats: object) -> None:
+        self._add(event, "alloc", block.address)
+
+    def block_freed(self, event: int, address: int, stats: object) -> None:
+        self._add(event, "free_completed", address)
+
+    def _add(self, event: int, action: str, address: int) -> None:
+        if event >= self._last_step and not self.before:
+            self.before = list(self.entries)
+        self.entries.append(_entry(action, address, self.sizes[event]))
+
+
+def _entry(action: str, address: int, size_bytes: int) -> dict:
+    return {"action": action, "addr": address, "size": size_bytes, "stream": 0}
 
 
 TRACES: list[Trace] = []
