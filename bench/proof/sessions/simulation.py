@@ -38,7 +38,7 @@ class SimulateSession:
     ) -> dict[str, Any]:
         """The result line of a case on a card, and how often its last step requests each size, if asked for."""
         result, simulation = simulate_on(Case(**case), [gpu_of(gpu) for gpu in gpus], gpu_of(card))
-        sizes = sizes_of_last_step(simulation.trace) if with_sizes else None
+        sizes = sizes_of_last_step(simulation.trace, simulation.rules.architecture) if with_sizes else None
         return {"line": result.to_json(), "sizes": None if sizes is None else sorted(sizes.items())}
 
     def so_far(self) -> dict[str, Any]:
@@ -47,26 +47,19 @@ class SimulateSession:
 
 
 def simulate_on(case: Case, gpus: Sequence[Gpu], card: Gpu | None) -> tuple[Result, Simulation]:
-    """Simulate a case with the rules of a card, where it is known.
-
-    Peaks are there also with all workspaces that convolutions may take.
-    """
+    """Simulate a case with the rules of a card, where it is known."""
     prepared = prepare(case, META)
     simulation = simulate.simulate_prepared(case, prepared, gpus, card)
     result = simulate.result_of(case, prepared, simulation, gpus)
-    intervals = {
-        "peak_allocated_interval_bytes": list(simulation.peak_allocated_interval_bytes),
-        "peak_reserved_interval_bytes": list(simulation.peak_reserved_interval_bytes),
-    }
     rules, calibrated = replace(case.rules, card=card).title, bool(card and card.peaks.operators)
     environment = {**result.environment, "rules": rules, "calibrated": calibrated}
-    return replace(result, memory={**(result.memory or {}), **intervals}, environment=environment), simulation
+    return replace(result, environment=environment), simulation
 
 
-def sizes_of_last_step(trace: Trace) -> dict[int, int]:
-    """How often the last step requests each size, in bytes; workspaces that it may do without are left out."""
+def sizes_of_last_step(trace: Trace, architecture: str = "") -> dict[int, int]:
+    """How often the last step requests each size, in bytes; workspaces that are not certain are left out."""
     counting = _Counting(trace)
-    replay(trace, observer=counting)
+    replay(trace, observer=counting, architecture=architecture)
     return counting.counts
 
 
