@@ -29,8 +29,8 @@ def test_nothing_else_is_needed(tmp_path: Path) -> None:
     assert summary.endswith("- 0 items were not reached\n")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     started = subprocess.Popen(
         [*COMMAND, tmp_path, "hang"],
