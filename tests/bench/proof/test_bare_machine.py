@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-m", "tests.bench.proof.bare_machine"]
 GONE_S = 3.0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_nothing_else_is_needed(tmp_path: Path) -> None:
     finished = subprocess.run([*COMMAND, tmp_path], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
