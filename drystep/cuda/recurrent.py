@@ -1,9 +1,10 @@
 """LSTM, GRU and plain recurrent layers as cuDNN computes them: one fused call instead of a cell for each step in time.
 
 cuDNN keeps what its backward pass needs in a reserve space, and works in a workspace; both come from PyTorch's
-allocator (`_cudnn_rnn` in `aten/src/ATen/native/cudnn/RNN.cpp`). Their sizes are those that pytorch#2895 prints of
-4 layers of 320 units on 25,000 steps of samples, split into what the cells must keep: an LSTM 5 values a unit (four
-gates and the cell) and a GRU 6, and each but the last layer its output. A plain layer keeps its output alone.
+allocator (`_cudnn_rnn` in `aten/src/ATen/native/cudnn/RNN.cpp`). cuDNN does not publish their sizes. What pytorch#2895
+prints of 4 layers of 320 units fits 100 samples of 250 steps (inferred: the numbers of parameters give the layers, and
+both sizes together the samples), if an LSTM keeps 5 values a unit (four gates and the cell) and a GRU 6, and each but
+the last layer its output. That a plain layer keeps its output alone is an assumption.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@ from drystep import simulate
 from drystep.operators import Work
 
 PRINTED = {"LSTM": (736_000_000, 17_730_560), "GRU": (864_000_000, 13_169_920)}
-"""Reserve space and workspace of 4 layers of 320 units on 123 features, 100 samples of 250 steps."""
+"""Reserve space and workspace of 4 layers of 320 units on 123 features; 100 samples of 250 steps are inferred."""
 
 
 def _build(kind: str, train: bool = True, **options):
