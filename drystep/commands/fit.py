@@ -56,7 +56,7 @@ def fit(
     """Judge a training step for GPU classes, and find the largest batch that fits. Everything is simulated.
 
     The file runs in a process of its own. Exit status: 0 the step fits every card that --gpu names, 3 it does not fit
-    one of them or only perhaps, 1 the step failed, 2 the command was wrong.
+    one of them, or fits it with only some convolution algorithms, 1 the step failed, 2 the command was wrong.
     """
     cards = select_gpus(gpus, gpu_files)
     choose("precision", precision, PRECISIONS)

@@ -105,14 +105,9 @@ class Convolution:
         """Whether Winograd's algorithm computes it: 3x3 filters in two dimensions that visit every position."""
         return self.filter[2:] == (WINOGRAD_FILTER,) * 2 and self.strides_once
 
-    @property
-    def transformed_filters(self) -> int:
-        """Number of filters of one channel."""
-        return self.filter[0] * self.filter[1]
-
 
 def copies_bytes(convolution: Convolution, with_response: bool) -> int:
-    """Size of NHWC copies of the image and the filter, and perhaps of the response."""
+    """Size of NHWC copies of the image and the filter, and `with_response` of the response."""
     copied = [convolution.image, convolution.filter, *([convolution.response] if with_response else [])]
     return sum(map(math.prod, copied)) * convolution.dtype.itemsize
 
@@ -125,7 +120,7 @@ def winograd_bytes(convolution: Convolution) -> int:
 
 
 def sizes_of_algorithms(convolution: Convolution, direction: Direction) -> list[int]:
-    """Sizes of the workspaces of all algorithms that need one, largest first."""
+    """Sizes in bytes of the workspaces of all algorithms that need one, largest first."""
     sizes = {copies_bytes(convolution, True)}
     if convolution.suits_winograd:
         sizes.add(winograd_bytes(convolution))
@@ -165,7 +160,7 @@ def _matrix_bytes(convolution: Convolution) -> int:
 def _transforms(convolution: Convolution, tiles: int) -> int:
     """Number of transformed tiles of both maps and filters."""
     maps = convolution.image[0] * tiles * (convolution.image[1] + convolution.response[1])
-    return maps + convolution.transformed_filters
+    return maps + convolution.filter[0] * convolution.filter[1]  # a filter has a tile for each of its channels
 
 
 def _per_side(sides: int, *settings: Sequence[int]) -> list[tuple[int, ...]]:

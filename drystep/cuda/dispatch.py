@@ -30,7 +30,10 @@ _composed: set[Rule] = set()
 
 
 def composed(rule: Rule) -> Rule:
-    """Mark a rule whose own operators follow the rules of these, as if the user had called them one by one."""
+    """Mark a rule that calls operators which have rules of their own, so that they follow these.
+
+    The operators of other rules follow none.
+    """
     _composed.add(rule)
     return rule
 

@@ -57,7 +57,11 @@ class Gpu:
 
     @property
     def usable_with_eager_kernels_bytes(self) -> int:
-        """What it can reserve before PyTorch 1.13. Of a small card without a context of its own, half at least."""
+        """What it can reserve before PyTorch 1.13.
+
+        An eager context that is not known is taken as `EAGER_CONTEXT_MIB`, and as half of a card that has less than
+        twice as much.
+        """
         context_mib = self.eager_context_mib
         if context_mib is None:
             context_mib = max(self.context_mib, min(EAGER_CONTEXT_MIB, self.visible_mib // 2))

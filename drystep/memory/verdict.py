@@ -5,4 +5,4 @@ from typing import Literal
 Verdict = Literal["fits", "fits_with_retries", "oom"]
 """It fits; it fits after the allocator has released cached segments; it runs out of memory."""
 CardVerdict = Literal["fits", "fits_with_retries", "oom", "depends"]
-"""The same of all algorithms that a card may choose for convolutions; "depends" where it fits with some alone."""
+"""The same for a card, whichever convolution algorithms it chooses; "depends" where it fits with only some of them."""

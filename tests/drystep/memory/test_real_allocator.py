@@ -4,6 +4,7 @@ PyTorch's CUDA library has the whole allocator, which needs of CUDA only cudaMal
 gives it counters in their place, so that it runs without a GPU.
 """
 
+import functools
 import random
 import shutil
 import subprocess
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from drystep import simulate
 from drystep.alloc_conf import AllocatorSettings
 from drystep.memory.allocator import CachingAllocator, OutOfMemoryError
 from drystep.memory.block import Block
+from tests.drystep.memory.mlp_step import build_mlp
 
 MIB = 1 << 20
 TORCH = Path(torch.__file__).parent
@@ -152,22 +153,9 @@ def test_random_traces(text: str, real: Run) -> None:
     assert reached > 10  # retries
 
 
-def _mlp(device: torch.device) -> Callable[[], None]:
-    model = nn.Sequential(nn.Linear(512, 4096), nn.ReLU(), nn.Linear(4096, 512)).to(device)
-    optimizer = torch.optim.AdamW(model.parameters())
-    data = torch.empty(3000, 512, device=device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        model(data).sum().backward()
-        optimizer.step()
-
-    return step
-
-
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_a_training_step(text: str, real: Run) -> None:
-    trace = simulate(_mlp).trace
+    trace = simulate(functools.partial(build_mlp, hidden=4096)).trace
     numbers: dict[int, int] = {}
     commands: list[Command] = []
     for index, born, _ in trace.events:

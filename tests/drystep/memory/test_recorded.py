@@ -1,27 +1,13 @@
 """Recordings of an allocator, replayed: ours recorded by itself, and one by hand that another allocator made."""
 
 import pytest
-import torch
-from torch import nn
 
 from drystep import simulate
 from drystep.memory.recorded import read_recording, replay_recording
 from drystep.memory.snapshot import snapshot
+from tests.drystep.memory.mlp_step import build_mlp
 
 MIB = 1 << 20
-
-
-def _mlp(device: torch.device):
-    model = nn.Sequential(nn.Linear(512, 1024), nn.ReLU(), nn.Linear(1024, 512)).to(device)
-    optimizer = torch.optim.AdamW(model.parameters())
-    data = torch.empty(3000, 512, device=device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        model(data).sum().backward()
-        optimizer.step()
-
-    return step
 
 
 def _entries(*actions: tuple[str, int, int]) -> list[dict]:
@@ -29,7 +15,7 @@ def _entries(*actions: tuple[str, int, int]) -> list[dict]:
 
 
 def test_our_own_snapshot_replays_to_the_same_peaks() -> None:
-    simulation = simulate(_mlp)
+    simulation = simulate(build_mlp)
     recording = read_recording(snapshot(simulation.trace)["device_traces"][0])
     since = next(
         position for position, (index, born, _) in enumerate(simulation.trace.events)

@@ -3,14 +3,13 @@ import pickletools
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 from torch.cuda import _memory_viz
 
 from drystep import simulate
 from drystep.alloc_conf import AllocatorSettings
 from drystep.memory.snapshot import BASE_ADDRESS, snapshot, write_snapshot
 from drystep.trace.trace import Allocation, Operator, Trace
+from tests.drystep.memory.mlp_step import build_mlp
 
 MIB = 1 << 20
 
@@ -29,19 +28,6 @@ def _trace(sizes_mib: list[float]) -> Trace:
     allocations = [Allocation(int(size * MIB), 0, "activations") for size in sizes_mib]
     events = [(index, True, 0) for index in range(len(sizes_mib))] + [(0, False, 0)]
     return Trace(allocations=allocations, operators=operators, events=events, iteration_starts=[0], first_operators=[0])
-
-
-def _mlp(device: torch.device):
-    model = nn.Sequential(nn.Linear(512, 1024), nn.ReLU(), nn.Linear(1024, 512)).to(device)
-    optimizer = torch.optim.AdamW(model.parameters())
-    data = torch.empty(3000, 512, device=device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        model(data).sum().backward()
-        optimizer.step()
-
-    return step
 
 
 def test_segments_and_blocks_by_hand() -> None:
@@ -90,7 +76,7 @@ def test_a_retry_gives_segments_back() -> None:
 
 def test_the_trace_leads_to_the_segments() -> None:
     """What the visualizer relies on: it walks the events back from the final state."""
-    taken = snapshot(simulate(_mlp).trace)
+    taken = snapshot(simulate(build_mlp).trace)
     segments: dict[int, int] = {}
     blocks: dict[int, int] = {}
     for entry in taken["device_traces"][0]:
@@ -164,13 +150,13 @@ def test_a_snapshot_says_the_settings() -> None:
 @pytest.fixture(scope="module")
 def pickled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("snapshot") / "snapshot.pickle"
-    write_snapshot(simulate(_mlp).trace, path)
+    write_snapshot(simulate(build_mlp).trace, path)
     return path
 
 
 def test_pytorchs_own_tools_read_it(pickled: Path) -> None:
     taken = pickle.loads(pickled.read_bytes())
-    simulation = simulate(_mlp)
+    simulation = simulate(build_mlp)
     reserved = sum(segment["total_size"] for segment in taken["segments"])
     summary = _memory_viz.segsum(taken)  # asserts that used and free add up to every segment
     assert f"segments: {len(taken['segments'])}" in summary
