@@ -46,8 +46,8 @@ def plan() -> list[Item]:
     others = [_case(FIRST_TASK, method) for method in METHODS_OF_TASK if method not in FIRST_METHODS]
     halves = [replace(_case(FIRST_TASK, method), precision=HALF) for method in ("full", *_forms())]
     of_table4 = [replace(case, engine="cuda") for case in table4()]
-    items = [*_items("case", first), Item("calibration"), *_items("case", [*others, *halves])]
-    items += [*_items("snapshot", _recorded(FIRST_TASK)), Item("tests")]
+    items = [*_items("case", first), Item("calibration"), *_items("snapshot", _recorded(FIRST_TASK)), Item("tests")]
+    items += _items("case", [*others, *halves])
     items += [*_of_task("coco"), *_items("limits", [*first, *others, *halves]), *_of_task("ade20k")]
     items += [*_items("snapshot", [*_recorded("coco"), *_recorded("ade20k")])]
     items += [item for case in of_table4 for item in (Item("case", case), Item("limits", case))]
