@@ -40,6 +40,20 @@ class Work:
     """Length of the sums of a matrix product, or of the rows of softmax and layer norm; 0 for other operators."""
     convolution: bool = False
     """Whether cuDNN computes it, which has precision rules of its own."""
+    group: str = ""
+    """Operators whose calibrated factors it shares, such as "convolution_3x3.forward.nchw.half"; "" for `kind`."""
+    padded_flops: int = 0
+    """Operations of a product or convolution with the values that fill up its tiles; 0 where none are filled up."""
+    items: int = 0
+    """What the kernel handles one by one beside its bytes, such as the rows of a norm; 0 if bytes and operations say
+    all."""
+    blocks: int = 0
+    """Blocks of threads among which the items are divided, one to a multiprocessor; 0 if they are as many as fit."""
+
+    @property
+    def factors_of(self) -> str:
+        """Name under which calibrations keep its factors."""
+        return self.group or self.kind
 
 
 @dataclass(frozen=True, slots=True)
