@@ -4,7 +4,7 @@ Operators of PyTorch have rules in `drystep/cuda` and `drystep/time`. A package 
 (`torch.library.custom_op`) states their rules with `register_operator`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,8 +78,17 @@ class Workspace:
         return on_card and (possible or self.certain)
 
 
-WorkRule = Callable[[Any, Sequence[Any], Mapping[str, Any], Any], Work | None]
-"""(operator, arguments, keyword arguments, result) -> work of the call; None if it launches no kernel."""
+HALF = (torch.float16, torch.bfloat16)
+
+
+def precision_of(dtype: torch.dtype) -> str:
+    """ "half" for both half-precision types, "single" for all others, as the names of groups say it."""
+    return "half" if dtype in HALF else "single"
+
+
+WorkRule = Callable[[Any, Sequence[Any], Mapping[str, Any], Any], Work | Iterable[Work] | None]
+"""(operator, arguments, keyword arguments, result) -> work of the call, in parts if their kernels are of different
+groups; None if it launches no kernel."""
 WorkspaceRule = Callable[[tuple[Any, ...]], Iterator[Workspace]]
 """Arguments -> workspaces that are requested after the results are allocated, in order."""
 

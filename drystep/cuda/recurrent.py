@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from drystep.cuda.dispatch import Replacements
-from drystep.operators import Work, Workspace, register_operator
+from drystep.operators import Work, Workspace, precision_of, register_operator
 
 aten = torch.ops.aten
 SUPPORTED = (torch.float16, torch.float32, torch.float64)
@@ -157,7 +157,9 @@ def _work(
     steps, batch, _ = input.shape
     moved = sum(tensor.numel() * tensor.element_size() for tensor in (input, *weights, *others))
     flops = products * 2 * steps * batch * _matrices(weights)
-    return Work("linear", flops, products * moved, products * 2 * layers, input.dtype, min(batch, hidden), hidden)
+    group = f"recurrent.{precision_of(input.dtype)}"
+    kernels = products * 2 * layers
+    return Work("linear", flops, products * moved, kernels, input.dtype, min(batch, hidden), hidden, group=group)
 
 
 register_operator(torch.ops.drystep.recurrent.default, work=_forward_work, workspaces=_forward_workspace)

@@ -7,7 +7,7 @@ operator first returns it, and freed when its last reference is gone.
 import functools
 import gc
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,8 +40,8 @@ Rewrite = Callable[[Any, Arguments], tuple[Any, Arguments]]
 """Operator and arguments -> the operator and arguments that reach the kernel on CUDA."""
 Requests = Callable[[Any, Arguments, bool], Iterator[Workspace]]
 """(operator, arguments, whether autograd's thread runs it) -> workspaces requested after the results are allocated."""
-WorkOf = Callable[[Any, Arguments, dict[str, Any], Any], Work | None]
-"""(operator, arguments, keyword arguments, result) -> its work on a GPU; None if it launches no kernel."""
+WorkOf = Callable[[Any, Arguments, dict[str, Any], Any], Sequence[Work]]
+"""(operator, arguments, keyword arguments, result) -> its work on a GPU, in parts; () if it launches no kernel."""
 
 
 def _call(func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
@@ -52,8 +52,8 @@ def _no_workspaces(func: Any, args: Arguments, in_backward: bool) -> Iterator[Wo
     return iter(())
 
 
-def _no_work(func: Any, args: Arguments, kwargs: dict[str, Any], result: Any) -> Work | None:
-    return None
+def _no_work(func: Any, args: Arguments, kwargs: dict[str, Any], result: Any) -> Sequence[Work]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class Recorder(DispatchMode):
         except Exception as error:
             self.trace.uncounted.setdefault(func.__name__, str(error) or type(error).__name__)
             return
-        if work is not None:
-            self.trace.work.append((len(self.trace.operators) - 1, work))
+        number = len(self.trace.operators) - 1
+        self.trace.work.extend((number, part) for part in work)
 
     def begin_iteration(self, counts: bool = False) -> None:
         """Mark the start of a training step. The work of a step that `counts` is recorded, too."""
