@@ -37,6 +37,7 @@ ROOMS = {
         {"cuda", "measure", "memory", "time", "zoo"},
         {"largest", "simulation"},
         {"simulator"},
+        {"calibration"},
         {"fit", "pytest_plugin", "validation"},
         {"commands"},
         {"__main__"},

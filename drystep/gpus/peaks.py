@@ -8,6 +8,7 @@ from drystep.bounds import is_finite, shown
 
 LIKELY = {"_tflops": (0.01, 10_000.0, "10^12 operations a second"), "_gbs": (1.0, 100_000.0, "10^9 bytes a second")}
 """Suffix of a field -> least and most that any card has, and the unit. What lies outside is in another unit."""
+MOST_MULTIPROCESSORS = 10_000
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Peaks:
     bf16_tflops: float | None = None
     bandwidth_gbs: float | None = None
     """To and from the card's memory."""
+    multiprocessors: int | None = None
+    """Streaming multiprocessors, each of which runs blocks of threads."""
+    factors: str = ""
+    """Card whose calibration (`drystep/time/calibrated/cards/`) says how much longer than the peaks its kernels take;
+    "" for none."""
     operators: str = ""
     """Card whose measured operators (`drystep/ground_truth/README.md`) say how much of the peaks is achieved."""
     scaled: bool = True
@@ -49,9 +55,11 @@ def read_peaks(where: str, table: Mapping[str, Any]) -> Peaks:
         suffix = next((suffix for suffix in LIKELY if name.endswith(suffix)), None)
         if suffix is not None:
             _check(f"{where} {name}", value, *LIKELY[suffix])
+        elif name == "multiprocessors" and not (isinstance(value, int) and 1 <= value <= MOST_MULTIPROCESSORS):
+            raise ValueError(f"{where} multiprocessors must be 1 to {MOST_MULTIPROCESSORS}, not {shown(value)}")
         elif name == "scaled" and not isinstance(value, bool):
             raise ValueError(f"{where} {name} must be true or false, not {value!r}")
-        elif name in ("operators", "peaks_source") and not isinstance(value, str):
+        elif name in ("factors", "operators", "peaks_source") and not isinstance(value, str):
             raise ValueError(f"{where} {name} must be text, not {value!r}")
     return Peaks(**values)
 

@@ -13,13 +13,17 @@ import torch
 from torch import Tensor
 
 from drystep.operators import Kind, Work, precision_of
-from drystep.time.tensors import bytes_of, layout_of, padded
+from drystep.time.tensors import bytes_of, is_plain, layout_of, padded
 
 aten = torch.ops.aten
 CHANNEL_TILE, REDUCED_TILE = 64, 32
-"""Output channels and summed values of a tile of cuDNN's matrix products (`..._64x32...` and larger in kernel names)."""
+"""Output channels and summed values of a small tile of cuDNN's products (`..._64x32...` in names of kernels)."""
 GROUP_TILE = 32
 """Channels of a group are filled up to a tile of this many."""
+WIDTHS = (4, 8, 16, 32, 64)
+"""Channels of a group, by which grouped convolutions are told apart: up to each, and beyond the last."""
+DEPTHWISE_SIZES = ([3, 3], [5, 5], [7, 7])
+EIGHT = 8
 FEW_CHANNELS = 4
 """Images have no more channels; tiles of the first convolution are mostly empty."""
 
@@ -27,7 +31,9 @@ FEW_CHANNELS = 4
 def forward_work(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Iterator[Work]:
     """The work of `aten.convolution`, and of adding the bias, which PyTorch does in a kernel of its own."""
     image, weight, bias = args[:3]
-    yield _Convolution(image, weight, result, args[3:9]).work("forward")
+    convolution = _Convolution(image, weight, result, args[3:9])
+    yield from convolution.copies()
+    yield convolution.work("forward")
     if bias is not None:
         yield Work("elementwise", 0, 2 * bytes_of(result), 1, result.dtype)
 
@@ -37,6 +43,7 @@ def backward_work(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], res
     gradient, image, weight = args[:3]
     wanted = args[10]
     convolution = _Convolution(image, weight, gradient, args[4:10])
+    yield from convolution.copies()
     if wanted[0]:
         yield convolution.work("image_gradient")
     if wanted[1]:
@@ -69,10 +76,18 @@ class _Convolution:
         moved = bytes_of(self.image) + bytes_of(self.weight) + bytes_of(self.output)
         layout, dtype = layout_of(self.image, self.output), self.image.dtype
         kind, narrowest, reduced = self._measured_class()
+        in_groups = self.groups > 1 and self.weight.shape[1] > 1
         return Work(
             kind, flops, moved, 1, dtype, narrowest, reduced, convolution=True,
             group=f"{self._name()}.{direction}.{layout}.{precision_of(dtype)}", padded_flops=self._padded(flops),
+            items=flops if in_groups else 0, blocks=self.groups if in_groups else 0,
         )  # fmt: skip
+
+    def copies(self) -> Iterator[Work]:
+        """The copy of an image whose values do not lie in one piece, as of a slice of channels."""
+        if not is_plain(self.image):
+            moved, group = 2 * bytes_of(self.image), "copy.permuted"
+            yield Work("copy", 0, moved, 1, self.image.dtype, group=group, items=self.image.numel())
 
     def flops(self) -> int:
         """A multiplication and an addition for each value of the filter at each place."""
@@ -80,19 +95,21 @@ class _Convolution:
         return 2 * spread.numel() * math.prod(self.weight.shape[1:])
 
     def _name(self) -> str:
+        """Kernels differ by size, and by whether channels come in eights, which tensor cores read at once."""
         kernel = list(self.weight.shape[2:])
-        if self.groups > 1 and self.weight.shape[1] == 1:
-            size = f"{kernel[0]}x{kernel[0]}" if kernel in ([3, 3], [5, 5]) else "large"
-            return f"depthwise_{size}"
+        inside, out = self.weight.shape[1], self.weight.shape[0]
+        if self.groups > 1 and inside == 1:
+            size = f"{kernel[0]}x{kernel[0]}" if kernel in DEPTHWISE_SIZES else "large"
+            return f"depthwise_{size}{'' if out % EIGHT == 0 else '_unaligned'}"
         if self.groups > 1:
-            return "grouped_convolution"
-        if self.transposed:
-            return "convolution"
-        if self.weight.shape[1] <= FEW_CHANNELS:
+            width = min(inside, out // self.groups)
+            return f"grouped_convolution_{next((size for size in WIDTHS if width <= size), WIDTHS[-1])}"
+        if inside <= FEW_CHANNELS and not self.transposed:
             return "first_convolution"
-        if math.prod(kernel) == 1:
-            return "convolution_1x1"
-        return "convolution_3x3" if self._suits_winograd() else "convolution"
+        name = "convolution_1x1" if math.prod(kernel) == 1 else "convolution"
+        name = "convolution_3x3" if self._suits_winograd() else name
+        half = precision_of(self.image.dtype) == "half"
+        return f"{name}_unaligned" if half and (inside % EIGHT or out % EIGHT) else name
 
     def _padded(self, flops: int) -> int:
         """Operations with the channels that fill up tiles. Depthwise kernels have no tiles."""

@@ -66,7 +66,8 @@ def pooling(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: A
     window = math.prod(next((arg for arg in args if isinstance(arg, list | tuple)), (1,)))
     direction = "backward" if "backward" in func.__name__ else "forward"
     moved = bytes_of_all(read) + bytes_of_all(made)
-    group = f"pooling.{direction}.{layout_of(*read)}"
+    kind = "max" if "max" in func.__name__ else "average"
+    group = f"{kind}_pooling.{direction}.{layout_of(*read)}"
     yield Work("elementwise", 0, moved, 1, made[0].dtype, group=group, items=made[0].numel() * window)
 
 

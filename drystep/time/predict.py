@@ -1,23 +1,20 @@
 """Prediction of the time of a training step on a card, from the same trace that gives its memory.
 
-The time of a kernel is that of its operations or of its bytes at the card's peak, whichever is longer, divided by the
-fraction of that peak which kernels of its class and size were measured to achieve. Kernels run one after the other, and
-none starts before the host has launched it.
+Kernels run one after the other, and none starts before the host has launched it. What a kernel takes comes from the
+card's calibration, which is fitted to measured steps (`drystep/time/calibrated/`), or from operators that were measured
+one by one (`drystep/time/efficiency.py`); see `drystep/time/prices.py` for which.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import torch
+from dataclasses import dataclass, field
 
 from drystep.gpus.peaks import Peaks
-from drystep.operators import Kind, Work
-from drystep.time.efficiency import Achieved
-from drystep.time.measured_operators import achieved_on
+from drystep.operators import Kind
+from drystep.time.calibrated.calibration import Mode
+from drystep.time.prices import Prices, Roofline, prices_of
 from drystep.trace.trace import Phase, Trace
-
-PEAKS = {torch.float32: "fp32_tflops", torch.float16: "fp16_tflops", torch.bfloat16: "bf16_tflops"}
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,15 @@ class StepTime:
     backward_ms: float
     optimizer_ms: float
     scaled: bool
-    """Whether the achieved fractions were measured on another card, or in another precision."""
+    """Whether the factors were measured on another card, or in another precision or mode."""
     by_kind_ms: Mapping[Kind, float]
     """Time of the kernels of each class. Together with `launch_bound_ms` these add up to the step."""
+    coverage: float = 0.0
+    """Part of the kernels' time, from 0 to 1, whose factors rest on measurements of such operators."""
+    spread: float = 0.0
+    """Half width of the interval, as a logarithm; 0 where nothing is known of the errors."""
+    rests_on: tuple[str, ...] = field(default=())
+    """The measurements that most of the time rests on, in words."""
 
     @property
     def step_ms(self) -> float:
@@ -42,34 +45,39 @@ class StepTime:
         """Time in which the card waits for the host."""
         return max(0.0, self.step_ms - sum(self.by_kind_ms.values()))
 
+    @property
+    def interval_ms(self) -> tuple[float, float]:
+        """Least and most of the step's time: four of five measured steps lay within such intervals.
+
+        Each was predicted by factors that were fitted to other families of models.
+        """
+        factor = math.exp(self.spread)
+        return self.step_ms / factor, self.step_ms * factor
+
 
 def predict(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
     """Predict the time of the steps of a trace that count.
 
     Raises `ValueError` for a peak that the card lacks, and for a trace without operators.
     """
-    return _time(trace, peaks, card, achieved_on(peaks, card))
+    mode: Mode = "train" if any(operator.phase == "backward" for operator in trace.operators) else "inference"
+    return _time(trace, prices_of(peaks, card, mode))
 
 
 def roofline(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
     """Predict the time as if every kernel achieved the peak: a lower bound, for comparison."""
-    return _time(trace, peaks, card, None)
+    return _time(trace, Roofline(peaks, card))
 
 
-def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None) -> StepTime:
+def _time(trace: Trace, prices: Prices | Roofline) -> StepTime:
     if not trace.work:
         raise ValueError("the trace has no operators that run on the device: there is no step to time")
     phases: dict[Phase, float] = defaultdict(float)
     kinds: dict[Kind, float] = defaultdict(float)
-    launch_us = 0.0 if achieved is None else achieved.launch_us
     host_us = device_us = 0.0
-    other_precision = False
     for operator, work in trace.work:
-        other_precision |= work.flops > 0 and work.dtype != torch.float32
-        ideal_us = _ideal_us(work, peaks, card) / work.kernels
-        fraction = 1.0 if achieved is None else achieved.fraction(work, ideal_us)
-        kernels_us = work.kernels * ideal_us / fraction
-        host_us += launch_us
+        kernels_us = prices.kernels_us(work)
+        host_us += prices.launch_us
         ended_us = max(host_us, device_us) + kernels_us
         phases[trace.operators[operator].phase] += ended_us - device_us
         kinds[work.kind] += kernels_us
@@ -79,20 +87,9 @@ def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None) -> S
         forward_ms=phases["forward"] / per_ms,
         backward_ms=phases["backward"] / per_ms,
         optimizer_ms=phases["optimizer"] / per_ms,
-        scaled=peaks.scaled or other_precision,
+        scaled=prices.scaled,
         by_kind_ms={kind: us / per_ms for kind, us in kinds.items()},
+        coverage=prices.coverage,
+        spread=prices.spread,
+        rests_on=prices.rests_on,
     )
-
-
-def _ideal_us(work: Work, peaks: Peaks, card: str) -> float:
-    """Time of an operator at the peak of its arithmetic units or of the memory, whichever is longer."""
-    memory_us = work.moved_bytes / (1e3 * peaks.need("bandwidth_gbs", card))
-    if not work.flops:
-        return memory_us
-    return max(memory_us, work.flops / (1e6 * _peak_tflops(work, peaks, card)))
-
-
-def _peak_tflops(work: Work, peaks: Peaks, card: str) -> float:
-    if work.convolution and work.dtype == torch.float32 and peaks.tf32_tflops is not None:
-        return peaks.tf32_tflops  # `torch.backends.cudnn.allow_tf32` is true by default
-    return peaks.need(PEAKS.get(work.dtype, "fp32_tflops"), card)

@@ -1,0 +1,1 @@
+"""Calibration of a card's step times from measured steps."""

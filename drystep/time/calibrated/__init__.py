@@ -1,0 +1,1 @@
+"""Factors by which a card's kernels take longer than its peaks say, fitted to measured steps."""
