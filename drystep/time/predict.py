@@ -14,7 +14,9 @@ import torch
 from drystep.gpus.peaks import Peaks
 from drystep.operators import Kind, Work
 from drystep.time.efficiency import Achieved
+from drystep.time.gradient_exchange import Exchange
 from drystep.time.measured_operators import achieved_on
+from drystep.time.parameter_gradients import Exchanges
 from drystep.trace.trace import Phase, Trace
 
 PEAKS = {torch.float32: "fp32_tflops", torch.float16: "fp16_tflops", torch.bfloat16: "bf16_tflops"}
@@ -30,7 +32,10 @@ class StepTime:
     scaled: bool
     """Whether the achieved fractions were measured on another card, or in another precision."""
     by_kind_ms: Mapping[Kind, float]
-    """Time of the kernels of each class. Together with `launch_bound_ms` these add up to the step."""
+    """Time of the kernels of each class. Together with `launch_bound_ms` and the exposed exchange these add up to the
+    step."""
+    exchange: Exchange | None = None
+    """Exchange of gradients by DistributedDataParallel, None with one rank; `backward_ms` contains what is exposed."""
 
     @property
     def step_ms(self) -> float:
@@ -40,15 +45,17 @@ class StepTime:
     @property
     def launch_bound_ms(self) -> float:
         """Time in which the card waits for the host."""
-        return max(0.0, self.step_ms - sum(self.by_kind_ms.values()))
+        exposed_ms = self.exchange.exposed_ms if self.exchange else 0.0
+        return max(0.0, self.step_ms - exposed_ms - sum(self.by_kind_ms.values()))
 
 
-def predict(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
-    """Predict the time of the steps of a trace that count.
+def predict(trace: Trace, peaks: Peaks, card: str = "the card", ranks: int = 1) -> StepTime:
+    """Predict the time of the steps of a trace that count, on each of `ranks` cards that exchange gradients.
 
-    Raises `ValueError` for a peak that the card lacks, and for a trace without operators.
+    Raises `ValueError` for a peak that the card lacks, its link if there are several ranks, and for a trace without
+    operators.
     """
-    return _time(trace, peaks, card, achieved_on(peaks, card))
+    return _time(trace, peaks, card, achieved_on(peaks, card), ranks)
 
 
 def roofline(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
@@ -56,13 +63,14 @@ def roofline(trace: Trace, peaks: Peaks, card: str = "the card") -> StepTime:
     return _time(trace, peaks, card, None)
 
 
-def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None) -> StepTime:
+def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None, ranks: int = 1) -> StepTime:
     if not trace.work:
         raise ValueError("the trace has no operators that run on the device: there is no step to time")
     phases: dict[Phase, float] = defaultdict(float)
     kinds: dict[Kind, float] = defaultdict(float)
     launch_us = 0.0 if achieved is None else achieved.launch_us
     host_us = device_us = 0.0
+    exchanges = Exchanges(trace, ranks, peaks, card)
     other_precision = False
     for operator, work in trace.work:
         other_precision |= work.flops > 0 and work.dtype != torch.float32
@@ -70,7 +78,7 @@ def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None) -> S
         fraction = 1.0 if achieved is None else achieved.fraction(work, ideal_us)
         kernels_us = work.kernels * ideal_us / fraction
         host_us += launch_us
-        ended_us = max(host_us, device_us) + kernels_us
+        ended_us = exchanges.after(operator, max(host_us, device_us) + kernels_us)
         phases[trace.operators[operator].phase] += ended_us - device_us
         kinds[work.kind] += kernels_us
         device_us = ended_us
@@ -81,6 +89,7 @@ def _time(trace: Trace, peaks: Peaks, card: str, achieved: Achieved | None) -> S
         optimizer_ms=phases["optimizer"] / per_ms,
         scaled=peaks.scaled or other_precision,
         by_kind_ms={kind: us / per_ms for kind, us in kinds.items()},
+        exchange=exchanges.mean(),
     )
 
 
