@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from drystep.commands.cli import main
+from drystep.commands.terminal import stdout
 
 STEPS = """
 import os
@@ -23,6 +24,18 @@ def build_step(device, batch_size=4):
 
     return step
 
+def trains(device, batch_size=4):
+    model = torch.nn.Linear(WIDTH, 1024, bias=False).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    data = torch.empty(batch_size, 256 * 1024, device=device)
+
+    def step():
+        optimizer.zero_grad()
+        model(data.view(-1, 1024)).sum().backward()
+        optimizer.step()
+
+    return step
+
 def convolves(device):
     layer = torch.nn.Conv2d(64, 8, 1, bias=False).to(device)
     images = torch.empty(4, 64, 256, 256, device=device)  # 64 MiB
@@ -35,7 +48,9 @@ def exits(device):
     raise SystemExit(0)
 """
 MIB = 1 << 20
+PEAKS = 'fp32_tflops = 14.0\nbandwidth_gbs = 900\noperators = "Tesla V100-PCIE-32GB"\n'
 CARD = "[small]\nvisible_mib = 240\ncontext_mib = 40\n[large]\nvisible_mib = 640\ncontext_mib = 40\n"
+CARDS = f'[fast]\nvisible_mib = 640\n{PEAKS}link = "pcie4"\nlink_gbs = 31.5\n[unlinked]\nvisible_mib = 640\n{PEAKS}'
 
 
 @pytest.fixture
@@ -82,7 +97,7 @@ def test_a_file_that_leaves_its_process_is_a_failed_step(file: str, name: str, m
 
 def test_a_function_that_is_not_there(file: str, capsys) -> None:
     assert _fit(f"{file}:nowhere") == 2
-    assert "choose from build_step, convolves, leaves, exits" in capsys.readouterr().err
+    assert "choose from build_step, trains, convolves, leaves, exits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -101,6 +116,8 @@ def test_a_function_that_is_not_there(file: str, capsys) -> None:
         ("{file}:f", ["--time-limit", "nan"], "at most 2678400 seconds (31 days), got nan"),
         ("{file}:f", ["--time-limit", "0"], "the time limit must be more than 0 and at most 2678400 seconds"),
         ("{file}:f", ["--time-limit", "1e10"], "at most 2678400 seconds (31 days), got 10000000000.0"),
+        ("{file}:f", ["--ranks", "0"], "ranks must be between 1 and 1024, got 0"),
+        ("{file}:f", ["--ranks", "2", "--no-ddp"], "--ranks counts processes of DistributedDataParallel"),
         ("{file}:f", ["--precision", "fp3"], "unknown precision 'fp3'"),
         ("{file}:f", ["--profile", "x"], "unknown profile 'x'"),
         ("{file}:f", ["--gpu", "x"], "unknown GPU 'x'"),
@@ -125,3 +142,30 @@ def test_the_allocators_settings_are_said(file: str, capsys, monkeypatch: pytest
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     assert _fit(f"{file}:build_step") == 0
     assert "PyTorch 2.11, expandable_segments:True, fp32; simulated" in capsys.readouterr().out
+
+
+def test_images_per_second_and_the_exchange_among_ranks(file: str, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 80 columns. A card whose link is not known has no times, and says why."""
+    monkeypatch.setattr(stdout, "_width", 80)
+    cards = Path(file).with_name("fast.toml")
+    cards.write_text(CARDS)
+    options = ["--gpu-file", str(cards), "--gpu", "fast", "--gpu", "unlinked", "--throughput", "--ranks", "2"]
+    assert main(["fit", f"{file}:trains", *options, "--json"]) == 0
+    fast, unlinked = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert fast["rules"]["ddp"] is True
+    best, enough = fast["throughput"]["best"], fast["throughput"]["enough"]
+    assert best["images_per_second"] == max(each["images_per_second"] for each in fast["throughput"]["batches"])
+    assert unlinked["throughput"]["unknown"] == unlinked["time_unknown"]
+    assert main(["fit", f"{file}:trains", *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    ranks = lines.index("Predicted for 2 ranks of DistributedDataParallel, one per card of one machine:")
+    assert lines[ranks + 2].split() == ["fast", *(f"{fast[n]:.1f}" for n in ("step_ms", "exchange_ms", "exposed_ms"))]
+    assert lines[ranks + 3].split() == ["unlinked", "–", "–", "–"]
+    speeds = lines.index("Predicted images per second and card:")
+    assert lines[speeds + 2].split() == [
+        "fast", str(best["batch_size"]), f"{best['images_per_second']:,.1f}", f"{best['step_ms']:,.1f}",
+        str(enough["batch_size"]), f"{enough['images_per_second']:,.1f}",
+    ]  # fmt: skip
+    assert (
+        lines[-1] == "No time for unlinked: unlinked has no link_gbs: the exchange of gradients between cards needs it."
+    )
