@@ -6,10 +6,13 @@ from typing import Any
 from rich.table import Table
 
 from drystep.commands.terminal import plain_table
+from drystep.throughput import Throughput
 from drystep.units import ABSENT
 
 Row = Mapping[str, Any]
 """What JSON has of one card."""
+NO_SPEEDS: Row = Throughput(()).to_fields()
+"""What it would have of images per second if those were asked for and there were none."""
 
 
 def ranks_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
@@ -32,11 +35,11 @@ def throughput_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
 def remarks(rows: Sequence[Row], labels: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each card without a time, and for each whose best batch is not the one to take."""
     for row in rows:
-        label, speeds = labels[row["gpu"]], row["throughput"] or {}
-        for reason in dict.fromkeys([row["time_unknown"], speeds.get("unknown", "")]):
+        label, speeds = labels[row["gpu"]], row["throughput"] or NO_SPEEDS
+        for reason in dict.fromkeys([row["time_unknown"], speeds["unknown"]]):
             if reason:
                 yield f"No time for {label}: {reason}."
-        best, enough = speeds.get("best"), speeds.get("enough")
+        best, enough = speeds["best"], speeds["enough"]
         if best and enough["batch_size"] < best["batch_size"]:
             share = enough["images_per_second"] / best["images_per_second"]
             yield (

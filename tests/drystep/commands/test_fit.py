@@ -7,6 +7,10 @@ import pytest
 
 from drystep.commands.cli import main
 from drystep.commands.terminal import stdout
+from drystep.cuda.rules import Rules
+from drystep.fit import fit_step
+from drystep.gpus.classes import select_gpus
+from drystep.zoo.python_file import load_function
 
 STEPS = """
 import os
@@ -24,18 +28,6 @@ def build_step(device, batch_size=4):
 
     return step
 
-def trains(device, batch_size=4):
-    model = torch.nn.Linear(WIDTH, 1024, bias=False).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    data = torch.empty(batch_size, 256 * 1024, device=device)
-
-    def step():
-        optimizer.zero_grad()
-        model(data.view(-1, 1024)).sum().backward()
-        optimizer.step()
-
-    return step
-
 def convolves(device):
     layer = torch.nn.Conv2d(64, 8, 1, bias=False).to(device)
     images = torch.empty(4, 64, 256, 256, device=device)  # 64 MiB
@@ -46,6 +38,21 @@ def leaves(device):
 
 def exits(device):
     raise SystemExit(0)
+"""
+TRAINS = """
+import torch
+
+def build_step(device, batch_size=4):
+    model = torch.nn.Linear(1024, 1024, bias=False).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    data = torch.empty(batch_size, 256 * 1024, device=device)
+
+    def step():
+        optimizer.zero_grad()
+        model(data.view(-1, 1024)).sum().backward()
+        optimizer.step()
+
+    return step
 """
 MIB = 1 << 20
 PEAKS = 'fp32_tflops = 14.0\nbandwidth_gbs = 900\noperators = "Tesla V100-PCIE-32GB"\n'
@@ -97,7 +104,7 @@ def test_a_file_that_leaves_its_process_is_a_failed_step(file: str, name: str, m
 
 def test_a_function_that_is_not_there(file: str, capsys) -> None:
     assert _fit(f"{file}:nowhere") == 2
-    assert "choose from build_step, trains, convolves, leaves, exits" in capsys.readouterr().err
+    assert "choose from build_step, convolves, leaves, exits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -144,27 +151,28 @@ def test_the_allocators_settings_are_said(file: str, capsys, monkeypatch: pytest
     assert "PyTorch 2.11, expandable_segments:True, fp32; simulated" in capsys.readouterr().out
 
 
-def test_images_per_second_and_the_exchange_among_ranks(file: str, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_per_second_and_the_exchange_among_ranks(tmp_path: Path, capsys, monkeypatch) -> None:
     """On a terminal of 80 columns. A card whose link is not known has no times, and says why."""
     monkeypatch.setattr(stdout, "_width", 80)
-    cards = Path(file).with_name("fast.toml")
+    file, cards = tmp_path / "train.py", tmp_path / "gpus.toml"
+    file.write_text(TRAINS)
     cards.write_text(CARDS)
-    options = ["--gpu-file", str(cards), "--gpu", "fast", "--gpu", "unlinked", "--throughput", "--ranks", "2"]
-    assert main(["fit", f"{file}:trains", *options, "--json"]) == 0
-    fast, unlinked = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert fast["rules"]["ddp"] is True
-    best, enough = fast["throughput"]["best"], fast["throughput"]["enough"]
-    assert best["images_per_second"] == max(each["images_per_second"] for each in fast["throughput"]["batches"])
-    assert unlinked["throughput"]["unknown"] == unlinked["time_unknown"]
-    assert main(["fit", f"{file}:trains", *options]) == 0
+    both = ["--gpu-file", str(cards), "--gpu", "fast", "--gpu", "unlinked"]
+    assert main(["fit", f"{file}:build_step", *both, "--throughput", "--ranks", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
+
+    step, gpu = load_function(f"{file}:build_step"), select_gpus(["fast"], [cards])[0]
+    (row,) = fit_step(step, [gpu], rules=Rules(ddp=True), ranks=2, with_throughput=True)
+    assert row.throughput is not None
+    assert row.throughput.best is not None
+    best, enough, fields = row.throughput.best, row.throughput.enough, row.to_fields()
     ranks = lines.index("Predicted for 2 ranks of DistributedDataParallel, one per card of one machine:")
-    assert lines[ranks + 2].split() == ["fast", *(f"{fast[n]:.1f}" for n in ("step_ms", "exchange_ms", "exposed_ms"))]
+    assert lines[ranks + 2].split() == ["fast", *(f"{fields[n]:.1f}" for n in ("step_ms", "exchange_ms", "exposed_ms"))]
     assert lines[ranks + 3].split() == ["unlinked", "–", "–", "–"]
     speeds = lines.index("Predicted images per second and card:")
     assert lines[speeds + 2].split() == [
-        "fast", str(best["batch_size"]), f"{best['images_per_second']:,.1f}", f"{best['step_ms']:,.1f}",
-        str(enough["batch_size"]), f"{enough['images_per_second']:,.1f}",
+        "fast", str(best.batch_size), f"{best.images_per_second:,.1f}", f"{best.step_ms:,.1f}",
+        str(enough.batch_size), f"{enough.images_per_second:,.1f}",
     ]  # fmt: skip
     assert (
         lines[-1] == "No time for unlinked: unlinked has no link_gbs: the exchange of gradients between cards needs it."
