@@ -24,8 +24,8 @@ ACHIEVED = {"pcie3": 12 / 15.75, "pcie4": 24 / 31.5, "pcie5": 48 / 63, "nvlink":
 5.0, and 20 of the 25 GB/s of one NVLink of Volta and Ampere (`PCI_BW`, `SM70_NVLINK_BW` and `SM80_NVLINK_BW` in its
 `src/graph/topo.h`, and `kvDictPciGen` in `topo.cc`). It is what cards reach at best: through NVLink 8 of Ampere were
 measured at 0.78 and 8 of Hopper at 0.82 (nccl-tests#175, #212), but two of Ampere at 0.69, and three through PCIe 4.0
-at 0.63 (nccl-tests#178). PCIe is slower still where cards cannot copy from one to another (most GeForce cards), or
-share a way to the processor."""
+at 0.63 (nccl-tests#178). PCIe is slower still where cards cannot copy from one to another (GeForce cards since the
+RTX 20 series), or share a way to the processor."""
 BASE_LATENCY_US = 8.4
 HOP_LATENCY_US = {"pcie3": 5.7, "pcie4": 5.7, "pcie5": 5.7, "nvlink": 3.4}
 """Latency of an all-reduce, and of each of the 2 (ranks - 1) steps of its ring, in NCCL's own model of the protocol
