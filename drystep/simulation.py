@@ -83,13 +83,15 @@ class Simulation:
         sizes = (self.trace.allocations[index].requested_bytes for index in alive)
         return sum(round_size(size_bytes, self.allocator_settings) for size_bytes in sizes)
 
-    def step_time(self, gpu: str | Gpu) -> StepTime:
+    def step_time(self, gpu: str | Gpu, ranks: int = 1) -> StepTime:
         """Predict the time of a step on a GPU class, which is given by name or as a `Gpu`.
 
-        Raises `ValueError`, which names the missing field, if a peak of the card is unknown or it lacks a precision.
+        `ranks` processes of DistributedDataParallel have one such card each, in one machine; then `exchange` of the
+        result is the exchange of their gradients, which only rules with `ddp` count in the memory. Raises `ValueError`,
+        which names the missing field, if a peak or the link of the card is unknown or it lacks a precision.
         """
         card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
-        return predict(self.trace, card.peaks, card.name)
+        return predict(self.trace, card.peaks, card.name, ranks)
 
     def flops(self, module: str = "") -> dict[Phase, int]:
         """Count the floating-point operations of a step by phase, in all modules or within the one with that path."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drystep.bounds import require_whole
 from drystep.commands.exit_status import DOES_NOT_FIT, FAILED, OK
 from drystep.commands.step_options import (
     DEFAULT_TIME_LIMIT_S,
@@ -23,9 +24,11 @@ from drystep.commands.step_options import (
     parse_oracles,
 )
 from drystep.commands.terminal import mib_cell, plain_table, say, stderr, stdout
+from drystep.commands.time_tables import ranks_table, remarks, throughput_table
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, combined
 from drystep.errors import choose, shortened
 from drystep.gpus.classes import select_gpus
+from drystep.time.gradient_exchange import MOST_RANKS
 from drystep.units import ABSENT, GIB
 
 SESSION = "drystep.fit:FitSession"
@@ -48,18 +51,37 @@ def fit(
     ddp: Ddp = None,
     cudnn_benchmark: CudnnBenchmark = None,
     alloc_conf: AllocConf = None,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes of DistributedDataParallel, one per card of one machine. The step's time is predicted with "
+            "their exchange of gradients; --ddp is implied.",
+        ),
+    ] = None,
+    throughput: Annotated[
+        bool,
+        typer.Option(
+            "--throughput", help="Predict images per second, from --batch-size to the largest batch that fits."
+        ),
+    ] = False,
     oracles: OracleTexts = [],
     gpu_files: GpuFiles = [],
     time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per GPU class.")] = False,
 ) -> int:
-    """Judge a training step for GPU classes, and find the largest batch that fits. Everything is simulated.
+    """Judge a training step for GPU classes, and find the largest batch that fits. Memory is simulated, time predicted.
 
     The file runs in a process of its own. Exit status: 0 the step fits every card that --gpu names, 3 it does not fit
     one of them, or fits it with only some convolution algorithms, 1 the step failed, 2 the command was wrong.
     """
     cards = select_gpus(gpus, gpu_files)
     choose("precision", precision, PRECISIONS)
+    if ranks is not None:
+        require_whole("ranks", ranks, 1, MOST_RANKS)
+        if ddp is False:
+            raise ValueError("--ranks counts processes of DistributedDataParallel: leave --no-ddp out")
+        ddp = True
     rules = combined(profile, torch_version, ddp, cudnn_benchmark, alloc_conf)
     stated = parse_oracles(oracles)
     file = _file_of(target)
@@ -70,6 +92,8 @@ def fit(
         "rules": rules.as_dict(),
         "precision": precision,
         "oracles": asdict(stated),
+        "ranks": ranks,
+        "with_throughput": throughput,
     }
     with stderr.status(target):
         answer = _ask(arguments, file.resolve().parent, time_limit)
@@ -140,6 +164,20 @@ def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
     chosen = _by_choice(rows[0]["uncapped"])
     if chosen:
         stdout.print(chosen, soft_wrap=True)
+    _show_times(rows, labels)
+
+
+def _show_times(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
+    """The predicted times that were asked for."""
+    if rows[0]["ranks"] is not None:
+        title = f"Predicted for {rows[0]['ranks']} ranks of DistributedDataParallel, one per card of one machine:"
+        stdout.print(title, soft_wrap=True)
+        stdout.print(ranks_table(rows, labels))
+    if rows[0]["throughput"] is not None:
+        stdout.print("Predicted images per second and card:")
+        stdout.print(throughput_table(rows, labels))
+    for remark in remarks(rows, labels):
+        stdout.print(remark, soft_wrap=True)
 
 
 def _by_choice(uncapped: Row) -> str:

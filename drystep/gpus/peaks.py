@@ -1,11 +1,14 @@
-"""What a card can do at most: floating-point operations per precision, and bytes from memory."""
+"""What a card can do at most: operations per precision, and bytes from its memory and to its neighbours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from drystep.bounds import is_finite, shown
+from drystep.errors import choose
 
+LINKS = ("pcie3", "pcie4", "pcie5", "nvlink")
+"""Kinds of links between the cards of one machine."""
 LIKELY = {"_tflops": (0.01, 10_000.0, "10^12 operations a second"), "_gbs": (1.0, 100_000.0, "10^9 bytes a second")}
 """Suffix of a field -> least and most that any card has, and the unit. What lies outside is in another unit."""
 MOST_MULTIPROCESSORS = 10_000
@@ -35,16 +38,25 @@ class Peaks:
     """Whether that is another card, or one of the same family."""
     peaks_source: str = ""
     """Where the peaks come from."""
+    link: str = ""
+    """How the card reaches its neighbours in one machine, one of `LINKS`; "" where that is not known."""
+    link_gbs: float | None = None
+    """Nominal bandwidth of that link in each direction, of all its lanes or bridges together."""
+    link_source: str = ""
+    """Where the link comes from."""
 
     def need(self, name: str, card: str) -> float:
         """One of the peaks. Raises `ValueError` that names the field if it is not known."""
         value = getattr(self, name)
         if value is None:
-            raise ValueError(f"{card} has no {name}: a step time needs it{NO_UNIT.get(name, '')}")
+            purpose = NEEDED_FOR.get(name, "a step time")
+            raise ValueError(f"{card} has no {name}: {purpose} needs it{NO_UNIT.get(name, '')}")
         return float(value)
 
 
+NEEDED_FOR = {"link_gbs": "the exchange of gradients between cards"}
 NO_UNIT = {"bf16_tflops": " (cards before Ampere have no bfloat16 units: take another precision)"}
+TEXTS = ("factors", "operators", "peaks_source", "link", "link_source")
 PEAK_FIELDS = tuple(field.name for field in fields(Peaks))
 
 
@@ -59,9 +71,14 @@ def read_peaks(where: str, table: Mapping[str, Any]) -> Peaks:
             raise ValueError(f"{where} multiprocessors must be 1 to {MOST_MULTIPROCESSORS}, not {shown(value)}")
         elif name == "scaled" and not isinstance(value, bool):
             raise ValueError(f"{where} {name} must be true or false, not {value!r}")
-        elif name in ("factors", "operators", "peaks_source") and not isinstance(value, str):
+        elif name in TEXTS and not isinstance(value, str):
             raise ValueError(f"{where} {name} must be text, not {value!r}")
-    return Peaks(**values)
+    peaks = Peaks(**values)
+    if bool(peaks.link) != (peaks.link_gbs is not None):
+        raise ValueError(f"{where} must have both link and link_gbs, or neither")
+    if peaks.link:
+        choose(f"link of {where}", peaks.link, LINKS)
+    return peaks
 
 
 def _check(name: str, value: Any, least: float, most: float, unit: str) -> None:

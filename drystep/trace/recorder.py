@@ -174,7 +174,10 @@ class Recorder(DispatchMode):
     def _see(self, tensor: Tensor, on_host: bool) -> None:
         storage = tensor.untyped_storage()
         key = key_of(storage)
-        if key in self._live or storage.nbytes() == 0:
+        if key in self._live:
+            self._note_return(self._live[key][0])
+            return
+        if storage.nbytes() == 0:
             return
         index = None if on_host else self._allocate(storage.nbytes(), tensor)
 
@@ -184,6 +187,12 @@ class Recorder(DispatchMode):
                 self.trace.events.append((index, False, len(self.trace.operators) - 1))
 
         self._live[key] = (index, weakref.ref(storage, died))
+
+    def _note_return(self, index: int | None) -> None:
+        """Note that an operator returned a storage again, if it may be the last to write a gradient of this step."""
+        operator = len(self.trace.operators) - 1
+        if self._weighing and index is not None and self.trace.operators[operator].phase == "backward":
+            self.trace.returned_again.append((operator, index))
 
     def _allocate(self, requested_bytes: int, tensor: Tensor) -> int:
         trace = self.trace
@@ -280,6 +289,7 @@ def record(
                 if repeat_step(recorder.trace, end):
                     break
                 recorder.trace.work.clear()
+                recorder.trace.returned_again.clear()
             step()
     recorder.trace.steady_steps = steady_steps
     return recorder.trace

@@ -26,6 +26,11 @@ def repeat_step(trace: Trace, end: int) -> bool:
     trace.operators += trace.operators[operators_begin:]
     trace.source_lines += trace.source_lines[operators_begin:]
     trace.work = [(index + operators, work) for index, work in trace.work if index >= operators_begin]
+    trace.returned_again = [
+        (operator + operators, index + count if index >= first else successors.get(index, index))
+        for operator, index in trace.returned_again
+        if operator >= operators_begin
+    ]
     return True
 
 

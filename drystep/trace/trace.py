@@ -66,6 +66,9 @@ class Trace:
     """Number of steps at the end that count; those before are warm-up."""
     work: list[tuple[int, Work]] = field(default_factory=list)
     """For the steps that count: index of each operator that launches kernels, and its work."""
+    returned_again: list[tuple[int, int]] = field(default_factory=list)
+    """For the steps that count: index of each operator of backward that returned a storage which was there before, as
+    what writes in place does and what makes a view, and index of that allocation."""
     uncounted: dict[str, str] = field(default_factory=dict)
     """Operators whose work could not be counted, and why."""
     source_lines: list[SourceLine | None] = field(default_factory=list)

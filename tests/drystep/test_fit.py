@@ -1,6 +1,7 @@
 """A training step judged for cards, and the session that judges one of a file."""
 
-from dataclasses import asdict
+import functools
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ import torch
 
 from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError
-from drystep.fit import FitSession, fit_step
+from drystep.fit import FitSession, fit_step, step_throughput
 from drystep.gpus.classes import Gpu, select_gpus
+from drystep.simulator import simulate
 from drystep.values.oracles import Oracles
 
 MIB = 1 << 20
+V100 = select_gpus(["v100-32gb"])[0]
 SMALL, LARGE = (Gpu(name, name, visible_mib, 40) for name, visible_mib in (("small", 240), ("large", 640)))
 
 
@@ -83,6 +86,75 @@ def test_a_batch_that_fails_is_named() -> None:
 
     with pytest.raises(SimulationError, match=r"with batch_size=\d+: .*AssertionError"):
         fit_step(build, [SMALL])
+
+
+def _trains(device, batch_size=4):
+    """`_build_step` with an optimizer."""
+    model = torch.nn.Linear(1024, 1024, bias=False).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    data = torch.empty(batch_size, 256 * 1024, device=device)
+
+    def step() -> None:
+        model(data.view(-1, 1024)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def test_throughput_from_the_batch_that_is_asked_to_the_largest() -> None:
+    card = replace(SMALL, peaks=V100.peaks)
+    (row,) = fit_step(_trains, [card], 6, with_throughput=True)
+    assert row.throughput is not None
+    assert row.largest_batch is not None
+    assert [speed.batch_size for speed in row.throughput.speeds] == [6, 8, 16, 32, row.largest_batch]
+    for speed in row.throughput.speeds[::2]:
+        alone = simulate(functools.partial(_trains, batch_size=speed.batch_size), gpus=[card])
+        assert speed.step_ms == pytest.approx(alone.step_time(card).step_ms)
+        assert speed.images_per_second == pytest.approx(1e3 * speed.batch_size / speed.step_ms)
+    assert step_throughput(_trains, card, 6) == row.throughput
+
+
+def test_throughput_of_ranks_counts_their_exchange() -> None:
+    alone, four = (step_throughput(_trains, V100, 1024, ranks=ranks).speeds[-1] for ranks in (None, 4))
+    assert alone.batch_size == four.batch_size == 1024
+    assert four.step_ms > alone.step_ms
+
+
+def test_a_batch_above_what_the_search_tries() -> None:
+    """A gibibyte in 4096 rows, and as much of outputs."""
+    found = step_throughput(lambda device, batch_size=4096: _trains(device, batch_size // 4), V100)
+    assert [speed.batch_size for speed in found.speeds] == [4096]
+
+
+def test_throughput_that_cannot_be() -> None:
+    unknown, large = step_throughput(_trains, SMALL), step_throughput(_trains, replace(SMALL, peaks=V100.peaks), 150)
+    assert unknown.unknown.startswith("small has no ")
+    assert large.unknown.startswith("a batch of 150 does not fit: the largest batch that fits is ")
+
+    def no_batch(device):
+        return _build_step(device)
+
+    with pytest.raises(ValueError, match="no_batch takes no batch_size: images per second are over batch sizes"):
+        step_throughput(no_batch, V100)
+
+
+def test_the_time_among_ranks() -> None:
+    unlinked = replace(V100, name="unlinked", peaks=replace(V100.peaks, link="", link_gbs=None))
+    linked, other = (row.to_fields() for row in fit_step(_trains, [V100, unlinked], 8, Rules(ddp=True), ranks=2))
+    exchange = simulate(functools.partial(_trains, batch_size=8), gpus=[V100]).step_time(V100, 2).exchange
+    assert exchange is not None
+    assert exchange.size_bytes == 4 * MIB
+    assert (linked["ranks"], linked["exchange_ms"], linked["exposed_ms"]) == pytest.approx(
+        (2, exchange.all_reduce_ms, exchange.exposed_ms)
+    )
+    assert 0 < linked["exposed_ms"] < linked["step_ms"]
+    assert other["step_ms"] is None
+    assert other["time_unknown"].startswith("unlinked has no link_gbs")
+    (one,) = (row.to_fields() for row in fit_step(_trains, [unlinked], 8, ranks=1))
+    assert (one["exchange_ms"], one["exposed_ms"]) == (0, 0)
+    with pytest.raises(ValueError, match="ranks must be between 1 and 1024, got 0"):
+        fit_step(_trains, [V100], ranks=0)
 
 
 def _session(file: Path, name: str, **asked: object) -> FitSession:

@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 
 from drystep.commands.cli import main
+from drystep.commands.terminal import stdout
+from drystep.cuda.rules import Rules
+from drystep.fit import fit_step
+from drystep.gpus.classes import select_gpus
+from drystep.zoo.python_file import load_function
 
 STEPS = """
 import os
@@ -34,8 +39,25 @@ def leaves(device):
 def exits(device):
     raise SystemExit(0)
 """
+TRAINS = """
+import torch
+
+def build_step(device, batch_size=4):
+    model = torch.nn.Linear(1024, 1024, bias=False).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    data = torch.empty(batch_size, 256 * 1024, device=device)
+
+    def step():
+        optimizer.zero_grad()
+        model(data.view(-1, 1024)).sum().backward()
+        optimizer.step()
+
+    return step
+"""
 MIB = 1 << 20
+PEAKS = 'fp32_tflops = 14.0\nbandwidth_gbs = 900\noperators = "Tesla V100-PCIE-32GB"\n'
 CARD = "[small]\nvisible_mib = 240\ncontext_mib = 40\n[large]\nvisible_mib = 640\ncontext_mib = 40\n"
+CARDS = f'[fast]\nvisible_mib = 640\n{PEAKS}link = "pcie4"\nlink_gbs = 31.5\n[unlinked]\nvisible_mib = 640\n{PEAKS}'
 
 
 @pytest.fixture
@@ -101,6 +123,8 @@ def test_a_function_that_is_not_there(file: str, capsys) -> None:
         ("{file}:f", ["--time-limit", "nan"], "at most 2678400 seconds (31 days), got nan"),
         ("{file}:f", ["--time-limit", "0"], "the time limit must be more than 0 and at most 2678400 seconds"),
         ("{file}:f", ["--time-limit", "1e10"], "at most 2678400 seconds (31 days), got 10000000000.0"),
+        ("{file}:f", ["--ranks", "0"], "ranks must be between 1 and 1024, got 0"),
+        ("{file}:f", ["--ranks", "2", "--no-ddp"], "--ranks counts processes of DistributedDataParallel"),
         ("{file}:f", ["--precision", "fp3"], "unknown precision 'fp3'"),
         ("{file}:f", ["--profile", "x"], "unknown profile 'x'"),
         ("{file}:f", ["--gpu", "x"], "unknown GPU 'x'"),
@@ -125,3 +149,31 @@ def test_the_allocators_settings_are_said(file: str, capsys, monkeypatch: pytest
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     assert _fit(f"{file}:build_step") == 0
     assert "PyTorch 2.11, expandable_segments:True, fp32; simulated" in capsys.readouterr().out
+
+
+def test_images_per_second_and_the_exchange_among_ranks(tmp_path: Path, capsys, monkeypatch) -> None:
+    """On a terminal of 80 columns. A card whose link is not known has no times, and says why."""
+    monkeypatch.setattr(stdout, "_width", 80)
+    file, cards = tmp_path / "train.py", tmp_path / "gpus.toml"
+    file.write_text(TRAINS)
+    cards.write_text(CARDS)
+    both = ["--gpu-file", str(cards), "--gpu", "fast", "--gpu", "unlinked"]
+    assert main(["fit", f"{file}:build_step", *both, "--throughput", "--ranks", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+
+    step, gpu = load_function(f"{file}:build_step"), select_gpus(["fast"], [cards])[0]
+    (row,) = fit_step(step, [gpu], rules=Rules(ddp=True), ranks=2, with_throughput=True)
+    assert row.throughput is not None
+    assert row.throughput.best is not None
+    best, enough, fields = row.throughput.best, row.throughput.enough, row.to_fields()
+    ranks = lines.index("Predicted for 2 ranks of DistributedDataParallel, one per card of one machine:")
+    assert lines[ranks + 2].split() == ["fast", *(f"{fields[n]:.1f}" for n in ("step_ms", "exchange_ms", "exposed_ms"))]
+    assert lines[ranks + 3].split() == ["unlinked", "–", "–", "–"]
+    speeds = lines.index("Predicted images per second and card:")
+    assert lines[speeds + 2].split() == [
+        "fast", str(best.batch_size), f"{best.images_per_second:,.1f}", f"{best.step_ms:,.1f}",
+        str(enough.batch_size), f"{enough.images_per_second:,.1f}",
+    ]  # fmt: skip
+    assert (
+        lines[-1] == "No time for unlinked: unlinked has no link_gbs: the exchange of gradients between cards needs it."
+    )

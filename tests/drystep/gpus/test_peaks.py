@@ -15,6 +15,14 @@ def test_our_classes_have_peaks_with_a_source_and_operators() -> None:
         assert gpu.peaks.operators in measured_cards()
 
 
+def test_our_classes_have_links_with_a_source() -> None:
+    """Nominal: 8 and 16 GT/s on 16 lanes, of 130 bits for 16 bytes."""
+    for gpu in select_gpus():
+        gts = {"pcie3": 8, "pcie4": 16, "pcie5": 32}[gpu.peaks.link]
+        assert gpu.peaks.link_gbs == pytest.approx(gts * 16 / 8 * 128 / 130, rel=1e-3)
+        assert "nominal" in gpu.peaks.link_source
+
+
 def test_units_that_cards_lack() -> None:
     """bfloat16 and TF32 came with Ampere."""
     cards = read_gpus()
@@ -45,6 +53,11 @@ def test_a_missing_peak_is_named() -> None:
         ),
         ("bandwidth_tbs = 0.9", "unknown fields bandwidth_tbs: use .*bandwidth_gbs"),
         ('scaled = "no"', "scaled must be true or false"),
+        ('link = "pcie6"\nlink_gbs = 126', r"unknown link of bad.toml \[card\] 'pcie6': choose from pcie3, .*, nvlink"),
+        ('link = "pcie4"', r"\[card\] must have both link and link_gbs, or neither"),
+        ("link_gbs = 31.5", r"\[card\] must have both link and link_gbs, or neither"),
+        ('link = "pcie4"\nlink_gbs = 0.5', "link_gbs is in 10.9 bytes a second: 0.5 cannot be"),
+        ("link = 3", "link must be text"),
         ("operators = 3", "operators must be text"),
     ],
 )

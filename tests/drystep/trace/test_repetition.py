@@ -63,6 +63,8 @@ def test_a_step_that_keeps_more_and_more_is_run() -> None:
             nonlocal steps
             steps += 1
             kept.append(weight * 2)
+            weight.grad = None
+            kept[-1].sum().backward()
 
         return step
 
