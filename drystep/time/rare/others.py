@@ -1,0 +1,111 @@
+"""Losses of sequences, normalised weights, cells of recurrent layers, and what reads and writes everything once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drystep.operators import Kind, Work, WorkRule
+from drystep.time.rare.operands import INDEX_BYTES, bytes_in, first_of, name_of, operators
+from drystep.time.rare.ordering import bits_of, radix_sort
+
+FUSED_CELL = "recurrent_cell"
+GROUPS: dict[str, tuple[Kind, str]] = {
+    "_fused_dropout": ("dropout", ""),
+    "native_dropout_backward": ("elementwise", ""),
+    "_masked_scale": ("elementwise", ""),
+    "rrelu_with_noise": ("elementwise", ""),
+    "rrelu_with_noise_": ("elementwise", ""),
+    "rrelu_with_noise_backward": ("elementwise", ""),
+    "_thnn_fused_lstm_cell": ("elementwise", FUSED_CELL),
+    "_thnn_fused_lstm_cell_backward_impl": ("elementwise", FUSED_CELL),
+    "_thnn_fused_gru_cell": ("elementwise", FUSED_CELL),
+    "_thnn_fused_gru_cell_backward": ("elementwise", FUSED_CELL),
+    "_pack_padded_sequence": ("copy", ""),
+    "flip": ("copy", ""),
+    "tril": ("elementwise", ""),
+    "triu": ("elementwise", ""),
+}
+"""Operators with one kernel that reads every argument and writes every result once -> kind and group
+(`Dropout.cu`, `RreluWithNoise.cu`, `RNN.cu`, `TensorTransformations.cu` and `TriangularOps.cu` of `native/cuda`)."""
+
+
+def _once(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
+    """One kernel that reads every argument once and writes every result once; see `GROUPS`."""
+    kind, group = GROUPS[name_of(func)]
+    moved = bytes_in(args, list(kwargs.values()), result)
+    return Work(kind, 0, moved, 1, first_of(result).dtype, group=group)
+
+
+def _ctc(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
+    """The probabilities (B, T, 2 L + 1) of all beginnings are written, step by step (`cuda/LossCTC.cu`).
+
+    Each reads one log-probability. The steps in time of a sequence follow each other, sequences lie beside each other.
+    """
+    log_probs, targets = args[:2]
+    times, batch = log_probs.shape[0], log_probs.shape[1] if log_probs.dim() == 3 else 1
+    alpha = result[1]
+    read = min(bytes_in(log_probs), alpha.numel() * log_probs.element_size())
+    moved = read + bytes_in(targets, result)
+    return Work("gather", 0, moved, 1, alpha.dtype, group="ctc", items=batch * times, blocks=batch)
+
+
+def _ctc_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """The probabilities of all ends, step by step, then the gradient of each log-probability (`cuda/LossCTC.cu`).
+
+    The first are written, read, and read again with those of all beginnings. The gradient is filled, then written where
+    labels are, and finished in place with a read of the log-probabilities.
+    """
+    log_probs, targets = args[1:3]
+    alpha: Tensor = args[6]
+    times, batch = log_probs.shape[0], log_probs.shape[1] if log_probs.dim() == 3 else 1
+    moved = 3 * bytes_in(alpha) + bytes_in(targets, log_probs) + 3 * bytes_in(result)
+    return Work("gather", 0, moved, 4, alpha.dtype, group="ctc", items=batch * times, blocks=batch)
+
+
+def _weight_norm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
+    """One kernel that reads the direction twice, for its norms and to scale it (`cuda/WeightNorm.cu`)."""
+    direction, lengths = args[:2]
+    moved = 2 * bytes_in(direction) + bytes_in(lengths, result)
+    return Work("elementwise", 0, moved, 1, direction.dtype, group="weight_norm", items=result[1].numel())
+
+
+def _weight_norm_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
+    """One kernel that reads gradient and direction twice: for their products by row, and for the gradients."""
+    grad, direction, lengths, norms = args[:4]
+    moved = 2 * bytes_in(grad, direction) + bytes_in(lengths, norms, result)
+    return Work("elementwise", 0, moved, 1, direction.dtype, group="weight_norm", items=norms.numel())
+
+
+def _renorm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """The norms (a read), their factors, and a product (read, written), as `renorm_out` in `Normalization.cpp`."""
+    dim = args[2]
+    rows = args[0].shape[dim]
+    norms = 4 * rows * torch.float32.itemsize  # the norms and the factors are each written and read
+    moved = 2 * bytes_in(args[0]) + bytes_in(result) + norms
+    return Work("elementwise", 0, moved, 3, result.dtype, group="renorm", items=rows)
+
+
+def _embedding_renorm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """Indices are sorted and made unique, then each row is read twice and written (`cuda/Embedding.cu`).
+
+    All rows are taken to be different, and longer than the largest norm.
+    """
+    table, indices = args[:2]
+    count, size = indices.numel(), indices.element_size()
+    rows = min(count, table.shape[0])
+    sort = radix_sort(count, size, 0, bits_of(table.shape[0]) if size < INDEX_BYTES else 0)
+    moved = sort.moved_bytes + 2 * count * size + 3 * rows * table.shape[1] * table.element_size()
+    return Work("gather", 0, moved, sort.kernels + 2, table.dtype, group="scatter.sorted", items=rows)
+
+
+RULES: dict[WorkRule, frozenset[Any]] = {
+    _once: operators(" ".join(GROUPS)),
+    _ctc: operators("_ctc_loss"),
+    _ctc_backward: operators("_ctc_loss_backward"),
+    _weight_norm: operators("_weight_norm_interface"),
+    _weight_norm_backward: operators("_weight_norm_interface_backward"),
+    _renorm: operators("renorm renorm_"),
+    _embedding_renorm: operators("embedding_renorm_"),
+}
