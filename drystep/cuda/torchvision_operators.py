@@ -79,22 +79,21 @@ def _held(values: int, like: Tensor) -> Workspace:
 def _nms(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
     """Count a sort of the scores, the comparisons of all pairs of boxes, and the choice from their mask.
 
-    Boxes are gathered in order (read, written). Blocks of 64 x 64 on and above the diagonal compare them and write a
-    word of the mask for each box. One block reads the mask box after box, as each depends on those before it
-    (`nms_kernel.cu`, `gather_keep_from_mask`). The items are the comparisons.
+    Scores and places are radix-sorted by digits of 8 bits, and boxes gathered in order (read, written). Tiles of 64 by
+    64 pairs on and above the diagonal read their boxes and write a word of the mask for each (`nms_kernel_impl`). One
+    block goes through the boxes in order and reads the words of those that it keeps, half of a row on average
+    (`gather_keep_from_mask`); the kept places are selected. The items are the kept boxes, as each waits for the one
+    before it.
     """
     boxes, scores, _ = args
-    count, size = boxes.shape[0], boxes.element_size()
+    count, kept, key_bytes = boxes.shape[0], result.shape[0], scores.element_size()
     groups = math.ceil(count / BOXES_TOGETHER)
     tiles = groups * (groups + 1) // 2
-    pairs_bytes = count * (size + INDEX_BYTES)
-    sort_bytes = 2 * count * size + pairs_bytes * 2 * scores.element_size()  # a radix sort by digits of 8 bits
-    words_bytes = count * groups * INDEX_BYTES
-    compared_bytes = 2 * tiles * BOXES_TOGETHER * 4 * size + words_bytes // 2
-    kept_bytes = words_bytes + 3 * count + 2 * _bytes(result)
-    moved = sort_bytes + 2 * _bytes(boxes) + compared_bytes + kept_bytes
-    items = tiles * BOXES_TOGETHER**2
-    return Work("gather", 0, moved, 6 + scores.element_size(), boxes.dtype, group="nms", items=items)
+    sort_bytes = count * (INDEX_BYTES + key_bytes + 2 * key_bytes * (key_bytes + INDEX_BYTES))
+    tile_bytes = BOXES_TOGETHER * (2 * 4 * boxes.element_size() + INDEX_BYTES)
+    chosen_bytes = kept * groups * INDEX_BYTES // 2 + 4 * count + 3 * _bytes(result)  # a byte for each box, and places
+    moved = sort_bytes + 2 * _bytes(boxes) + tiles * tile_bytes + chosen_bytes
+    return Work("gather", 0, moved, 7 + key_bytes, boxes.dtype, group="nms", items=kept, blocks=1)
 
 
 def _roi(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
@@ -128,50 +127,48 @@ def _taps(func: Any, args: Sequence[Any]) -> int:
 
 
 def _deform_work(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """Count zeros and samples for the patches, and a product of filters and patches (`deform_conv2d_kernel.cu`).
+    """Count the sampling of patches, and the product of filters and patches (`deform_conv2d_forward_kernel`).
 
-    Patches are zeroed, written and read. The product is added to zeros (written, read, written), copied to the order of
-    the images (read, written), and the bias is added (read, written).
+    The buffer of patches is zeroed once; patches are written and read. Two buffers like the result are zeroed, one is
+    added to by the product (read, written) and copied to the other (read, written), and the bias is added (read,
+    written).
     """
     input, weight, offset, mask = args[:4]
     patches, batches = _all_patches(input, weight, offset)
-    read = _bytes(input, offset, mask) + batches * _bytes(weight)
-    moved = read + (2 * patches + _per_batch(patches, batches)) * input.element_size() + 8 * _bytes(result)
-    return _deform(input, weight, args[11], 1, patches, moved, 4 + batches * (1 + args[11]))
+    buffers = 2 * patches + patches // max(1, batches)
+    moved = _bytes(input, offset, mask) + batches * _bytes(weight) + buffers * input.element_size() + 8 * _bytes(result)
+    groups: int = args[11]
+    return _deform(input, weight, groups, 1, patches, moved, 5 + batches * (1 + groups))
 
 
 def _deform_backward_work(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
-    """Count the gradients of the patches (a product), of what they sample, and of the filters (`deform_conv2d_kernel.cu`).
+    """Count the gradients of patches, of what they were sampled from, and of filters (`deform_conv2d_backward_kernel`).
 
-    The patches' gradients are zeroed, written, and read twice: for the offsets and masks with the input, and for the
-    input, which gets them by atomic additions. Then the patches are sampled again and read by the product that gives
-    the filters' gradient.
+    Gradients of patches are zeroed, added to by a product (read, written), and read twice: with the input for those of
+    offsets and masks, and for those of the input, which are zeroed and added to atomically. Then the patches are
+    sampled again (written) and read by the product that gives the filters' gradients. The output's gradient is put into
+    another order (read, written) for either product, and summed up for the bias.
     """
     grad, input, weight, offset, mask = args[:5]
+    of_input, of_weight, of_offset, of_mask = result[:4]
     patches, batches = _all_patches(input, weight, offset)
-    size = input.element_size()
-    read = 3 * _bytes(grad) + 3 * _bytes(input) + 3 * _bytes(offset, mask) + 2 * batches * _bytes(weight)
-    moved = read + (5 * patches + 2 * _per_batch(patches, batches)) * size + 2 * _bytes(result[0]) + 2 * _bytes(*result)
-    return _deform(input, weight, args[12], 2, patches, moved, 8 + batches * (3 + 2 * args[12]))
+    read = 7 * _bytes(grad) + 2 * _bytes(input) + 3 * _bytes(offset, mask) + batches * _bytes(weight)
+    written = 3 * _bytes(of_input) + (1 + 2 * batches) * _bytes(of_weight) + 2 * _bytes(of_offset, of_mask)
+    groups: int = args[12]
+    moved = read + written + 7 * patches * input.element_size()
+    return _deform(input, weight, groups, 2, patches, moved, 8 + batches * (4 + 3 * groups))
 
 
 def _all_patches(input: Tensor, weight: Tensor, offset: Tensor) -> tuple[int, int]:
     """Number of sampled values of all images, and of batches of images that are computed together."""
-    together = _patches(input, weight, offset)
-    values = input.numel() // max(1, math.prod(input.shape[2:])) * math.prod(weight.shape[2:])
-    total = values * math.prod(offset.shape[2:])
-    return total, total // max(1, together)
-
-
-def _per_batch(values: int, batches: int) -> int:
-    """Values of one batch, which all share a buffer that is zeroed once."""
-    return values // max(1, batches)
+    total = input.shape[0] * input.shape[1] * math.prod(weight.shape[2:]) * math.prod(offset.shape[2:])
+    return total, total // max(1, _patches(input, weight, offset))
 
 
 def _deform(
     input: Tensor, weight: Tensor, groups: int, products: int, patches: int, moved_bytes: int, kernels: int
 ) -> Work:
-    """`products` products of filters (out / groups, in / groups x k x k) and patches, for each group."""
+    """For each group, products of filters (out / groups, in / groups x k x k) and as many rows of patches."""
     outputs, reduced = weight.shape[0] // groups, math.prod(weight.shape[1:])
     flops = products * 2 * patches * outputs
     return Work(
