@@ -1,4 +1,4 @@
-"""Losses of sequences, normalised weights, cells of recurrent layers, and what reads and writes everything once."""
+"""Normalised weights, cells of recurrent layers, parts of a whole, and what reads and writes everything once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from drystep.operators import Kind, Work, WorkRule
 from drystep.time.rare.operands import INDEX_BYTES, bytes_in, first_of, name_of, operators
 from drystep.time.rare.ordering import bits_of, radix_sort
 
-FUSED_CELL = "recurrent_cell"
+FUSED_CELL, MIXED_TYPES = "recurrent_cell", "elementwise.mixed_types"
 GROUPS: dict[str, tuple[Kind, str]] = {
     "_fused_dropout": ("dropout", ""),
-    "native_dropout_backward": ("elementwise", ""),
-    "_masked_scale": ("elementwise", ""),
+    "native_dropout_backward": ("elementwise", MIXED_TYPES),
+    "_masked_scale": ("elementwise", MIXED_TYPES),
     "rrelu_with_noise": ("elementwise", ""),
     "rrelu_with_noise_": ("elementwise", ""),
     "rrelu_with_noise_backward": ("elementwise", ""),
@@ -35,33 +35,19 @@ def _once(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
     """One kernel that reads every argument once and writes every result once; see `GROUPS`."""
     kind, group = GROUPS[name_of(func)]
     moved = bytes_in(args, list(kwargs.values()), result)
-    return Work(kind, 0, moved, 1, first_of(result).dtype, group=group)
+    items = first_of(result).numel() if group == MIXED_TYPES else 0
+    return Work(kind, 0, moved, 1, first_of(result).dtype, group=group, items=items)
 
 
-def _ctc(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
-    """The probabilities (B, T, 2 L + 1) of all beginnings are written, step by step (`cuda/LossCTC.cu`).
-
-    Each reads one log-probability. The steps in time of a sequence follow each other, sequences lie beside each other.
-    """
-    log_probs, targets = args[:2]
-    times, batch = log_probs.shape[0], log_probs.shape[1] if log_probs.dim() == 3 else 1
-    alpha = result[1]
-    read = min(bytes_in(log_probs), alpha.numel() * log_probs.element_size())
-    moved = read + bytes_in(targets, result)
-    return Work("gather", 0, moved, 1, alpha.dtype, group="ctc", items=batch * times, blocks=batch)
+def _into_zeros(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """Zeros of the whole, then a copy into a part (`select_backward_symint` in `TensorShape.cpp` and its kind)."""
+    return Work("copy", 0, bytes_in(result) + 2 * bytes_in(args[0]), 2, result.dtype)
 
 
-def _ctc_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """The probabilities of all ends, step by step, then the gradient of each log-probability (`cuda/LossCTC.cu`).
-
-    The first are written, read, and read again with those of all beginnings. The gradient is filled, then written where
-    labels are, and finished in place with a read of the log-probabilities.
-    """
-    log_probs, targets = args[1:3]
-    alpha: Tensor = args[6]
-    times, batch = log_probs.shape[0], log_probs.shape[1] if log_probs.dim() == 3 else 1
-    moved = 3 * bytes_in(alpha) + bytes_in(targets, log_probs) + 3 * bytes_in(result)
-    return Work("gather", 0, moved, 4, alpha.dtype, group="ctc", items=batch * times, blocks=batch)
+def _into_copy(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """A copy of the whole, then one into a part (`select_scatter` in `TensorShape.cpp` and its kind)."""
+    whole, part = args[:2]
+    return Work("copy", 0, bytes_in(whole, result) + 2 * bytes_in(part), 2, result.dtype)
 
 
 def _weight_norm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
@@ -102,8 +88,8 @@ def _embedding_renorm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any],
 
 RULES: dict[WorkRule, frozenset[Any]] = {
     _once: operators(" ".join(GROUPS)),
-    _ctc: operators("_ctc_loss"),
-    _ctc_backward: operators("_ctc_loss_backward"),
+    _into_zeros: operators("select_backward diagonal_backward diag_embed"),
+    _into_copy: operators("select_scatter slice_scatter diagonal_scatter as_strided_scatter"),
     _weight_norm: operators("_weight_norm_interface"),
     _weight_norm_backward: operators("_weight_norm_interface_backward"),
     _renorm: operators("renorm renorm_"),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from drystep.operators import Kind, Work, WorkRule
@@ -90,7 +91,11 @@ def _pooled(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: A
     ]
     taps = math.prod(windows) if len(windows) == sides else windows[0] ** sides
     moved = bytes_in(args, result)
-    return Work("elementwise", 0, moved, 1, output.dtype, group="pooling.forward", items=taps * output.numel())
+    last = input.dim() == 4 and not input.is_contiguous() and input.is_contiguous(memory_format=torch.channels_last)
+    layout = "nhwc" if last else "nchw"
+    return Work(
+        "elementwise", 0, moved, 1, output.dtype, group=f"pooling.forward.{layout}", items=taps * output.numel()
+    )
 
 
 def _pooled_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
@@ -142,7 +147,7 @@ def _windows_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any],
 
 def _rearranged(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
     """A copy of a view whose dimensions are permuted (`math_pixel_shuffle` in `PixelShuffle.cpp`)."""
-    return Work("copy", 0, bytes_in(args[0], result), 1, result.dtype)
+    return Work("copy", 0, bytes_in(args[0], result), 1, result.dtype, group="copy.permuted", items=result.numel())
 
 
 RESIZES = (

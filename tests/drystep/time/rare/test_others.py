@@ -1,4 +1,4 @@
-"""Losses of sequences, normalised weights and cells, by arithmetic on what is read and written."""
+"""Normalised weights, cells and parts of a whole, by arithmetic on what is read and written."""
 
 from typing import Any
 
@@ -6,18 +6,6 @@ import torch
 
 aten = torch.ops.aten
 INT64 = torch.int64
-
-
-def test_the_loss_of_sequences_goes_step_by_step(count: Any, meta: Any) -> None:
-    """50 steps, 4 sequences, 20 classes, 10 labels: 21 states each, a log-probability for each (no more than all)."""
-    log_probs, targets = meta(50, 4, 20), meta(4, 10, dtype=INT64)
-    loss, states = meta(4), meta(4, 50, 21)
-    forward = count(aten._ctc_loss.default, log_probs, targets, [50] * 4, [10] * 4, result=(loss, states))
-    assert forward.moved_bytes == 4 * 4000 + 8 * 40 + 4 * (4 + 4200)
-    assert (forward.items, forward.blocks) == (200, 4)
-    arguments = (loss, log_probs, targets, [50] * 4, [10] * 4, loss, states, 0)
-    backward = count(aten._ctc_loss_backward.default, *arguments, result=log_probs)
-    assert backward.moved_bytes == 4 * (3 * 4200 + 4000 + 3 * 4000) + 8 * 40
 
 
 def test_normalised_weights_are_read_twice(count: Any, meta: Any) -> None:
@@ -52,3 +40,12 @@ def test_cells_of_recurrent_layers(count: Any, meta: Any) -> None:
     assert (lstm.moved_bytes, lstm.group) == (4 * (2 * 64 + 16 + 2 * 16 + 64), "recurrent_cell")
     gru = count(aten._thnn_fused_gru_cell.default, meta(2, 24), meta(2, 24), state, result=(state, meta(2, 40)))
     assert gru.moved_bytes == 4 * (2 * 48 + 16 + 16 + 80)
+
+
+def test_a_part_of_a_whole(count: Any, meta: Any) -> None:
+    """The whole is zeroed, or copied, before the part is copied into it."""
+    row = count(aten.select_backward.default, meta(20), [10, 20], 0, 3)
+    assert (row.moved_bytes, row.kernels) == (4 * (200 + 2 * 20), 2)
+    assert count(aten.diag_embed.default, meta(10)).moved_bytes == 4 * (100 + 2 * 10)
+    rows = count(aten.slice_scatter.default, meta(10, 20), meta(3, 20), 0, 0, 3)
+    assert (rows.moved_bytes, rows.kernels) == (4 * (2 * 200 + 2 * 60), 2)
