@@ -90,6 +90,12 @@ def _svd(rows: int, columns: int, given: Given) -> float:
     return 4 * m**2 * n + 8 * m * n**2 + 9 * n**3 if given["full_matrices"] else 14 * m * n**2 + 8 * n**3
 
 
+def _pinv(rows: int, columns: int, given: Given) -> float:
+    """Singular vectors, and a product of them (`linalg_pinv` in `LinearAlgebra.cpp`)."""
+    m, n = max(rows, columns), min(rows, columns)
+    return 14 * m * n**2 + 8 * n**3 + 2 * m * n**2
+
+
 def _eigh(rows: int, _: int, given: Given) -> float:
     """The symmetric QR algorithm: 9 n^3 with vectors, 4/3 n^3 without."""
     return 9 * rows**3 if given["compute_v"] else 4 * rows**3 / 3
@@ -128,6 +134,7 @@ COUNTS: dict[str, Count] = {
     "linalg_eig": lambda n, _, __: 25 * n**3,
     "_linalg_eigvals": lambda n, _, __: 10 * n**3,
     "_linalg_svd": _svd,
+    "linalg_pinv": _pinv,
     "linalg_matrix_exp": lambda n, _, __: 5 * 2 * n**3,  # products of the polynomial of degree 18, before squarings
 }
 

@@ -24,6 +24,8 @@ GROUPS: dict[str, tuple[Kind, str]] = {
     "_thnn_fused_gru_cell_backward": ("elementwise", FUSED_CELL),
     "_pack_padded_sequence": ("copy", ""),
     "flip": ("copy", ""),
+    "tril_": ("elementwise", ""),
+    "triu_": ("elementwise", ""),
     "tril": ("elementwise", ""),
     "triu": ("elementwise", ""),
 }
@@ -48,6 +50,16 @@ def _into_copy(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result
     """A copy of the whole, then one into a part (`select_scatter` in `TensorShape.cpp` and its kind)."""
     whole, part = args[:2]
     return Work("copy", 0, bytes_in(whole, result) + 2 * bytes_in(part), 2, result.dtype)
+
+
+def _safe_softmax(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """A softmax, and zeros where a whole row is masked (`_safe_softmax` in `SoftMax.cpp`).
+
+    The scores are compared with minus infinity (read, a byte written each), rows are reduced (a byte read each), and
+    the weights are chosen from (read, written).
+    """
+    moved = 2 * bytes_in(args[0]) + 3 * bytes_in(result) + 2 * args[0].numel()
+    return Work("elementwise", 0, moved, 4, result.dtype)
 
 
 def _weight_norm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Work:
@@ -90,6 +102,7 @@ RULES: dict[WorkRule, frozenset[Any]] = {
     _once: operators(" ".join(GROUPS)),
     _into_zeros: operators("select_backward diagonal_backward diag_embed"),
     _into_copy: operators("select_scatter slice_scatter diagonal_scatter as_strided_scatter"),
+    _safe_softmax: operators("_safe_softmax"),
     _weight_norm: operators("_weight_norm_interface"),
     _weight_norm_backward: operators("_weight_norm_interface_backward"),
     _renorm: operators("renorm renorm_"),

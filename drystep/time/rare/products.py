@@ -43,6 +43,15 @@ def _grouped(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
     return Work("bmm", flops, moved, 2, result.dtype, max(1, min(m, k, n)), k, group="grouped_mm")
 
 
+def _summed(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """A sum of products of a batch: one `addmm` into the result for each (`addbmm_impl_` in `LinearAlgebra.cpp`)."""
+    added, left, right = args[:3]
+    batch, m, k = left.shape
+    n = right.shape[-1]
+    moved = bytes_in(added, left, right) + 2 * batch * bytes_in(result)
+    return Work("linear", 2 * batch * m * k * n, moved, max(1, batch), left.dtype, min(m, k, n), k)
+
+
 def _conv_tbc(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
     """One `addmm_` into the output for each step of the filter (`conv_tbc` in `ConvolutionTBC.cpp`).
 
@@ -128,6 +137,7 @@ def _fft(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tens
 RULES: dict[WorkRule, frozenset[Any]] = {
     _scaled: operators("_scaled_mm _scaled_mm_v2"),
     _grouped: operators("_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2"),
+    _summed: operators("addbmm"),
     _conv_tbc: operators("conv_tbc"),
     _cdist: operators("_cdist_forward _pdist_forward"),
     _cdist_backward: operators("_cdist_backward _pdist_backward"),

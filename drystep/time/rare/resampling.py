@@ -129,7 +129,7 @@ def _padded_backward(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], 
 
 def _to_columns(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
     """A kernel for each image, which writes its patches as columns (`cuda/Im2Col.cu`)."""
-    images = args[0].shape[0] if args[0].dim() == 4 else 1
+    images = max(1, args[0].shape[0]) if args[0].dim() == 4 else 1
     moved = bytes_in(args[0], result)
     return Work("copy", 0, moved, images, result.dtype, group="columns", items=result.numel())
 

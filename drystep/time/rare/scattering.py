@@ -64,11 +64,13 @@ def _index_rows(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], resul
 
 
 def _put(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
-    """`put_` writes or adds single values; `take` reads them (`cuda/IndexKernel.cu`)."""
+    """`put` writes or adds single values; `take` reads them (`cuda/IndexKernel.cu`)."""
     given = named(func, args, kwargs)
     index, like = given["index"], given["self"]
     passes = 2 + bool(given.get("accumulate"))  # over the values at these places, and those that are read or written
-    return _placed(Passes(bytes_in(index) + passes * index.numel() * like.element_size(), 1), like, index.numel())
+    copied = Passes(0, 0) if name_of(func) == "take" else _copied(func, like)
+    moved = bytes_in(index) + passes * index.numel() * like.element_size()
+    return _placed(copied + Passes(moved, 1), like, index.numel())
 
 
 def _index_put(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
@@ -166,6 +168,15 @@ def _embedding_bag(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], re
     return _placed(passes, weight, indices.numel() * weight.shape[-1], "embedding_bag")
 
 
+def _embedding_bag_weights(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
+    """For each index, a row of the weights and one of the gradients, multiplied and summed (`cuda/EmbeddingBag.cu`)."""
+    given = named(func, args, kwargs)
+    weight, indices = given["weight"], given["indices"]
+    values = indices.numel() * weight.shape[-1]
+    moved = 2 * values * weight.element_size() + bytes_in(indices, given["offset2bag"], result)
+    return _placed(Passes(moved, 1), weight, values, "embedding_bag")
+
+
 def _nonzero(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Work:
     """Counts (one read), selects (one read, places written), and turns places into indices (`cuda/Nonzero.cu`)."""
     places = INDEX_BYTES * result.shape[0]
@@ -217,13 +228,14 @@ RULES: dict[WorkRule, frozenset[Any]] = {
     _index_rows: operators(
         "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_reduce index_reduce_"
     ),
-    _put: operators("put_ take"),
+    _put: operators("put put_ take"),
     _index_put: operators("index_put index_put_ _index_put_impl_ _unsafe_index_put"),
     _masked_scatter: operators("masked_scatter masked_scatter_"),
     _embedding_backward: operators(
         "embedding_dense_backward _embedding_bag_backward _embedding_bag_dense_backward"
     ),
     _embedding_bag: operators("_embedding_bag _embedding_bag_forward_only"),
+    _embedding_bag_weights: operators("_embedding_bag_per_sample_weights_backward"),
     _nonzero: operators("nonzero nonzero_static"),
     _masked_select: operators("masked_select"),
     _multinomial: operators("multinomial"),

@@ -54,6 +54,7 @@ CASES = {
     "all_singular_vectors": (
         aten._linalg_svd.default, [(N, 10)], {"full_matrices": True}, 4 * N**2 * 10 + 8 * N * 100 + 9000,
     ),
+    "pseudo_inverse": (aten.linalg_pinv.atol_rtol_tensor, [(N, 10)], {}, 16 * N * 100 + 8000),
     "exponential": (aten.linalg_matrix_exp.default, [(N, N)], {}, 10 * CUBE),
 }  # fmt: skip
 

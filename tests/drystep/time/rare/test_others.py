@@ -33,6 +33,11 @@ def test_what_is_read_and_written_once(count: Any, meta: Any) -> None:
     assert count(aten._fused_dropout.default, values, 0.5, result=(values, mask)).kind == "dropout"
 
 
+def test_a_softmax_with_rows_that_are_masked(count: Any, meta: Any) -> None:
+    """Softmax (2 passes), comparison (one and a byte), rows (a byte), choice (2 passes)."""
+    assert count(aten._safe_softmax.default, meta(10, 20), 1).moved_bytes == 5 * 800 + 2 * 200
+
+
 def test_cells_of_recurrent_layers(count: Any, meta: Any) -> None:
     """Batch 2, 8 units: two sides of four gates, the cell; two states and four gates to keep. A GRU keeps five."""
     gates, state = meta(2, 32), meta(2, 8)

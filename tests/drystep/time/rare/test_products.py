@@ -37,6 +37,12 @@ def test_a_scaled_product_has_the_operations_of_pytorchs_counter(count: Any, met
     assert (work.kind, work.dtype) == ("linear", BF16)
 
 
+def test_products_of_a_batch_are_summed_into_one(count: Any, meta: Any) -> None:
+    work = count(aten.addbmm.default, meta(8, 6), meta(3, 8, 10), meta(3, 10, 6))
+    assert (work.flops, work.kernels) == (2 * 3 * 8 * 10 * 6, 3)
+    assert work.moved_bytes == 4 * (48 + 240 + 180 + 2 * 3 * 48)
+
+
 def test_a_convolution_over_time_is_a_product_for_each_step(count: Any, meta: Any) -> None:
     """10 times, 3 steps, padded by 1: the first and the last step miss one time each."""
     work = count(aten.conv_tbc.default, meta(10, 2, 4), meta(3, 4, 8), meta(8), 1, result=meta(10, 2, 8))

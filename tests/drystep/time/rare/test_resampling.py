@@ -108,6 +108,7 @@ def test_patches_as_columns(count: Any, meta: Any) -> None:
     window = ([3, 3], [1, 1], [1, 1], [1, 1])
     to_columns = count(aten.im2col.default, meta(5, 3, 8, 8), *window)
     assert (to_columns.moved_bytes, to_columns.kernels) == (4 * 5 * (192 + 27 * 64), 5)
+    assert count(aten.im2col.default, meta(0, 3, 8, 8), *window).kernels == 1
     back = count(aten.col2im.default, meta(5, 27, 64), [8, 8], *window)
     assert (back.moved_bytes, back.kernels, back.items) == (to_columns.moved_bytes, 1, 5 * 27 * 64)
     unfolded = count(aten.unfold_backward.default, meta(4, 3), [9], 0, 3, 2)

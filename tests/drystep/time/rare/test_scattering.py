@@ -36,6 +36,7 @@ def test_single_values(count: Any, meta: Any) -> None:
     index = meta(30, dtype=INT64)
     assert count(aten.take.default, meta(100), index).moved_bytes == 30 * (8 + 4 + 4)
     assert count(aten.put_.default, meta(100), index, meta(30)).moved_bytes == 30 * (8 + 4 + 4)
+    assert count(aten.put.default, meta(100), index, meta(30), result=meta(100)).moved_bytes == 30 * 16 + 800
     assert count(aten.put_.default, meta(100), index, meta(30), True).moved_bytes == 30 * (8 + 4 + 8)
 
 
@@ -91,6 +92,9 @@ def test_bags_of_an_embedding(count: Any, meta: Any) -> None:
     results_bytes = sum(tensor.numel() * tensor.element_size() for tensor in result)
     bags = result[1].numel() * 8
     assert work.moved_bytes == 50 * 64 + 400 + 40 + results_bytes + 3 * bags + 3 * 40
+    of_weights = (meta(5, 16), meta(100, 16), indices, offsets, indices, 0)
+    weights = count(aten._embedding_bag_per_sample_weights_backward.default, *of_weights, result=meta(50))
+    assert weights.moved_bytes == 2 * 50 * 64 + 2 * 400 + 200
     largest = (meta(5, 16), indices, meta(50, dtype=INT64), offsets, meta(5, 16, dtype=INT64), 100, False, 2, None)
     backward = count(aten._embedding_bag_dense_backward.default, *largest)
     assert backward.moved_bytes == TABLE_BYTES + 3 * 5 * 64 + 5 * 16 * 8
