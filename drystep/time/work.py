@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from drystep.operators import Work, WorkRule, registered
-from drystep.time import convolution_work, memory_work, norm_work, product_work
+from drystep.time import convolution_work, memory_work, norm_work, product_work, rare_work
 
 aten = torch.ops.aten
 NOTHING = frozenset({
@@ -21,7 +21,7 @@ NOTHING = frozenset({
 """Operators that launch no kernel, although PyTorch does not call them views."""
 RULES: dict[Any, WorkRule] = {
     packet: rule
-    for rules in (convolution_work.RULES, memory_work.RULES, norm_work.RULES, product_work.RULES)
+    for rules in (rare_work.RULES, convolution_work.RULES, memory_work.RULES, norm_work.RULES, product_work.RULES)
     for rule, packets in rules.items()
     for packet in packets
 }
