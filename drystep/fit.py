@@ -69,19 +69,22 @@ class CardFit:
         }
 
     def _time_fields(self) -> dict[str, Any]:
-        """The predicted time among ranks, or why there is none."""
+        """The predicted time, among ranks if there are several, or why there is none."""
         fields: dict[str, Any] = {
-            "ranks": self.ranks, "step_ms": None, "exchange_ms": None, "exposed_ms": None, "time_unknown": "",
+            "ranks": self.ranks, "step_ms": None, "least_ms": None, "most_ms": None, "coverage": None,
+            "exchange_ms": None, "exposed_ms": None, "time_unknown": "",
         }  # fmt: skip
-        if self.ranks is None:
-            return fields
         try:
-            time = self.simulation.step_time(self.gpu, self.ranks)
+            time = self.simulation.step_time(self.gpu, self.ranks or 1)
         except ValueError as error:
             return {**fields, "time_unknown": str(error)}
+        least_ms, most_ms = time.interval_ms
+        fields |= {"step_ms": time.step_ms, "least_ms": least_ms, "most_ms": most_ms, "coverage": time.coverage}
+        if self.ranks is None:
+            return fields
         exchange = time.exchange
         exchange_ms, exposed_ms = (exchange.all_reduce_ms, exchange.exposed_ms) if exchange else (0.0, 0.0)
-        return {**fields, "step_ms": time.step_ms, "exchange_ms": exchange_ms, "exposed_ms": exposed_ms}
+        return {**fields, "exchange_ms": exchange_ms, "exposed_ms": exposed_ms}
 
 
 def fit_step(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.cells import OOM, Column, number, signed
+from reports.cells import MISSING, OOM, Column, number, signed
 from reports.escaping import markdown_cell
 from reports.forms import is_as_published
 from reports.ratios import FULL, percent_above, percent_of_full
@@ -32,6 +32,7 @@ def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
         times = _times(rows, card)
         columns += [
             (f"{card} ms", number(times)),
+            ("four of five", _intervals(rows, card)),
             ("images/s", number(1e3 * BATCH_SIZE / times, 1)),
             ("% of Full", number(share, 1)),
         ]
@@ -46,12 +47,21 @@ def _table3(frame: pd.DataFrame, task: str, rows: pd.DataFrame) -> Table:
         markdown_cell(card) for card in shares if any(_entry(times, card).get("scaled") for times in rows["predicted"])
     ]
     caption = (
-        f"**Predicted**: {said['batch_size']} images of {said['image_size']}, {said['precision']}, AdamW. A roofline "
-        "whose achieved parts of the peaks were measured on single operators; scaled from another card or precision: "
-        f"{', '.join(scaled) or 'none'}. {_agreement(compared, paper)} The paper's hours are whole trainings on GPUs "
-        "that it does not name, with data loading and evaluation in them; nothing here is fitted to them."
+        f"**Predicted**: {said['batch_size']} images of {said['image_size']}, {said['precision']}, AdamW. How much "
+        "longer than the card's peaks say kernels take was measured on single operators and on steps of other models; "
+        f"scaled from another card or precision: {', '.join(scaled) or 'none'}. *Four of five*: interval that holds "
+        f"four of five measured steps of models that the factors have not seen. {_agreement(compared, paper)} The "
+        "paper's hours are whole trainings on GPUs that it does not name, with data loading and evaluation in them; "
+        "nothing here is fitted to them."
     )
     return Table(f"Table 3 predicted. {TASKS[task]}, {rows.iloc[0]['backbone']}", caption, columns)
+
+
+def _intervals(rows: pd.DataFrame, card: str) -> list[str]:
+    """Least and most of the times, as "290 to 345"; a dash where results have none."""
+    entries = [_entry(times, card) for times in rows["predicted"]]
+    found = [(entry.get("least_ms"), entry.get("most_ms")) for entry in entries]
+    return [MISSING if None in pair else f"{pair[0]:,.0f} to {pair[1]:,.0f}" for pair in found]
 
 
 def _agreement(share: pd.Series, paper: pd.Series) -> str:

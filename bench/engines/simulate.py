@@ -103,8 +103,12 @@ def _time_on(simulation: Simulation, gpu: Gpu) -> dict[str, Any]:
         least = roofline(simulation.trace, gpu.peaks, gpu.name)
     except ValueError as error:
         return {"missing": str(error)}
+    least_ms, most_ms = time.interval_ms
     return {
         "step_ms": time.step_ms,
+        "least_ms": least_ms,
+        "most_ms": most_ms,
+        "coverage": time.coverage,
         "forward_ms": time.forward_ms,
         "backward_ms": time.backward_ms,
         "optimizer_ms": time.optimizer_ms,

@@ -179,6 +179,9 @@ class PredictedFields(TypedDict, total=False):
 
     missing: str
     step_ms: Milliseconds
+    least_ms: Milliseconds
+    most_ms: Milliseconds
+    coverage: Ratio
     forward_ms: Milliseconds
     backward_ms: Milliseconds
     optimizer_ms: Milliseconds

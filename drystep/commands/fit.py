@@ -24,7 +24,7 @@ from drystep.commands.step_options import (
     parse_oracles,
 )
 from drystep.commands.terminal import mib_cell, plain_table, say, stderr, stdout
-from drystep.commands.time_tables import ranks_table, remarks, throughput_table
+from drystep.commands.time_tables import remarks, throughput_table, times_table
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, combined
 from drystep.errors import choose, shortened
 from drystep.gpus.classes import select_gpus
@@ -168,16 +168,24 @@ def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
 
 
 def _show_times(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
-    """The predicted times that were asked for."""
-    if rows[0]["ranks"] is not None:
-        title = f"Predicted for {rows[0]['ranks']} ranks of DistributedDataParallel, one per card of one machine:"
-        stdout.print(title, soft_wrap=True)
-        stdout.print(ranks_table(rows, labels))
+    """The predicted times."""
+    if any(row["step_ms"] is not None for row in rows) or rows[0]["ranks"] is not None:
+        stdout.print(_times_title(rows[0]["ranks"]), soft_wrap=True)
+        stdout.print(times_table(rows, labels))
     if rows[0]["throughput"] is not None:
         stdout.print("Predicted images per second and card:")
         stdout.print(throughput_table(rows, labels))
     for remark in remarks(rows, labels):
         stdout.print(remark, soft_wrap=True)
+
+
+def _times_title(ranks: int | None) -> str:
+    meaning = (
+        "four of five steps like it lie in the interval; measured: part of the time that rests on measured operators"
+    )
+    if ranks is None:
+        return f"Predicted time of a step ({meaning}):"
+    return f"Predicted for {ranks} ranks of DistributedDataParallel, one per card of one machine ({meaning}):"
 
 
 def _by_choice(uncapped: Row) -> str:

@@ -15,12 +15,21 @@ NO_SPEEDS: Row = Throughput(()).to_fields()
 """What it would have of images per second if those were asked for and there were none."""
 
 
-def ranks_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
-    """The time of a step among ranks, one line per card."""
-    table = plain_table(["GPU", "step ms", "exchange ms", "of it exposed"])
+def times_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
+    """The time of a step, its interval, and how much of it rests on measured operators, one line per card."""
+    among_ranks = rows[0]["ranks"] is not None
+    table = plain_table(["GPU", "step ms", "four of five", "measured", *(["exchange ms", "exposed"] * among_ranks)])
     for row in rows:
-        table.add_row(labels[row["gpu"]], *(_ms(row[name]) for name in ("step_ms", "exchange_ms", "exposed_ms")))
+        exchange = [_ms(row["exchange_ms"]), _ms(row["exposed_ms"])] if among_ranks else []
+        table.add_row(labels[row["gpu"]], _ms(row["step_ms"]), interval(row), _share(row["coverage"]), *exchange)
     return table
+
+
+def interval(row: Row) -> str:
+    """Least and most of a predicted time, as "290 to 345"."""
+    if row["least_ms"] is None:
+        return ABSENT
+    return f"{_ms(row['least_ms'])} to {_ms(row['most_ms'])}"
 
 
 def throughput_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
@@ -36,7 +45,8 @@ def remarks(rows: Sequence[Row], labels: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each card without a time, and for each whose best batch is not the one to take."""
     for row in rows:
         label, speeds = labels[row["gpu"]], row["throughput"] or NO_SPEEDS
-        for reason in dict.fromkeys([row["time_unknown"], speeds["unknown"]]):
+        asked = row["ranks"] is not None or row["throughput"] is not None
+        for reason in dict.fromkeys([row["time_unknown"] if asked else "", speeds["unknown"]]):
             if reason:
                 yield f"No time for {label}: {reason}."
         best, enough = speeds["best"], speeds["enough"]
@@ -62,3 +72,7 @@ def _cells(speed: Row | None) -> list[str]:
 
 def _ms(time_ms: float | None) -> str:
     return ABSENT if time_ms is None else f"{time_ms:,.1f}"
+
+
+def _share(part: float | None) -> str:
+    return ABSENT if part is None else f"{100 * part:.0f} %"
