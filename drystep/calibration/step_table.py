@@ -2,7 +2,7 @@
 
 import csv
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class MeasuredStep:
 
 
 def read_table(path: Path) -> list[MeasuredStep]:
-    """Read a table. Raises `ValueError` with the line of the first row that cannot be."""
+    """Read a table. Raises `ValueError` with the line of the first row that cannot be, or for a table without rows."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(_rows(path, csv.DictReader(file)))
@@ -42,13 +42,19 @@ def read_table(path: Path) -> list[MeasuredStep]:
         raise ValueError(f"cannot read measured steps from {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a text table: {error}") from error
+    if not rows:
+        raise ValueError(f"{path}: no measured step: give a table with the columns {', '.join(COLUMNS)}")
+    return rows
+
+
+def require_fittable(path: Path, rows: Sequence[MeasuredStep]) -> None:
+    """Raise `ValueError` for rows to which no calibration can be fitted: too few models, or steps of both modes."""
     models = {row.step.model for row in rows}
     if len(models) < FEWEST_MODELS:
         raise ValueError(f"{path} has {len(models)} models: a calibration needs at least {FEWEST_MODELS}")
     modes = sorted({row.step.mode for row in rows})
     if len(modes) > 1:
         raise ValueError(f"{path} has steps of {' and '.join(modes)}: give each a table of its own")
-    return rows
 
 
 def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[MeasuredStep]:

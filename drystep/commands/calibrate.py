@@ -90,10 +90,11 @@ def _from_table(
     _require_writable(out)
 
     from drystep.calibration.fitting import calibrate, columns_of, count_all
-    from drystep.calibration.step_table import read_table
+    from drystep.calibration.step_table import read_table, require_fittable
     from drystep.time.calibrated.calibration import write_calibration
 
     rows = read_table(table)
+    require_fittable(table, rows)
     say(f"tracing {len(rows)} measured steps, about a second each on one core")
     done = 0
 

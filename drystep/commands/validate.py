@@ -35,6 +35,18 @@ Rebuilds = Annotated[
     Path | None,
     typer.Option("--rebuilds", metavar="FILE.py", help="Python file with these steps; its code runs here."),
 ]
+Times = Annotated[
+    bool, typer.Option("--time", help="Print the errors of predicted step times by card, mode, layout and precision.")
+]
+Steps = Annotated[
+    Path | None,
+    typer.Option(
+        "--steps",
+        metavar="TABLE.csv",
+        help="With --time: predict these measured steps; columns as for drystep calibrate --from.",
+    ),
+]
+StepsGpu = Annotated[str | None, typer.Option("--gpu", help="With --steps: GPU class on which they were measured.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout, and nothing else there.")]
 
 
@@ -46,6 +58,9 @@ def validate(
     rebuilds: Rebuilds = None,
     step_time: StepTimes = None,
     with_memtracker: WithMemTracker = False,
+    times: Times = False,
+    steps: Steps = None,
+    gpu: StepsGpu = None,
     out: ChecksFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -54,6 +69,15 @@ def validate(
     Without options: 12 measured runs of xMem and 54 published figures of other people's training steps, which takes
     some minutes. Exit status: 0 all rows were simulated, 1 some could not be, 2 the command was wrong.
     """
+    if times:
+        if any((only, match, xmem, reports, rebuilds, step_time, with_memtracker, out)):
+            raise ValueError("--time goes with --steps, --gpu and --json alone")
+
+        from drystep.commands.validation.times import validate_times
+
+        return validate_times(steps, gpu, as_json)
+    if steps is not None or gpu is not None:
+        raise ValueError("--steps and --gpu belong to --time")
     chosen = chosen_tables(only, xmem, reports, rebuilds, step_time)
 
     from drystep.commands.validation.runs import validate_chosen

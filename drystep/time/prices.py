@@ -60,11 +60,12 @@ class Prices:
         self._other_precision = False
         self.launch_us = LAUNCH_US if achieved is None else achieved.launch_us
 
-    def kernels_us(self, work: Work) -> float:
-        """Time of the kernels of one part of the work."""
+    def kernels_us(self, work: Work, times: int = 1) -> float:
+        """Time of the kernels of one part of the work, or of so many alike."""
         if work not in self._known:
             self._known[work] = self._price(work)
         us, source = self._known[work]
+        us *= times
         self._by_source[source] += us
         if source != "operators":
             self._by_group[work.factors_of] += us
