@@ -124,6 +124,11 @@ class Rules:
         return self.version < (2, 0)
 
     @property
+    def cudnn_9(self) -> bool:
+        """PyTorch's wheels bring version 9 of cuDNN: from 2.4 on (release notes of 2.4)."""
+        return self.version >= (2, 4)
+
+    @property
     def loads_kernels_eagerly(self) -> bool:
         """CUDA loads all kernels of a library at once, so that its context takes more of the card.
 

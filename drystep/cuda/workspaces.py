@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from drystep.cuda.convolutions import convolution_backward_workspaces, convolution_workspaces
+from drystep.cuda.convolutions.requests import convolution_backward_workspaces, convolution_workspaces
 from drystep.cuda.rules import Rules
 from drystep.operators import Workspace, registered
 

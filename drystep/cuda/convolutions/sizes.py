@@ -13,6 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from drystep.cuda.layouts import convolution_layout
+
 Direction = Literal["forward", "image_gradient", "filter_gradient"]
 COMPLEX_BYTES = 8
 SINGLE_BYTES = 4
@@ -43,6 +45,8 @@ class Convolution:
     dtype: torch.dtype
     contiguous: bool
     """Whether the input is in NCHW or NCDHW, rather than in channels-last layout."""
+    in_nchw: bool
+    """Whether it runs in that layout: neither the input nor the filter is in channels-last layout."""
 
     @classmethod
     def of_forward(
@@ -88,6 +92,7 @@ class Convolution:
             transposed=transposed,
             dtype=input.dtype,
             contiguous=input.is_contiguous(),
+            in_nchw=convolution_layout(input, weight) == torch.contiguous_format,
         )
 
     @property
