@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from drystep.cuda.convolutions.sizes import SINGLE_BYTES, Convolution, Direction
+from drystep.cuda.convolutions.hopper_single import bytes_without_tensor_cores, prefers_winograd
+from drystep.cuda.convolutions.sizes import SINGLE_BYTES, Convolution, Direction, winograd_bytes
 from drystep.operators import Workspace
 
 HOPPER = "9.0"
@@ -38,10 +39,19 @@ SHORTEST_SUM_SINGLE, SHORTEST_SUM_HALF = 1000, 3000
 numbers tried agrees with more."""
 
 
-def hopper_workspaces(convolution: Convolution, direction: Direction) -> Iterator[Workspace]:
-    """Yield what a convolution of two-dimensional maps requests, and what it may request beyond that."""
+def hopper_workspaces(convolution: Convolution, direction: Direction, tf32: bool) -> Iterator[Workspace]:
+    """Yield what a convolution of two-dimensional maps requests, and what it may request beyond that.
+
+    `tf32` says whether convolutions in float32 may run on tensor cores (`torch.backends.cudnn.allow_tf32`).
+    """
     copies = _Copies.of(convolution)
-    if convolution.groups > 1:
+    single = convolution.dtype.itemsize == SINGLE_BYTES
+    if single and not tf32:
+        certain = bytes_without_tensor_cores(convolution, direction)
+        possible = 0 if certain or convolution.is_depthwise else copies.whole
+    elif single and convolution.groups == 1 and prefers_winograd(convolution, direction):
+        certain, possible = winograd_bytes(convolution), 0
+    elif convolution.groups > 1:
         certain, possible = _grouped(convolution, direction, copies)
     elif convolution.strides_once and math.prod(convolution.filter[2:]) == 1:
         certain, possible = _pointwise(convolution, direction, copies)

@@ -50,7 +50,8 @@ def convolution_backward_workspaces(rules: Rules, *args: Any) -> Iterator[Worksp
 def _requests(rules: Rules, convolution: Convolution, direction: Direction) -> Iterator[Workspace]:
     measured = rules.cudnn_9 and not rules.cudnn_benchmark and len(convolution.image) <= MEASURED_DIMENSIONS
     if measured and convolution.dtype in TENSOR_CORES:
-        yield from hopper_workspaces(convolution, direction)
+        tf32 = torch.backends.cudnn.conv.fp32_precision == "tf32"  # what the step's program has set, by either API
+        yield from hopper_workspaces(convolution, direction, tf32)
     if convolution.is_depthwise:
         return  # PyTorch's own kernels (`use_cudnn_depthwise` in `native/Convolution.cpp`)
     if rules.cudnn_benchmark:

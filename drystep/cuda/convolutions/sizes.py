@@ -152,7 +152,14 @@ def _tiled_fft_bytes(convolution: Convolution) -> int:
     tiles = math.prod(
         -(-side // (FFT_TILE - k + 1)) for side, k in zip(convolution.response[2:], convolution.filter[2:], strict=True)
     )
-    return FFT_TILE * (FFT_TILE // 2 + 1) * COMPLEX_BYTES * _transforms(convolution, tiles)
+    return tiled_fft_bytes(convolution, convolution.image[0] * tiles)
+
+
+def tiled_fft_bytes(convolution: Convolution, tiles: int) -> int:
+    """Size of half spectra of so many tiles of both maps, and of the filters."""
+    maps = tiles * (convolution.image[1] + convolution.response[1])
+    filters = convolution.filter[0] * convolution.filter[1]  # a filter has a tile for each of its channels
+    return FFT_TILE * (FFT_TILE // 2 + 1) * COMPLEX_BYTES * (maps + filters)
 
 
 def _matrix_bytes(convolution: Convolution) -> int:
