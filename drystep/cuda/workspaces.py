@@ -6,7 +6,9 @@ from typing import Any
 import torch
 
 from drystep.cuda.convolutions.requests import convolution_backward_workspaces, convolution_workspaces
+from drystep.cuda.reductions import SUMS, reduction_workspaces
 from drystep.cuda.rules import Rules
+from drystep.cuda.temporaries import TEMPORARIES
 from drystep.operators import Workspace, registered
 
 aten = torch.ops.aten
@@ -32,6 +34,10 @@ class Workspaces:
             yield from convolution_workspaces(self._rules, *args)
         elif func is aten.convolution_backward.default:
             yield from convolution_backward_workspaces(self._rules, *args)
+        elif func in SUMS:
+            yield from reduction_workspaces(*args)
+        elif func in TEMPORARIES:
+            yield from TEMPORARIES[func](*args)
         else:
             stated = registered(func)
             if stated is not None and stated.workspaces is not None:
