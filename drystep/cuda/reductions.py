@@ -14,12 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drystep.cuda.multiprocessors import MULTIPROCESSORS
 from drystep.operators import Workspace
 
 aten = torch.ops.aten
 SUMS = frozenset({aten.sum.dim_IntList, aten.sum.default, aten.mean.dim, aten.mean.default})
-MULTIPROCESSORS = {"9.0": 132}
-"""Compute capability -> multiprocessors of its largest cards; those that are not listed are not counted."""
 THREADS_PER_MULTIPROCESSOR = 2048
 MOST_THREADS = 512
 """Of one thread block (`max_reduce_threads`)."""

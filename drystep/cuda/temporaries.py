@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drystep.cuda.multiprocessors import MULTIPROCESSORS
 from drystep.operators import Workspace
 
 aten = torch.ops.aten
-RECORDED = ("9.0",)
+RECORDED = tuple(MULTIPROCESSORS)
 """Compute capabilities of the cards whose requests were recorded."""
 
 

@@ -68,6 +68,8 @@ class Trace:
     """For the steps that count: index of each operator that launches kernels, and its work."""
     uncounted: dict[str, str] = field(default_factory=dict)
     """Operators whose work could not be counted, and why."""
+    failures: list[str] = field(default_factory=list)
+    """Sentences about calls that fail on a GPU because of an error of PyTorch."""
     source_lines: list[SourceLine | None] = field(default_factory=list)
     """The user's line of each operator, if lines were recorded; otherwise empty."""
 

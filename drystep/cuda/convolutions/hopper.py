@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from drystep.cuda.convolutions.hopper_single import bytes_without_tensor_cores, prefers_winograd
 from drystep.cuda.convolutions.sizes import SINGLE_BYTES, Convolution, Direction, winograd_bytes
+from drystep.cuda.multiprocessors import MULTIPROCESSORS
 from drystep.operators import Workspace
 
 HOPPER = "9.0"
-MULTIPROCESSORS = 132
-"""Of the H100 and H200 in SXM form."""
+ON_HOPPER = MULTIPROCESSORS[HOPPER]
 VECTOR_BYTES = 16
 """What a thread loads at once: channels are padded to a multiple of it."""
 LARGEST_PADDED_GROUP = 32
@@ -130,7 +130,7 @@ def _pointwise(convolution: Convolution, direction: Direction, copies: _Copies) 
     """
     batch, positions = convolution.image[0], math.prod(convolution.image[2:])
     if not convolution.in_nchw:
-        return copies.needed, _open_bytes(convolution, direction) if direction == "filter_gradient" else 0
+        return 0, _open_bytes(convolution, direction) if direction == "filter_gradient" else copies.needed
     if direction != "filter_gradient" or positions == 1:
         return 0, copies.whole
     sums_bytes = batch * math.prod(convolution.filter) * SINGLE_BYTES
@@ -168,12 +168,12 @@ def _parts_bytes(convolution: Convolution, single: bool) -> int:
     part_bytes = _up(rows, COPIED_SIDE) * _up(columns, COPIED_SIDE) * taps * SINGLE_BYTES
     for height in (BLOCK_SIDE,) if single else (2 * BLOCK_SIDE, BLOCK_SIDE):
         blocks = -(-rows // height) * -(-columns // BLOCK_SIDE) * taps
-        parts = MULTIPROCESSORS // blocks
+        parts = ON_HOPPER // blocks
         kept = parts if single else parts - 1
         if kept > 0 and positions >= parts * (SHORTEST_SUM_SINGLE if single else SHORTEST_SUM_HALF):
             return kept * part_bytes
-        if single and MULTIPROCESSORS < blocks <= 2 * MULTIPROCESSORS:
-            return MULTIPROCESSORS * BLOCK_SIDE**2 * SINGLE_BYTES
+        if single and ON_HOPPER < blocks <= 2 * ON_HOPPER:
+            return ON_HOPPER * BLOCK_SIDE**2 * SINGLE_BYTES
     return 0
 
 
@@ -182,7 +182,7 @@ def _open_bytes(convolution: Convolution, direction: Direction) -> int:
     results = {
         "forward": convolution.response, "image_gradient": convolution.image, "filter_gradient": convolution.filter,
     }  # fmt: skip
-    most_bytes = MULTIPROCESSORS * BLOCK_SIDE**2 * SINGLE_BYTES
+    most_bytes = ON_HOPPER * BLOCK_SIDE**2 * SINGLE_BYTES
     return 2 * min(most_bytes, math.prod(results[direction]) * SINGLE_BYTES)
 
 
