@@ -20,6 +20,8 @@ HOPPER = "9.0"
 ON_HOPPER = MULTIPROCESSORS[HOPPER]
 VECTOR_BYTES = 16
 """What a thread loads at once: channels are padded to a multiple of it."""
+FEW_GROUPS = 3
+"""Groups up to which forward convolutions in half precision read channels as dense ones do."""
 LARGEST_PADDED_GROUP = 32
 """Groups of up to so many channels are padded to a power of two."""
 SMALLEST_GROUP = 8
@@ -44,7 +46,7 @@ def hopper_workspaces(convolution: Convolution, direction: Direction, tf32: bool
 
     `tf32` says whether convolutions in float32 may run on tensor cores (`torch.backends.cudnn.allow_tf32`).
     """
-    copies = _Copies.of(convolution)
+    copies = _Copies.of(convolution, direction)
     single = convolution.dtype.itemsize == SINGLE_BYTES
     if single and not tf32:
         certain = bytes_without_tensor_cores(convolution, direction)
@@ -73,9 +75,11 @@ class _Copies(NamedTuple):
     """All three of a map in NCHW, whatever the layout at hand."""
 
     @classmethod
-    def of(cls, convolution: Convolution) -> "_Copies":
-        image_channels, image = _padded(convolution.image, convolution)
-        response_channels, response = _padded(convolution.response, convolution)
+    def of(cls, convolution: Convolution, direction: Direction) -> "_Copies":
+        as_dense = direction == "forward" and convolution.dtype.itemsize < SINGLE_BYTES
+        groups = 1 if as_dense and convolution.groups <= FEW_GROUPS else convolution.groups
+        image_channels, image = _padded(convolution.image, convolution, groups)
+        response_channels, response = _padded(convolution.response, convolution, groups)
         taps = math.prod(convolution.filter[2:])
         filter_bytes = image_channels * response_channels // convolution.groups * taps * convolution.dtype.itemsize
         pads_image, pads_response = image_channels > convolution.image[1], response_channels > convolution.response[1]
@@ -92,15 +96,15 @@ class _Copies(NamedTuple):
         return self.image + self.response + self.filter
 
 
-def _padded(shape: tuple[int, ...], convolution: Convolution) -> tuple[int, int]:
-    """Channels of a map after padding, and its bytes."""
+def _padded(shape: tuple[int, ...], convolution: Convolution, groups: int) -> tuple[int, int]:
+    """Channels of a map after padding those of each group, and its bytes."""
     step = VECTOR_BYTES // convolution.dtype.itemsize
-    channels = shape[1] // convolution.groups
-    if convolution.groups > 1 and channels <= LARGEST_PADDED_GROUP:
+    channels = shape[1] // groups
+    if groups > 1 and channels <= LARGEST_PADDED_GROUP:
         channels = 1 << (channels - 1).bit_length()
     else:
         channels = _up(channels, step)
-    channels *= convolution.groups
+    channels *= groups
     return channels, shape[0] * channels * math.prod(shape[2:]) * convolution.dtype.itemsize
 
 
