@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from drystep.cuda.multiprocessors import most_multiprocessors
 from drystep.cuda.rules import Rules
+from drystep.cuda.scratch.multiprocessors import most_multiprocessors
 
 aten = torch.ops.aten
 MANY_ROWS = 64 * 1024

@@ -7,9 +7,9 @@ import torch
 
 from drystep.cuda.convolutions.requests import convolution_backward_workspaces, convolution_workspaces
 from drystep.cuda.failures import failure_of
-from drystep.cuda.reductions import SUMS, reduction_workspaces
 from drystep.cuda.rules import Rules
-from drystep.cuda.temporaries import TEMPORARIES
+from drystep.cuda.scratch.reductions import SUMS, reduction_workspaces
+from drystep.cuda.scratch.temporaries import TEMPORARIES
 from drystep.operators import Workspace, registered
 
 aten = torch.ops.aten

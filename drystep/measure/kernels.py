@@ -33,7 +33,7 @@ def pin_kernels() -> None:
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Set convolutions in float32 as `pin_kernels` does, until the context ends; for simulations of what it measures."""
+    """Set convolutions in float32 as `pin_kernels` does until the context ends, for simulations of measured steps."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

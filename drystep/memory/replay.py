@@ -72,14 +72,12 @@ def replay(
 
     The allocated peak is that of the trace's steady steps, which by default means the last step. Workspaces that are
     not certain are left out unless `possible` is set, and so are those of other architectures than `architecture`, a
-    compute capability as "7.0", which also decides in which order addresses are given. A soft request that fails is skipped, but the allocator has released its cached
-    segments for it by then. `whole_card` says that the capacity is what a card has, rather than a limit that PyTorch
-    was given: see `CachingAllocator`.
+    compute capability as "7.0", which also decides in which order addresses are given. A soft request that fails is
+    skipped, but the allocator has released its cached segments for it by then. `whole_card` says that the capacity is
+    what a card has, rather than a limit that PyTorch was given: see `CachingAllocator`.
     """
     observer = observer or Observer()
-    allocator = CachingAllocator(
-        capacity_bytes, observer, allocator_settings, whole_card, address_order(architecture)
-    )
+    allocator = CachingAllocator(capacity_bytes, observer, allocator_settings, whole_card, address_order(architecture))
     blocks: dict[int, Block] = {}
     block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
     steady_start = trace.iteration_starts[-trace.steady_steps]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from drystep.cuda.convolutions.hopper_single import bytes_without_tensor_cores, prefers_winograd
 from drystep.cuda.convolutions.sizes import SINGLE_BYTES, Convolution, Direction, winograd_bytes
-from drystep.cuda.multiprocessors import MULTIPROCESSORS
+from drystep.cuda.scratch.multiprocessors import MULTIPROCESSORS
 from drystep.operators import Workspace
 
 HOPPER = "9.0"

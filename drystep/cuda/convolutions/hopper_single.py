@@ -1,4 +1,4 @@
-"""Convolutions in float32 on Hopper that run without tensor cores: all of them where TF32 is off, and few where it is on.
+"""Convolutions in float32 on Hopper that run without tensor cores: all where TF32 is off, and few where it is on.
 
 Read off the requests of four training steps of RetinaNet that an NVIDIA H200 recorded with TF32 off
 (`reports/measured/nvidia-h200`), and off `drystep/ground_truth/convolution_workspaces_h200.csv` with TF32 on.
@@ -40,7 +40,7 @@ def bytes_without_tensor_cores(convolution: Convolution, direction: Direction) -
 
 
 def prefers_winograd(convolution: Convolution, direction: Direction) -> bool:
-    """Whether Winograd's algorithm in steps is faster than tensor cores in TF32, as for filters of few, small images."""
+    """Whether Winograd's algorithm is chosen before tensor cores in TF32, as for filters of few, small images."""
     if direction != "filter_gradient" or not (convolution.in_nchw and convolution.suits_winograd):
         return False
     positions, pairs = _positions(convolution), convolution.filter[0] * convolution.filter[1]

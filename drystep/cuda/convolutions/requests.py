@@ -13,6 +13,7 @@ from drystep.cuda.convolutions.hopper import HOPPER, hopper_workspaces
 from drystep.cuda.convolutions.sizes import Convolution, Direction, copies_bytes, sizes_of_algorithms, winograd_bytes
 from drystep.cuda.rules import Rules
 from drystep.operators import Workspace
+from drystep.torch_private import convolutions_take_tf32
 
 UNKNOWN_CARD = ""
 VOLTA, TURING = "7.0", "7.5"
@@ -50,7 +51,7 @@ def convolution_backward_workspaces(rules: Rules, *args: Any) -> Iterator[Worksp
 def _requests(rules: Rules, convolution: Convolution, direction: Direction) -> Iterator[Workspace]:
     measured = rules.cudnn_9 and not rules.cudnn_benchmark and len(convolution.image) <= MEASURED_DIMENSIONS
     if measured and convolution.dtype in TENSOR_CORES:
-        tf32 = torch.backends.cudnn.conv.fp32_precision == "tf32"  # what the step's program has set, by either API
+        tf32 = convolutions_take_tf32()
         yield from hopper_workspaces(convolution, direction, tf32)
     if convolution.is_depthwise:
         return  # PyTorch's own kernels (`use_cudnn_depthwise` in `native/Convolution.cpp`)
@@ -92,7 +93,13 @@ def _copies(convolution: Convolution, direction: Direction, measured: str | None
     else:
         copied_bytes = copies_bytes(convolution, True) if convolution.groups > 1 else 0
     if copied_bytes:
-        yield Workspace(copied_bytes, soft=True, kept=False, certain=False, architectures=tuple(card for card in cards if card != measured))
+        yield Workspace(
+            copied_bytes,
+            soft=True,
+            kept=False,
+            certain=False,
+            architectures=tuple(card for card in cards if card != measured),
+        )
 
 
 def _winograd_filter_gradient(rules: Rules, convolution: Convolution) -> Iterator[Workspace]:

@@ -9,6 +9,7 @@ from torch import nn
 from drystep import Rules, simulate
 from drystep.gpus.classes import read_gpus
 
+RULES = Rules()
 MEASURED = Path(__file__).parents[3] / "reports" / "measured"
 
 
@@ -23,7 +24,7 @@ def _build(rows: int, columns: int, weight_trains: bool, bias_trains: bool):
     return build
 
 
-def _warned(rows: int, columns: int, weight: bool = False, bias: bool = True, rules: Rules = Rules()) -> bool:
+def _warned(rows: int, columns: int, weight: bool = False, bias: bool = True, rules: Rules = RULES) -> bool:
     simulation = simulate(_build(rows, columns, weight, bias), rules=rules)
     return any("invalid gradient" in warning for warning in simulation.warnings)
 

@@ -114,10 +114,7 @@ class Row(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Within 2 %, or within what the allocator adds: it leaves up to 1 MiB of a large block with a request."""
-        if self.certain_bytes <= MIB:
-            slack = 2048
-        else:
-            slack = MIB + 2048
+        slack = 2048 if self.certain_bytes <= MIB else MIB + 2048
         difference = self.measured_bytes - self.certain_bytes
         return abs(difference) <= 0.02 * self.measured_bytes or 0 <= difference <= slack
 

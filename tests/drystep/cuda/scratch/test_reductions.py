@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from drystep import Rules
-from drystep.cuda.reductions import reduction_workspaces
+from drystep.cuda.scratch.reductions import reduction_workspaces
 from drystep.simulator import trace_steps
 
 META = torch.device("meta")
-REQUESTS = Path(__file__).parents[3] / "reports" / "measured" / "nvidia-h200" / "requests.jsonl.gz"
+REQUESTS = Path(__file__).parents[4] / "reports" / "measured" / "nvidia-h200" / "requests.jsonl.gz"
 
 
 def _bytes(shape: tuple[int, ...], dims: list[int] | None = None, dtype: torch.dtype = torch.float32) -> int:

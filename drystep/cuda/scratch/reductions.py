@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drystep.cuda.multiprocessors import MULTIPROCESSORS
+from drystep.cuda.scratch.multiprocessors import MULTIPROCESSORS
 from drystep.operators import Workspace
 
 aten = torch.ops.aten

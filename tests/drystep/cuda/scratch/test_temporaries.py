@@ -26,8 +26,10 @@ def test_the_gradient_of_softmax_is_multiplied_by_its_output_first() -> None:
 
 
 def test_several_dimensions_are_rolled_one_by_one() -> None:
-    both = lambda tensor: torch.roll(tensor, (1, 2), (0, 1))
-    assert _temporaries(both) == [(4 * 240, "forward"), (4 * 240, "backward")]
+    assert _temporaries(lambda tensor: torch.roll(tensor, (1, 2), (0, 1))) == [
+        (4 * 240, "forward"),
+        (4 * 240, "backward"),
+    ]
     assert _temporaries(lambda tensor: torch.roll(tensor, 1, 0)) == []
 
 
