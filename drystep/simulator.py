@@ -89,11 +89,14 @@ def trace_steps(
     warn_if_untested()
     register_torchvision()
     rules = rules_of(rules)
-    of_operators = OperatorRules(rewrites=REWRITES, workspaces=Workspaces(rules), work_of=work_of)
+    workspaces = Workspaces(rules)
+    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
     if device.type == "meta":
         of_operators = replace(of_operators, call=operators or MetaOperators())
     with semantics(rules, precision, device):
-        return record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
+        trace = record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
+    trace.failures += workspaces.failures
+    return trace
 
 
 def _require_precision(rules: Rules, precision: str) -> None:
@@ -108,5 +111,6 @@ def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:
     odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in operators.oracles.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
+    odd += trace.failures
     odd += [f"predicted times leave out {name}: {why}" for name, why in trace.uncounted.items()]
     return odd

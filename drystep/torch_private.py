@@ -105,6 +105,7 @@ find_part(
 )
 find_part("torch.amp.grad_scaler.GradScaler._maybe_opt_step", "to step a scaled optimizer without reading the device")
 find_part("torch.nn.Module._apply", "to copy a model to the device in the order of its parameters")
+_conv_settings = find_part("torch.backends.cudnn.conv", "to know whether convolutions take TF32")
 find_part("torch.Tensor._is_view", "to know which weights autocast keeps a copy of")
 
 
@@ -129,6 +130,12 @@ def mem_tracker_classes() -> tuple[Any, Any]:
     purpose = "to run PyTorch's own MemTracker beside the simulation"
     fake_mode = find_part("torch._subclasses.fake_tensor.FakeTensorMode", purpose)
     return fake_mode, find_part("torch.distributed._tools.mem_tracker.MemTracker", purpose)
+
+
+def convolutions_take_tf32() -> bool:
+    """Whether convolutions in float32 may run in TF32, whether the program has set it by the older API or the newer."""
+    convolutions: Any = _conv_settings
+    return bool(convolutions.fp32_precision == "tf32")
 
 
 def storage_key(tensor: Tensor) -> int:

@@ -15,6 +15,7 @@ from drystep.cuda.meta_cache import META
 from drystep.gpus.classes import Gpu
 from drystep.measure.deadline import TimeLimitError, deadline
 from drystep.measure.failure import Failure, describe, kind_of
+from drystep.measure.kernels import without_tf32
 from drystep.simulation import Simulation, judge
 from drystep.simulator import trace_steps
 from drystep.time.predict import roofline
@@ -73,7 +74,8 @@ def trace_case(case: Case, build_step: BuildStep, device: torch.device, card: Gp
     """
     steps, repeats = WARM_UP_STEPS + case.batches, case.batches == 1 and device.type == "meta"
     rules = replace(case.rules, card=card)
-    return trace_steps(build_step, device, rules, case.precision, steps, steady_steps=case.batches, repeats=repeats)
+    with without_tf32():
+        return trace_steps(build_step, device, rules, case.precision, steps, steady_steps=case.batches, repeats=repeats)
 
 
 def memory_fields(prepared: PreparedCase, simulation: Simulation) -> dict[str, Any]:

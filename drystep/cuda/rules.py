@@ -124,6 +124,20 @@ class Rules:
         return self.version < (2, 0)
 
     @property
+    def cudnn_9(self) -> bool:
+        """PyTorch's wheels bring version 9 of cuDNN: from 2.4 on (release notes of 2.4)."""
+        return self.version >= (2, 4)
+
+    @property
+    def layer_norm_loses_bias_gradient(self) -> bool:
+        """The backward pass of a layer norm of many rows fails where its bias trains and its weight does not.
+
+        Measured with 2.11. The kernel is older, and of later versions it is not known which one is the first that is
+        mended.
+        """
+        return self.version == (2, 11)
+
+    @property
     def loads_kernels_eagerly(self) -> bool:
         """CUDA loads all kernels of a library at once, so that its context takes more of the card.
 

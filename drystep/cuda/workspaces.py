@@ -5,8 +5,11 @@ from typing import Any
 
 import torch
 
-from drystep.cuda.convolutions import convolution_backward_workspaces, convolution_workspaces
+from drystep.cuda.convolutions.requests import convolution_backward_workspaces, convolution_workspaces
+from drystep.cuda.failures import failure_of
 from drystep.cuda.rules import Rules
+from drystep.cuda.scratch.reductions import SUMS, reduction_workspaces
+from drystep.cuda.scratch.temporaries import TEMPORARIES
 from drystep.operators import Workspace, registered
 
 aten = torch.ops.aten
@@ -23,6 +26,8 @@ class Workspaces:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._threads_with_handle: set[bool] = set()
+        self.failures: dict[str, None] = {}
+        """Sentences about calls that a GPU would fail at, in order."""
 
     def __call__(self, func: Any, args: tuple[Any, ...], in_backward: bool) -> Iterator[Workspace]:
         """Yield the requests of one call, in order."""
@@ -32,6 +37,12 @@ class Workspaces:
             yield from convolution_workspaces(self._rules, *args)
         elif func is aten.convolution_backward.default:
             yield from convolution_backward_workspaces(self._rules, *args)
+        elif func in SUMS:
+            yield from reduction_workspaces(*args)
+        elif func in TEMPORARIES:
+            yield from TEMPORARIES[func](*args)
+        elif failure := failure_of(func, args, self._rules):
+            self.failures[failure] = None
         else:
             stated = registered(func)
             if stated is not None and stated.workspaces is not None:

@@ -1,6 +1,8 @@
 """Which kernels a GPU runs: pinned, so that two runs measure the same, and recorded with every result."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,6 +29,17 @@ def pin_kernels() -> None:
     torch.backends.cudnn.deterministic = False
     # cuDNN's attention is a choice of newer cards alone.
     torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Set convolutions in float32 as `pin_kernels` does until the context ends, for simulations of measured steps."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def describe_kernels(fused_attention: bool) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """PyTorch's CUDA caching allocator (native backend), exact to the byte and without a GPU.
 
 Follows `c10/cuda/CUDACachingAllocator.cpp` of PyTorch 2.11, for one stream. Addresses are those of a driver that never
-reuses one, so that among free blocks of one size, the block in the older segment is taken.
+reuses one. Among free blocks of one size, the one at the lowest address is taken: where addresses ascend, that of the
+oldest segment, and where they descend, that of the newest.
 """
 
 from drystep.alloc_conf import AllocatorSettings
 from drystep.memory.block import Block, Pool, PoolName
-from drystep.memory.driver import AllocatorStats, Driver, SegmentListener
+from drystep.memory.driver import AddressOrder, AllocatorStats, Driver, SegmentListener
 from drystep.memory.expandable import allocate_expandable, growth_bytes
 from drystep.memory.release import collect_garbage, release_all, release_oversize
 from drystep.memory.sizes import (
@@ -45,11 +46,12 @@ class CachingAllocator:
         listener: SegmentListener | None = None,
         settings: AllocatorSettings = DEFAULT_SETTINGS,
         whole_card: bool = False,
+        order: AddressOrder = "ascending",
     ) -> None:
         self.stats = AllocatorStats()
         self._allowed_bytes = None if whole_card else capacity_bytes
         self.settings = settings
-        self._driver = Driver(capacity_bytes, self.stats, listener)
+        self._driver = Driver(capacity_bytes, self.stats, listener, order)
         self._pools: dict[PoolName, Pool] = {"small": Pool("small"), "large": Pool("large")}
         self._requested: dict[int, int] = {}  # address -> bytes asked for
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from drystep.alloc_conf import AllocatorSettings
+from drystep.memory.driver import AddressOrder, address_order
 from drystep.memory.replay import Replay, replay
 from drystep.memory.verdict import CardVerdict
 from drystep.operators import Workspace
@@ -28,12 +29,12 @@ class Choices:
         self._trace, self._settings, self._whole_card = trace, settings, whole_card
         found = (allocation.workspace for allocation in trace.allocations)
         self._workspaces = {(each.certain, each.architectures): each for each in found if each is not None}
-        self._replays: dict[tuple[int | None, frozenset[Workspace]], Replay] = {}
+        self._replays: dict[tuple[int | None, frozenset[Workspace], AddressOrder], Replay] = {}
 
     def replay(self, possible: bool, architecture: str, capacity_bytes: int | None = None) -> Replay:
         """Replay with the certain workspaces of an architecture, or also with the possible ones."""
         requested = frozenset(each for each in self._workspaces.values() if each.is_requested(possible, architecture))
-        key = (capacity_bytes, requested)
+        key = (capacity_bytes, requested, address_order(architecture))
         if key not in self._replays:
             self._replays[key] = replay(
                 self._trace, capacity_bytes, possible, None, self._settings, self._whole_card, architecture

@@ -1,13 +1,26 @@
 """The CUDA driver as the allocator sees it: memory up to a capacity, addresses without end."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from drystep.memory.block import PoolName
 
+AddressOrder = Literal["ascending", "descending"]
+"""Whether later segments lie above or below earlier ones. Among free blocks of one size, PyTorch's allocator takes the
+lowest, so the order decides which segments stay in use."""
+DESCENDING_CARDS = ("9.0",)
+"""Compute capabilities of the cards whose driver was seen to give descending addresses: on an NVIDIA H200 (driver 580)
+recorded requests then replay to the recorded segments. Other cards are taken to give ascending ones, as before."""
 ADDRESS_RANGE_BYTES = 1 << 42
 """Addresses of an expandable segment: more than any card has, so that a pool has one segment. PyTorch takes 9/8 of the
 card's memory, which a pool exceeds only if much of it was unmapped while its other parts were in use."""
+FIRST_DESCENDING = 1 << 60
+"""Where descending addresses begin: above all that a step can ask for."""
+
+
+def address_order(architecture: str) -> AddressOrder:
+    """In which order the driver of cards of an architecture, such as "9.0", gives addresses."""
+    return "descending" if architecture in DESCENDING_CARDS else "ascending"
 
 
 @dataclass
@@ -46,13 +59,21 @@ class SegmentListener(Protocol):
 class Driver:
     """Gives memory up to a capacity, and never an address twice; `stats` has the sum of what it gave."""
 
-    def __init__(self, capacity_bytes: int | None, stats: AllocatorStats, listener: SegmentListener | None) -> None:
+    def __init__(
+        self,
+        capacity_bytes: int | None,
+        stats: AllocatorStats,
+        listener: SegmentListener | None,
+        order: AddressOrder = "ascending",
+    ) -> None:
         if capacity_bytes is not None and capacity_bytes <= 0:
             raise ValueError(f"capacity_bytes must be positive, not {capacity_bytes}")
         self.capacity_bytes = capacity_bytes
         self._stats = stats
         self._listener = listener
-        self._next_address = 0
+        self._descends = order == "descending"
+        self._next_address = FIRST_DESCENDING if self._descends else 0
+        """The end of what was given: its upper end where addresses ascend, else its lower end."""
 
     def has(self, size_bytes: int) -> bool:
         """Whether so much is left."""
@@ -60,8 +81,7 @@ class Driver:
 
     def allocate(self, size_bytes: int, pool: PoolName) -> int:
         """Give a segment that `has` allowed, and return its address (cudaMalloc)."""
-        address = self._next_address
-        self._next_address += size_bytes
+        address = self._addresses(size_bytes)
         self._reserve(size_bytes)
         if self._listener is not None:
             self._listener.segment_allocated(address, size_bytes, pool)
@@ -75,10 +95,8 @@ class Driver:
 
     def address_range(self, page_bytes: int) -> tuple[int, int]:
         """Give addresses without memory, whole pages of them: the first address and their number."""
-        address = -(-self._next_address // page_bytes) * page_bytes
         size_bytes = ADDRESS_RANGE_BYTES // page_bytes * page_bytes
-        self._next_address = address + size_bytes
-        return address, size_bytes
+        return self._addresses(size_bytes, page_bytes), size_bytes
 
     def map(self, address: int, size_bytes: int, pool: PoolName) -> None:
         """Put memory that `has` allowed behind addresses (cuMemCreate, cuMemMap)."""
@@ -91,6 +109,14 @@ class Driver:
         self._stats.reserved_bytes -= size_bytes
         if self._listener is not None:
             self._listener.segment_unmapped(address, size_bytes)
+
+    def _addresses(self, size_bytes: int, alignment_bytes: int = 1) -> int:
+        if self._descends:
+            self._next_address = (self._next_address - size_bytes) // alignment_bytes * alignment_bytes
+            return self._next_address
+        address = -(-self._next_address // alignment_bytes) * alignment_bytes
+        self._next_address = address + size_bytes
+        return address
 
     def _reserve(self, size_bytes: int) -> None:
         self._stats.reserved_bytes += size_bytes

@@ -6,10 +6,13 @@ those of the simulated step: the requests are the real ones.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from drystep.memory.allocator import CachingAllocator
 from drystep.memory.block import Block
+from drystep.memory.driver import AddressOrder
+from drystep.memory.sizes import SMALL_SEGMENT_BYTES
 
 GROWS, SHRINKS = ("segment_alloc", "segment_map"), ("segment_free", "segment_unmap")
 """Actions by which PyTorch's allocator gets memory from the driver, and gives it back."""
@@ -27,6 +30,8 @@ class Recording:
     """Number of CUDA streams that asked; the simulated allocator has one."""
     strange_frees: int
     """Frees of what was allocated before the recording began; they are left out of the requests."""
+    order: AddressOrder = "ascending"
+    """Whether the driver gave most segments of the large pool above or below the one before."""
 
     def sizes(self, since: int = 0) -> dict[int, int]:
         """How often each size was requested, in bytes, from a request on."""
@@ -57,11 +62,14 @@ def read_recording(entries: Iterable[Mapping[str, Any]]) -> Recording:
     reserved: list[int] = []
     living: dict[int, int] = {}  # address -> number of the allocation
     streams: set[Any] = set()
+    segments: list[int] = []
     now_bytes = allocations = strange_frees = 0
     for entry in entries:
         action = entry["action"]
         if action in GROWS:
             now_bytes += entry["size"]
+            if entry["size"] > SMALL_SEGMENT_BYTES:
+                segments.append(entry["addr"])
         elif action in SHRINKS:
             now_bytes -= entry["size"]
         elif action == "alloc":
@@ -77,12 +85,17 @@ def read_recording(entries: Iterable[Mapping[str, Any]]) -> Recording:
                 reserved.append(now_bytes)
             else:
                 strange_frees += 1
-    return Recording(requests, reserved, len(streams), strange_frees)
+    return Recording(requests, reserved, len(streams), strange_frees, _order(segments))
+
+
+def _order(addresses: Sequence[int]) -> AddressOrder:
+    falls = sum(later < earlier for earlier, later in pairwise(addresses))
+    return "descending" if 2 * falls > len(addresses) - 1 else "ascending"
 
 
 def replay_recording(recording: Recording, since: int = 0) -> RecordedReplay:
     """Ask our allocator for what PyTorch's was asked for. The allocated peak is that from request `since` on."""
-    allocator = CachingAllocator()
+    allocator = CachingAllocator(order=recording.order)
     blocks: dict[int, Block] = {}
     allocations = peak_bytes = 0
     first_difference: int | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from drystep.alloc_conf import AllocatorSettings
 from drystep.memory.allocator import CachingAllocator, OutOfMemoryError
 from drystep.memory.block import Block, PoolName
-from drystep.memory.driver import AllocatorStats
+from drystep.memory.driver import AllocatorStats, address_order
 from drystep.memory.sizes import DEFAULT_SETTINGS
 from drystep.memory.verdict import Verdict
 from drystep.trace.trace import CATEGORIES, Allocation, Category, Phase, Trace
@@ -72,12 +72,12 @@ def replay(
 
     The allocated peak is that of the trace's steady steps, which by default means the last step. Workspaces that are
     not certain are left out unless `possible` is set, and so are those of other architectures than `architecture`, a
-    compute capability as "7.0". A soft request that fails is skipped, but the allocator has released its cached
-    segments for it by then. `whole_card` says that the capacity is what a card has, rather than a limit that PyTorch
-    was given: see `CachingAllocator`.
+    compute capability as "7.0", which also decides in which order addresses are given. A soft request that fails is
+    skipped, but the allocator has released its cached segments for it by then. `whole_card` says that the capacity is
+    what a card has, rather than a limit that PyTorch was given: see `CachingAllocator`.
     """
     observer = observer or Observer()
-    allocator = CachingAllocator(capacity_bytes, observer, allocator_settings, whole_card)
+    allocator = CachingAllocator(capacity_bytes, observer, allocator_settings, whole_card, address_order(architecture))
     blocks: dict[int, Block] = {}
     block_bytes: dict[int, int] = {}  # of every allocation so far, dead or alive
     steady_start = trace.iteration_starts[-trace.steady_steps]

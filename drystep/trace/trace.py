@@ -71,6 +71,8 @@ class Trace:
     what writes in place does and what makes a view, and index of that allocation."""
     uncounted: dict[str, str] = field(default_factory=dict)
     """Operators whose work could not be counted, and why."""
+    failures: list[str] = field(default_factory=list)
+    """Sentences about calls that fail on a GPU because of an error of PyTorch."""
     source_lines: list[SourceLine | None] = field(default_factory=list)
     """The user's line of each operator, if lines were recorded; otherwise empty."""
 

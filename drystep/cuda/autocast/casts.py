@@ -69,13 +69,17 @@ class Autocast:
         self._recomputing = 0
 
     @contextmanager
-    def casting(self) -> Iterator[None]:
+    def casting(self, whole_step: bool = True) -> Iterator[None]:
         """Cast in every forward pass until the context ends.
 
-        The cached copies of weights are freed when backward starts, or with Apex when it ends.
+        With `whole_step` the context stands for a region in each forward pass: the cached copies of weights are freed
+        when backward starts, or with Apex when it ends. Those of a region that the step itself opens live until it
+        ends (`clear_cache` in `torch/amp/autocast_mode.py`), also where backward runs in it.
         """
 
         def backward(*args: Any, **kwargs: Any) -> Any:
+            if not whole_step:
+                return run_backward(*args, **kwargs)
             if not self._precision.keeps_cache_in_backward:
                 self._cache.clear()
             try:

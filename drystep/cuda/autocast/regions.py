@@ -46,7 +46,7 @@ def autocast_regions(
         if self.lowers_to == dtypes[-1]:
             self.region = nullcontext()
         else:
-            self.region = self.casts.pausing() if self.lowers_to is None else self.casts.casting()
+            self.region = self.casts.pausing() if self.lowers_to is None else self.casts.casting(whole_step=False)
         self.region.__enter__()
         dtypes.append(self.lowers_to)
         return self

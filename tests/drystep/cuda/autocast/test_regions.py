@@ -4,6 +4,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from drystep.cuda.semantics import semantics
+from drystep.simulator import trace_steps
 
 META = torch.device("meta")
 
@@ -65,3 +66,39 @@ def test_checkpointing_enters_the_regions_of_its_forward_pass(precision: str, re
             loss.backward()
     assert seen == [torch.bfloat16, torch.bfloat16]
     assert linear.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("inside", "kept"), [(True, 1), (False, 0)])
+def test_cached_weights_live_until_the_region_ends(inside: bool, kept: int) -> None:
+    """At the last allocation of backward both half-precision weights are alive, if the region is."""
+    width = 512
+    first, second = (nn.Linear(width, width, bias=False) for _ in range(2))
+
+    def build(device: torch.device):
+        layers = nn.Sequential(first, second).to(device)
+        images = torch.empty(1, width, device=device)
+
+        def step() -> None:
+            with torch.autocast(device.type):
+                output = layers(images).sum()
+                if inside:
+                    output.backward()
+            if not inside:
+                output.backward()
+            layers.zero_grad()
+
+        return step
+
+    trace = trace_steps(build, META, iterations=1)
+    half_bytes = 2 * width * width
+    weights = [
+        index for index, each in enumerate(trace.allocations)
+        if each.requested_bytes == half_bytes and trace.operators[each.operator].phase == "forward"
+    ]  # fmt: skip
+    assert len(weights) == 2
+    backward_ends = max(
+        position for position, (index, born, operator) in enumerate(trace.events)
+        if born and trace.operators[operator].phase == "backward"
+    )  # fmt: skip
+    alive = trace.alive_after(backward_ends) & set(weights)
+    assert len(alive) == 2 * kept

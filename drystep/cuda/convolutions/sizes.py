@@ -13,6 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from drystep.cuda.layouts import convolution_layout
+
 Direction = Literal["forward", "image_gradient", "filter_gradient"]
 COMPLEX_BYTES = 8
 SINGLE_BYTES = 4
@@ -43,6 +45,8 @@ class Convolution:
     dtype: torch.dtype
     contiguous: bool
     """Whether the input is in NCHW or NCDHW, rather than in channels-last layout."""
+    in_nchw: bool
+    """Whether it runs in that layout: neither the input nor the filter is in channels-last layout."""
 
     @classmethod
     def of_forward(
@@ -88,6 +92,7 @@ class Convolution:
             transposed=transposed,
             dtype=input.dtype,
             contiguous=input.is_contiguous(),
+            in_nchw=convolution_layout(input, weight) == torch.contiguous_format,
         )
 
     @property
@@ -147,7 +152,14 @@ def _tiled_fft_bytes(convolution: Convolution) -> int:
     tiles = math.prod(
         -(-side // (FFT_TILE - k + 1)) for side, k in zip(convolution.response[2:], convolution.filter[2:], strict=True)
     )
-    return FFT_TILE * (FFT_TILE // 2 + 1) * COMPLEX_BYTES * _transforms(convolution, tiles)
+    return tiled_fft_bytes(convolution, convolution.image[0] * tiles)
+
+
+def tiled_fft_bytes(convolution: Convolution, tiles: int) -> int:
+    """Size of half spectra of so many tiles of both maps, and of the filters."""
+    maps = tiles * (convolution.image[1] + convolution.response[1])
+    filters = convolution.filter[0] * convolution.filter[1]  # a filter has a tile for each of its channels
+    return FFT_TILE * (FFT_TILE // 2 + 1) * COMPLEX_BYTES * (maps + filters)
 
 
 def _matrix_bytes(convolution: Convolution) -> int:

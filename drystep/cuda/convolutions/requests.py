@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
-from drystep.cuda.convolution_sizes import Convolution, Direction, copies_bytes, sizes_of_algorithms, winograd_bytes
+from drystep.cuda.convolutions.hopper import HOPPER, hopper_workspaces
+from drystep.cuda.convolutions.sizes import Convolution, Direction, copies_bytes, sizes_of_algorithms, winograd_bytes
 from drystep.cuda.rules import Rules
 from drystep.operators import Workspace
+from drystep.torch_private import convolutions_take_tf32
 
 UNKNOWN_CARD = ""
 VOLTA, TURING = "7.0", "7.5"
@@ -24,6 +26,8 @@ TENSOR_CORES = {
     torch.bfloat16: WITH_TF32,
 }
 """Type -> compute capabilities of the cards that convolve it on tensor cores, whose kernels read NHWC."""
+MEASURED_DIMENSIONS = 4
+"""Dimensions of the maps that were measured on Hopper; one-dimensional convolutions run as two-dimensional ones."""
 
 
 def convolution_workspaces(rules: Rules, *args: Any) -> Iterator[Workspace]:
@@ -45,12 +49,16 @@ def convolution_backward_workspaces(rules: Rules, *args: Any) -> Iterator[Worksp
 
 
 def _requests(rules: Rules, convolution: Convolution, direction: Direction) -> Iterator[Workspace]:
+    measured = rules.cudnn_9 and not rules.cudnn_benchmark and len(convolution.image) <= MEASURED_DIMENSIONS
+    if measured and convolution.dtype in TENSOR_CORES:
+        tf32 = convolutions_take_tf32()
+        yield from hopper_workspaces(convolution, direction, tf32)
     if convolution.is_depthwise:
         return  # PyTorch's own kernels (`use_cudnn_depthwise` in `native/Convolution.cpp`)
     if rules.cudnn_benchmark:
         yield from _tried(convolution, direction)
         return
-    yield from _copies(convolution, direction)
+    yield from _copies(convolution, direction, HOPPER if measured else None)
     if direction == "filter_gradient":
         yield from _winograd_filter_gradient(rules, convolution)
 
@@ -66,8 +74,10 @@ def _tried(convolution: Convolution, direction: Direction) -> Iterator[Workspace
         yield Workspace(sizes[0], soft=True, kept=False, certain=False, smaller_bytes=tuple(sizes[1:]))
 
 
-def _copies(convolution: Convolution, direction: Direction) -> Iterator[Workspace]:
+def _copies(convolution: Convolution, direction: Direction, measured: str | None) -> Iterator[Workspace]:
     """Yield the copies that tensor-core kernels read, where an NCHW map meets kernels that read NHWC.
+
+    Not on the architecture that is `measured`, whose requests are known.
 
     A dense forward convolution copies the image and the filter, and writes NCHW itself
     (`..._fprop_implicit_gemm_..._nhwckrsc_nchw_...`). 3x3 filters of stride 1 use Winograd's algorithm instead, which
@@ -83,7 +93,13 @@ def _copies(convolution: Convolution, direction: Direction) -> Iterator[Workspac
     else:
         copied_bytes = copies_bytes(convolution, True) if convolution.groups > 1 else 0
     if copied_bytes:
-        yield Workspace(copied_bytes, soft=True, kept=False, certain=False, architectures=cards)
+        yield Workspace(
+            copied_bytes,
+            soft=True,
+            kept=False,
+            certain=False,
+            architectures=tuple(card for card in cards if card != measured),
+        )
 
 
 def _winograd_filter_gradient(rules: Rules, convolution: Convolution) -> Iterator[Workspace]:

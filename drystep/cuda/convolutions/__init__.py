@@ -1,0 +1,1 @@
+"""Workspaces that cuDNN requests for convolutions: which algorithms run where, and what they need."""

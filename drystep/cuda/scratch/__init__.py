@@ -1,0 +1,1 @@
+"""What CUDA's kernels allocate for themselves besides their results."""
