@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -78,7 +79,7 @@ def build_measured_step(row: MeasuredStep) -> BuildStep:
 
     def build_step(device: torch.device) -> Callable[[], None]:
         layout = torch.channels_last if row.layout == "nhwc" else torch.contiguous_format
-        model: nn.Module = timm.create_model(row.model).to(device, memory_format=layout)
+        model: Any = timm.create_model(row.model).to(device, memory_format=layout)
         size = (row.batch, 3, row.image_size, row.image_size)
         pictures = torch.randn(*size, device=device).contiguous(memory_format=layout)
 
