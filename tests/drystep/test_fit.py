@@ -115,6 +115,16 @@ def test_throughput_from_the_batch_that_is_asked_to_the_largest() -> None:
     assert step_throughput(_trains, card, 6) == row.throughput
 
 
+def test_a_size_between_that_does_not_fit_has_no_speed() -> None:
+    def build_step(device, batch_size=4):
+        extra = torch.empty(300 * MIB if batch_size == 8 else 0, dtype=torch.uint8, device=device)
+        trains = _trains(device, batch_size)
+        return lambda: (extra, trains())
+
+    found = step_throughput(build_step, replace(SMALL, peaks=V100.peaks))
+    assert [speed.batch_size for speed in found.speeds][:3] == [4, 16, 32]
+
+
 def test_throughput_of_ranks_counts_their_exchange() -> None:
     alone, four = (step_throughput(_trains, V100, 1024, ranks=ranks).speeds[-1] for ranks in (None, 4))
     assert alone.batch_size == four.batch_size == 1024

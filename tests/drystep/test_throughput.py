@@ -31,6 +31,16 @@ def test_images_per_second() -> None:
     assert [each["batch_size"] for each in fields["batches"]] == [2, 4, 8, 16, 32, 40]
 
 
+def test_just_below_95_percent_is_not_enough() -> None:
+    """1000 images a second, and 949 or 950 of a smaller batch."""
+    at_most = {949.0: 32, 950.0: 16}
+    for rate, expected in at_most.items():
+        speeds = {16: 1e3 * 16 / rate, 32: 32.0}
+        found = throughput(lambda size, speeds=speeds: BatchSpeed(size, speeds[size], 0), 16, 32)  # type: ignore[misc]
+        assert found.enough is not None
+        assert found.enough.batch_size == expected
+
+
 def test_the_best_may_be_no_largest_batch() -> None:
     found = throughput(lambda size: BatchSpeed(size, 10.0 * size if size < 8 else 11.0 * size, 0), 1, 8)
     assert found.best == found.enough == BatchSpeed(1, 10.0, 0)
