@@ -21,6 +21,9 @@ def count() -> Count:
         (rule,) = [rule for rule, packets in RULES.items() if func.overloadpacket in packets]
         work = rule(func, args, kwargs, func(*args, **kwargs) if result is None else result)
         assert work is not None
+        assert work.kernels >= 1
+        computes = work.kind in ("linear", "bmm") or work.group == "fft"
+        assert (work.flops > 0) == computes, "only products and transforms have operations"
         return work
 
     return counted

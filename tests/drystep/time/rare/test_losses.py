@@ -60,3 +60,14 @@ def test_the_loss_of_sequences_goes_step_by_step(count: Any, meta: Any) -> None:
     arguments = (loss, log_probs, targets, [50] * 4, [10] * 4, loss, states, 0)
     backward = count(aten._ctc_loss_backward.default, *arguments, result=log_probs)
     assert backward.moved_bytes == 4 * (3 * 4200 + 4000 + 3 * 4000) + 8 * 40
+
+
+def test_kernels(count: Any, meta: Any) -> None:
+    """Zeros come before what is written for each target; the gradient of a sequence's loss takes four kernels."""
+    log_probs, target = meta(64, 1000), meta(64, dtype=INT64)
+    assert count(aten.nll_loss_forward.default, log_probs, target, None, MEAN, -100).kernels == 1
+    backward = (meta(), log_probs, target, None, MEAN, -100, meta())
+    assert count(aten.nll_loss_backward.default, *backward).kernels == 2
+    states = (meta(), meta(50, 20), meta(10, dtype=INT64), [50], [10], meta(), meta(1, 50, 21), 0)
+    of_sequence = count(aten._ctc_loss_backward.default, *states, result=meta(50, 20))
+    assert (of_sequence.kernels, of_sequence.items, of_sequence.blocks) == (4, 50, 1)

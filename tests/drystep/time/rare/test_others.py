@@ -54,3 +54,18 @@ def test_a_part_of_a_whole(count: Any, meta: Any) -> None:
     assert count(aten.diag_embed.default, meta(10)).moved_bytes == 4 * (100 + 2 * 10)
     rows = count(aten.slice_scatter.default, meta(10, 20), meta(3, 20), 0, 0, 3)
     assert (rows.moved_bytes, rows.kernels) == (4 * (2 * 200 + 2 * 60), 2)
+
+
+def test_kernels(count: Any, meta: Any) -> None:
+    """As many as the sources launch: a fused one, the steps of a limited norm, the digits of a sort and two more."""
+    table, column = meta(10, 20), meta(10, 1)
+    assert count(aten._weight_norm_interface.default, table, column).kernels == 1
+    assert count(aten._weight_norm_interface_backward.default, table, table, column, column, 0).kernels == 1
+    assert count(aten.renorm.default, table, 2, 0, 1.0).kernels == 3
+    assert count(aten._safe_softmax.default, table, 1).kernels == 4
+    indices = meta(30, dtype=INT64)
+    rows = count(aten.embedding_renorm_.default, table, indices, 1.0, 2.0, result=table)
+    assert (rows.kernels, rows.items) == (1 + 8 + 2, 10)
+    mask = meta(10, 20, dtype=torch.bool)
+    assert count(aten.native_dropout_backward.default, table, mask, 2.0).items == 200
+    assert count(aten.rrelu_with_noise.default, table, table, 0.1, 0.3, True).items == 0

@@ -121,3 +121,24 @@ def test_a_permutation_sorts_random_keys(count: Any, meta: Any) -> None:
     """1000 numbers need keys of log2(6e6 / 1.2643) = 22.2 bits: 4 bytes, three digits."""
     work = count(aten.randperm.default, 1000, device="meta")
     assert work.moved_bytes == 1000 * (4 + 8 + (4 + 3 * 24) + 4)
+
+
+def test_more_indices_than_one_kernel_takes_are_sorted(count: Any, meta: Any) -> None:
+    """Up to 3072 are added at once, unless gradients are divided by how often an index occurs."""
+
+    def group(indices: int, by_frequency: bool) -> str:
+        arguments = (meta(indices, 16), meta(indices, dtype=INT64), 100, -1, by_frequency)
+        return str(count(aten.embedding_dense_backward.default, *arguments).group)
+
+    assert (group(3072, False), group(3073, False), group(3072, True)) == (
+        "scatter",
+        "scatter.sorted",
+        "scatter.sorted",
+    )
+
+
+def test_a_mask_of_two_sides_is_split_into_two_indices(count: Any, meta: Any) -> None:
+    """Places (8 bytes each) are written, read, split into two, and both are read."""
+    mask = meta(10, 100, dtype=torch.bool)
+    chosen = count(aten.masked_select.default, meta(10, 100), mask, result=meta(70))
+    assert (chosen.moved_bytes, chosen.kernels) == (2 * 1000 + 70 * (8 + 8 + 16 + 16) + 2 * 70 * 4, 4)
