@@ -14,7 +14,7 @@ from drystep.zoo.timm_steps import AUTOCAST, LAYOUTS, MODES
 
 COLUMNS = ("spec", "batch", "size", "precision", "milliseconds")
 """Columns that a table must have."""
-OPTIONAL = {"mode": "train", "layout": "nchw", "torch": VERSIONS[-1]}
+OPTIONAL = {"mode": "train", "layout": "nchw", "torch": VERSIONS[-1], "reparameterized": "no"}
 """Columns that it may have, and what holds without them."""
 PREFIX = "timm:"
 MOST_BATCH, MOST_SIZE = 65536, 16384
@@ -83,6 +83,7 @@ def _row(line: int, row: Mapping[str, str | None]) -> MeasuredStep:
         mode=next(mode for mode in MODES if mode == choose("mode", fields["mode"], MODES)),
         layout=choose("layout", fields["layout"], LAYOUTS),
         torch=choose("version of PyTorch", fields["torch"], VERSIONS),
+        reparameterized=choose("reparameterized", fields["reparameterized"], ("yes", "no")) == "yes",
     )
     return MeasuredStep(line, step, _milliseconds(fields["milliseconds"]), family_of(model))
 

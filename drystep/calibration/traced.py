@@ -26,6 +26,8 @@ class StepToTrace:
     layout: str
     torch: str
     """Version of PyTorch whose rules count."""
+    reparameterized: bool = False
+    """Whether branches that inference does not need were folded into one convolution beforehand."""
 
 
 def counted_work(step: StepToTrace) -> Counter[Work]:
@@ -36,7 +38,7 @@ def counted_work(step: StepToTrace) -> Counter[Work]:
     rules = Rules(torch=step.torch)
     build_step = timm_step(
         step.model, step.batch_size, step.image_size, step.mode, step.precision, step.layout,
-        fused_attention=rules.version >= EXPLICIT_BEFORE,
+        fused_attention=rules.version >= EXPLICIT_BEFORE, reparameterized=step.reparameterized,
     )  # fmt: skip
     # The first step stands for all: only the optimizer's state is new in it, whose operators take next to no time.
     trace = trace_steps(build_step, META, rules, "fp32", iterations=1)

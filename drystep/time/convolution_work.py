@@ -20,10 +20,14 @@ CHANNEL_TILE, REDUCED_TILE = 64, 32
 """Output channels and summed values of a small tile of cuDNN's products (`..._64x32...` in names of kernels)."""
 GROUP_TILE = 32
 """Channels of a group are filled up to a tile of this many."""
-WIDTHS = (4, 8, 16, 32, 64)
+WIDTHS = (4, 8, 16, 32, 64, 128)
 """Channels of a group, by which grouped convolutions are told apart: up to each, and beyond the last."""
 DEPTHWISE_SIZES = ([3, 3], [5, 5], [7, 7])
+LARGEST_STRIDED = 5
+"""Side up to which depthwise kernels with strides are like those without."""
 EIGHT = 8
+DENSE = ("convolution", "first_convolution")
+"""Beginnings of the names of convolutions whose channels are in one group."""
 FEW_CHANNELS = 4
 """Images have no more channels; tiles of the first convolution are mostly empty."""
 
@@ -74,12 +78,12 @@ class _Convolution:
         """One pass: it reads two of image, filter and output, and writes the third."""
         flops = self.flops()
         moved = bytes_of(self.image) + bytes_of(self.weight) + bytes_of(self.output)
-        layout, dtype = layout_of(self.image, self.output), self.image.dtype
+        dtype = self.image.dtype
         kind, narrowest, reduced = self._measured_class()
         in_groups = self.groups > 1 and self.weight.shape[1] > 1
         return Work(
             kind, flops, moved, 1, dtype, narrowest, reduced, convolution=True,
-            group=f"{self._name()}.{direction}.{layout}.{precision_of(dtype)}", padded_flops=self._padded(flops),
+            group=self._group(direction), padded_flops=self._padded(flops),
             items=flops if in_groups else 0, blocks=self.groups if in_groups else 0,
         )  # fmt: skip
 
@@ -94,12 +98,22 @@ class _Convolution:
         spread = self.image if self.transposed else self.output
         return 2 * spread.numel() * math.prod(self.weight.shape[1:])
 
+    def _group(self, direction: str) -> str:
+        """Dense convolutions run on the same kinds of kernels in all directions; others have kernels for each."""
+        name = self._name()
+        parts = [name, layout_of(self.image, self.output), precision_of(self.image.dtype)]
+        return ".".join(parts if name.startswith(DENSE) else [name, direction, *parts[1:]])
+
     def _name(self) -> str:
         """Kernels differ by size, and by whether channels come in eights, which tensor cores read at once."""
         kernel = list(self.weight.shape[2:])
         inside, out = self.weight.shape[1], self.weight.shape[0]
         if self.groups > 1 and inside == 1:
             size = f"{kernel[0]}x{kernel[0]}" if kernel in DEPTHWISE_SIZES else "large"
+            if not is_plain(self.image):
+                return f"depthwise_{size}_slice"
+            if max(kernel) > LARGEST_STRIDED and max(self.stride) > 1:
+                return f"depthwise_{size}_strided"
             return f"depthwise_{size}{'' if out % EIGHT == 0 else '_unaligned'}"
         if self.groups > 1:
             width = min(inside, out // self.groups)

@@ -26,16 +26,18 @@ def timm_step(
     precision: str = "fp32",
     layout: str = "nchw",
     fused_attention: bool = True,
+    reparameterized: bool = False,
 ) -> BuildStep:
     """A step of a model of timm, without weights, on one batch of images that is made beforehand.
 
     Training: SGD with momentum, cross entropy, forward and loss within autocast. Inference: a forward pass without
-    gradients. `fused_attention` False writes attention out, as timm did before PyTorch 2. Raises `ValueError` for a
+    gradients. `fused_attention` False writes attention out, as timm did before PyTorch 2. `reparameterized` folds the
+    branches of models such as RepVGG into one convolution, as for inference. Raises `ValueError` for a
     name that timm does not know, when the step is built.
     """
 
     def build_step(device: torch.device) -> Callable[[], object]:
-        model = _model(name, image_size, device, fused_attention)
+        model = _model(name, image_size, device, fused_attention, reparameterized)
         model.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]  # PyTorch's stubs lack this form
         images = torch.empty(batch_size, 3, image_size, image_size, device=device)
         images = images.contiguous(memory_format=LAYOUTS[layout])
@@ -73,16 +75,21 @@ def _autocast(precision: str) -> torch.autocast:
     return torch.autocast("cuda", dtype=dtype or torch.float16, enabled=dtype is not None)
 
 
-def _model(name: str, image_size: int, device: torch.device, fused_attention: bool) -> nn.Module:
+def _model(
+    name: str, image_size: int, device: torch.device, fused_attention: bool, reparameterized: bool
+) -> nn.Module:  # fmt: skip
     import timm
+    from timm.utils import reparameterize_model
 
     if not timm.is_model(name):
         choose("model of timm", name, timm.list_models())
-    with device:
+    with torch.device("cpu") if reparameterized else device:  # folding branches computes with their weights
         try:
             model = timm.create_model(name, img_size=image_size)
         except TypeError:  # convolutional networks take images of any size
             model = timm.create_model(name)
+    if reparameterized:
+        model = reparameterize_model(model.eval()).to(device)
     if not fused_attention:
         for module in model.modules():
             if hasattr(module, "fused_attn"):
