@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drystep.operators import Kind, Work
 from drystep.time.rare.operands import named
-from drystep.time.tensors import bytes_of, bytes_of_all, is_plain, layout_of, same_order, tensors_in
+from drystep.time.tensors import bytes_of, bytes_of_all, layout_of, same_order, tensors_in
 from drystep.torch_private import schema_of, storage_key
 
 aten = torch.ops.aten
@@ -101,7 +101,7 @@ def moved(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
     bytes_moved = bytes_of_all(read) + bytes_of_all(written)
     largest = max(written, key=torch.numel)
     operands = [tensor for tensor in read if tensor.numel() > 1]
-    if not is_plain(largest) or not all(same_order(tensor, largest) for tensor in operands):
+    if not all(same_order(tensor, largest) for tensor in operands):
         group, items = "elementwise.strided", max(tensor.numel() for tensor in (*operands, largest))
     elif any(tensor.dtype != largest.dtype for tensor in operands):
         group, items = "elementwise.mixed_types", largest.numel()

@@ -153,6 +153,7 @@ def test_gradients_that_nobody_wants_are_not_computed(wanted: list[bool], groups
         (Convolution(64, 64, 3, dilation=2), "convolution"),
         (Convolution(64, 64, 5), "convolution"),
         (Convolution(64, 64, 3, transposed=True), "convolution"),
+        (Convolution(64, 3, 3, transposed=True), "convolution"),
         (Convolution(3, 64, 7), "first_convolution"),
         (Convolution(4, 64, 3), "first_convolution"),
         (Convolution(5, 64, 3), "convolution_3x3"),
