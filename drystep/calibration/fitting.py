@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
@@ -48,19 +49,34 @@ class Columns:
     """(N,) every kernel at the card's peaks."""
 
 
-def count_all(rows: Sequence[MeasuredStep], on_each: Callable[[], object]) -> dict[StepToTrace, Counter[Work]]:
-    """Trace the steps of a table on all cores. Raises `ValueError` with the line of one that cannot be traced."""
+def count_all(
+    rows: Sequence[MeasuredStep], on_each: Callable[[], object], workers: int = os.cpu_count() or 1
+) -> dict[StepToTrace, Counter[Work]]:
+    """Trace the steps of a table in so many processes, with one in this process itself.
+
+    `on_each` is called after each. Raises `ValueError` with the line of one that cannot be traced.
+    """
     steps = list(dict.fromkeys(row.step for row in rows))
     lines = {row.step: row.line for row in reversed(rows)}
-    workers = max(1, min(os.cpu_count() or 1, len(steps)))
     found: dict[StepToTrace, Counter[Work]] = {}
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
-        for step, counted in zip(steps, pool.map(_counted, steps, chunksize=4), strict=True):
+    with closing(_in_order(steps, min(workers, len(steps)))) as in_order:
+        for step, counted in zip(steps, in_order, strict=True):
             if isinstance(counted, str):
                 raise ValueError(f"line {lines[step]}: cannot trace timm:{step.model}: {counted}")
             found[step] = counted
             on_each()
     return found
+
+
+def _in_order(steps: Sequence[StepToTrace], workers: int) -> Generator[Counter[Work] | str, None, None]:
+    if workers <= 1:
+        yield from map(_counted, steps)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
+        try:
+            yield from pool.map(_counted, steps, chunksize=4)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error nobody waits for the others
 
 
 def _one_thread() -> None:

@@ -18,6 +18,8 @@ OPTIONAL = {"mode": "train", "layout": "nchw", "torch": VERSIONS[-1], "reparamet
 """Columns that it may have, and what holds without them."""
 PREFIX = "timm:"
 MOST_BATCH, MOST_SIZE = 65536, 16384
+MOST_DIGITS = 20
+"""Digits that are read as a number; Python refuses thousands."""
 FEWEST_MODELS = 20
 
 
@@ -89,7 +91,8 @@ def _row(line: int, row: Mapping[str, str | None]) -> MeasuredStep:
 
 
 def _whole(column: str, text: str, most: int) -> int:
-    return require_whole(column, int(text) if text.isascii() and text.isdigit() else text, 1, most)
+    digits = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return require_whole(column, int(text) if digits else text, 1, most)
 
 
 def _milliseconds(text: str) -> float:
@@ -105,10 +108,11 @@ def _milliseconds(text: str) -> float:
 def family_of(model: str) -> str:
     """The module of timm that defines a model. Raises `ValueError` for a name that timm does not know."""
     import timm
-    from timm.models import model_entrypoint
+    from timm.models import get_deprecated_models, model_entrypoint
 
-    name = model.partition(".")[0]
-    if not timm.is_model(name):
+    name: str | None = model.partition(".")[0]
+    name = get_deprecated_models().get(name, name)  # what stands in for an old name is in no module of the model
+    if name is None or not timm.is_model(name):
         version = importlib.metadata.version("timm")
         raise ValueError(f"timm {version} has no model {shown(model)}: see timm.list_models()")
     return str(model_entrypoint(name).__module__).rpartition(".")[2]

@@ -67,7 +67,7 @@ def read_peaks(where: str, table: Mapping[str, Any]) -> Peaks:
         suffix = next((suffix for suffix in LIKELY if name.endswith(suffix)), None)
         if suffix is not None:
             _check(f"{where} {name}", value, *LIKELY[suffix])
-        elif name == "multiprocessors" and not (isinstance(value, int) and 1 <= value <= MOST_MULTIPROCESSORS):
+        elif name == "multiprocessors" and not (type(value) is int and 1 <= value <= MOST_MULTIPROCESSORS):
             raise ValueError(f"{where} multiprocessors must be 1 to {MOST_MULTIPROCESSORS}, not {shown(value)}")
         elif name == "scaled" and not isinstance(value, bool):
             raise ValueError(f"{where} {name} must be true or false, not {value!r}")

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from drystep.operators import Kind, Work
-from drystep.time.tensors import bytes_of, bytes_of_all, is_plain, layout_of, same_order, tensors_in
+from drystep.time.rare.operands import named
+from drystep.time.tensors import bytes_of, bytes_of_all, layout_of, same_order, tensors_in
 from drystep.torch_private import schema_of, storage_key
 
 aten = torch.ops.aten
@@ -49,8 +50,8 @@ def fill(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tens
 def reduction(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Iterator[Work]:
     """Sums and the like, along the innermost dimension (each row lies in one piece) or along others (`Reduce.cuh`)."""
     source, *_ = tensors_in(args)
-    given = args[1] if len(args) > 1 else None
-    given = [given] if isinstance(given, int) and not isinstance(given, bool) else given
+    given = named(func, args, kwargs).get("dim")  # norms have their order before it
+    given = [given] if isinstance(given, int) else given
     dimensions = given if isinstance(given, list | tuple) and given else range(source.dim())
     inner = source.is_contiguous() and source.dim() - 1 in {number % max(1, source.dim()) for number in dimensions}
     made = list(tensors_in(result))
@@ -100,7 +101,7 @@ def moved(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
     bytes_moved = bytes_of_all(read) + bytes_of_all(written)
     largest = max(written, key=torch.numel)
     operands = [tensor for tensor in read if tensor.numel() > 1]
-    if not is_plain(largest) or not all(same_order(tensor, largest) for tensor in operands):
+    if not all(same_order(tensor, largest) for tensor in operands):
         group, items = "elementwise.strided", max(tensor.numel() for tensor in (*operands, largest))
     elif any(tensor.dtype != largest.dtype for tensor in operands):
         group, items = "elementwise.mixed_types", largest.numel()

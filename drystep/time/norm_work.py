@@ -19,7 +19,8 @@ def batch_norm(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result
     Channels first, cuDNN gives each channel to one block of threads (`bn_fw_tr_1C11_kernel_NCHW`), so that a
     multiprocessor works through all values of a channel, however few channels there are.
     """
-    image, trains = args[0], args[5]
+    image = args[0]
+    trains = args[3] if isinstance(args[3], bool) else args[5]  # without running statistics it comes after the bias
     layout, channels = layout_of(image), image.shape[1]
     if trains:
         moved, group = 2 * bytes_of(image) + bytes_of(result[0]), f"batch_norm.forward.{layout}"

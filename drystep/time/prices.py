@@ -14,6 +14,7 @@ from drystep.gpus.peaks import Peaks
 from drystep.operators import Work
 from drystep.time.calibrated.calibration import Calibration, Mode, calibration_of
 from drystep.time.calibrated.resources import ideal_us, peak_us
+from drystep.time.calibrated.spread import NEVER_MEASURED
 from drystep.time.calibrated.typical import typical_factor
 from drystep.time.efficiency import Achieved
 from drystep.time.measured_operators import achieved_on
@@ -26,7 +27,8 @@ NOT_MEASURED_ALONE = (
 """Beginnings of the names of groups that the operators measured one by one know by others of their kind alone."""
 OPERATORS_ERROR, OTHER_CARD_ERROR = 0.11, 0.2
 """Half width of the interval, as a logarithm, of steps predicted from operators measured one by one: four of five of
-NeuSight's labels lie within (`drystep validate --only step-times`); and of what another card's measurements say."""
+NeuSight's labels lie within (`drystep validate --only step-times`); and of what measurements of another card, or of the
+other mode, say."""
 CURVE = "operators of NeuSight measured one by one on {}"
 LAUNCH_US = 5.0
 """Time from one launch to the next where no measured card says it: about that of the hosts in NeuSight's data."""
@@ -51,8 +53,10 @@ class Roofline:
 class Prices:
     """What kernels take on one card, and on what measurements that rests so far."""
 
-    def __init__(self, peaks: Peaks, card: str, calibration: Calibration | None, achieved: Achieved | None) -> None:
-        self._peaks, self._card = peaks, card
+    def __init__(
+        self, peaks: Peaks, card: str, mode: Mode, calibration: Calibration | None, achieved: Achieved | None
+    ) -> None:  # fmt: skip
+        self._peaks, self._card, self._mode = peaks, card, mode
         self._calibration, self._achieved = calibration, achieved
         self._by_source: dict[Source, float] = defaultdict(float)
         self._by_group: dict[str, float] = defaultdict(float)
@@ -75,7 +79,13 @@ class Prices:
     @property
     def scaled(self) -> bool:
         """Whether another card, precision or mode was measured."""
-        return self._peaks.scaled or self._other_precision
+        return self._peaks.scaled or self._other_precision or self._other_mode
+
+    @property
+    def _other_mode(self) -> bool:
+        """Whether factors of training stand in for those of inference, or the reverse."""
+        used = self._by_source["calibration"] > 0
+        return used and self._calibration is not None and self._calibration.mode != self._mode
 
     @property
     def coverage(self) -> float:
@@ -93,7 +103,9 @@ class Prices:
         if self._calibration is not None:
             part = sum(self._by_group.values()) / total
             squares += part * self._calibration.spread.of(self._by_group) ** 2
-        if self._peaks.scaled:
+        else:
+            squares += (self._by_source["typical"] / total) * NEVER_MEASURED**2
+        if self._peaks.scaled or self._other_mode:
             squares += OTHER_CARD_ERROR**2
         return float(squares**0.5)
 
@@ -134,4 +146,4 @@ def prices_of(peaks: Peaks, card: str, mode: Mode) -> Prices:
     """The prices of a card for training or inference. Raises `ValueError` for a card of which nothing is known."""
     calibration = calibration_of(peaks.factors, mode) if peaks.factors else None
     achieved = achieved_on(peaks, card) if peaks.operators or calibration is None else None
-    return Prices(peaks, card, calibration, achieved)
+    return Prices(peaks, card, mode, calibration, achieved)

@@ -2,12 +2,13 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from drystep.errors import OutputError
+from drystep.bounds import is_finite, shown
+from drystep.errors import OutputError, choose
 from drystep.operators import Work
 from drystep.time.calibrated.resources import Key, Resource
 from drystep.time.calibrated.spread import Spread
@@ -107,24 +108,48 @@ def shipped() -> dict[tuple[str, Mode], Calibration]:
 def read_calibration(path: Path) -> Calibration:
     """Read a file of `drystep calibrate --from`. Raises `ValueError` for what is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise KeyError("format")
-        groups = content["groups"]
-        factors: dict[Key, float] = {
-            (group, resource): float(fields[resource])
-            for group, fields in groups.items()
-            for resource in _resources(fields)
-        }
-        by_group = {group: float(fields["error"]) for group, fields in groups.items()}
-        return Calibration(
-            content["card"], content["mode"], factors, float(content["kernel_us"]),
-            Spread(by_group, float(content["width"])), Errors(**content["errors"]), content["source"],
-            content["measured_with"], content["date"], int(content["families"]), _parts(content["parts"]),
-            content["peaks"],
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a calibration as drystep calibrate --from writes it: {error}") from error
+        return _calibration(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} is not a calibration as drystep calibrate --from writes it: {reason}") from error
+
+
+def _calibration(content: Mapping[str, Any]) -> Calibration:
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {shown(content['format'])}, not {FORMAT!r}")
+    groups: Mapping[str, Mapping[str, Any]] = content["groups"]
+    factors: dict[Key, float] = {
+        (group, resource): _figure(f"{resource} of {group}", fields[resource])
+        for group, fields in groups.items()
+        for resource in _resources(fields)
+    }
+    by_group = {group: _figure(f"error of {group}", fields["error"]) for group, fields in groups.items()}
+    texts = {name: content[name] for name in ("card", "source", "measured_with", "date")}
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name} must be text, not {shown(text)}")
+    return Calibration(
+        **texts,
+        mode=next(mode for mode in get_args(Mode) if mode == choose("mode", content["mode"], get_args(Mode))),
+        factors=factors,
+        kernel_us=_figure("kernel_us", content["kernel_us"]),
+        spread=Spread(by_group, _figure("width", content["width"])),
+        errors=_errors(content["errors"]),
+        families=int(_figure("families", content["families"])),
+        parts=tuple(PartErrors(**{**part, "errors": _errors(part["errors"])}) for part in content["parts"]),
+        peaks={name: _figure(name, peak) for name, peak in content["peaks"].items()},
+    )
+
+
+def _errors(content: Mapping[str, Any]) -> Errors:
+    figures = {name: _figure(name, value) for name, value in content.items()}
+    return Errors(**{**figures, "steps": int(figures["steps"])})  # type: ignore[arg-type]  # TypeError for other names
+
+
+def _figure(name: str, value: Any) -> float:
+    if not is_finite(value) or value < 0:
+        raise ValueError(f"{name} must be a number that is not negative, not {shown(value)}")
+    return float(value)
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
@@ -154,10 +179,6 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot write the calibration to {path}: {error.strerror or error}") from error
-
-
-def _parts(content: Sequence[Mapping[str, Any]]) -> tuple[PartErrors, ...]:
-    return tuple(PartErrors(**{**part, "errors": Errors(**part["errors"])}) for part in content)
 
 
 def _resources(fields: Mapping[str, float]) -> list[Resource]:

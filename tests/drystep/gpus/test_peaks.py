@@ -11,6 +11,7 @@ def test_our_classes_have_peaks_with_a_source_and_operators() -> None:
     for gpu in select_gpus():
         assert gpu.peaks.fp32_tflops
         assert gpu.peaks.bandwidth_gbs
+        assert gpu.peaks.multiprocessors
         assert gpu.peaks.peaks_source
         assert gpu.peaks.operators in measured_cards()
 
@@ -59,6 +60,11 @@ def test_a_missing_peak_is_named() -> None:
         ('link = "pcie4"\nlink_gbs = 0.5', "link_gbs is in 10.9 bytes a second: 0.5 cannot be"),
         ("link = 3", "link must be text"),
         ("operators = 3", "operators must be text"),
+        ("factors = true", "factors must be text"),
+        ("multiprocessors = 0", "multiprocessors must be 1 to 10000, not 0"),
+        ("multiprocessors = 10496000", "multiprocessors must be 1 to 10000, not 10496000"),
+        ("multiprocessors = 82.0", "multiprocessors must be 1 to 10000, not 82.0"),
+        ("multiprocessors = true", "multiprocessors must be 1 to 10000, not True"),
     ],
 )
 def test_bad_peaks_name_the_field(tmp_path: Path, line: str, message: str) -> None:

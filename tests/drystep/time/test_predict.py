@@ -93,6 +93,45 @@ def test_errors_name_the_field() -> None:
         predict(Trace(), CARD)
 
 
+def test_the_interval_holds_the_step() -> None:
+    own, other = (predict(_trace(("forward", ADDITION)), replace(CARD, scaled=scaled)) for scaled in (False, True))
+    for time in (own, other):
+        least, most = time.interval_ms
+        assert least < time.step_ms < most
+        assert least * most == pytest.approx(time.step_ms**2)
+    assert other.interval_ms[0] < own.interval_ms[0] < own.interval_ms[1] < other.interval_ms[1]
+    peak = roofline(_trace(("forward", ADDITION)), CARD)
+    assert peak.interval_ms == (peak.step_ms, peak.step_ms)  # nothing is known of its errors
+
+
+def test_what_a_prediction_rests_on() -> None:
+    norm = Work("broadcast", 0, 500_000_000, 1, torch.float32, group="batch_norm.forward.nchw")
+    assert predict(_trace(("forward", ADDITION)), CARD).coverage == 1
+    time = predict(_trace(("forward", ADDITION), ("forward", norm)), CARD)
+    assert time.coverage == pytest.approx(time.by_kind_ms["elementwise"] / sum(time.by_kind_ms.values()))
+    assert time.rests_on == (f"operators of NeuSight measured one by one on {V100}",)
+    assert predict(_trace(("forward", norm)), CARD).rests_on == ()
+
+
+@pytest.mark.parametrize(("phase", "expected"), [("backward", "train"), ("forward", "inference")])
+def test_a_step_with_a_backward_pass_is_training(phase: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def calibration_of(card: str, mode: str) -> None:
+        asked.append((card, mode))
+
+    monkeypatch.setattr("drystep.time.prices.calibration_of", calibration_of)
+    predict(_trace((phase, ADDITION)), replace(CARD, factors="mine"))
+    assert asked == [("mine", expected)]
+
+
+def test_parts_of_one_operator_are_launched_together() -> None:
+    """A convolution and the sum with its bias: two kernels, one call."""
+    tiny = replace(ADDITION, moved_bytes=500)
+    trace = Trace(operators=[Operator("conv", "forward")], work=[(0, tiny), (0, tiny)], steady_steps=1)
+    assert predict(trace, CARD).step_ms == pytest.approx(achieved_on(CARD, "card").launch_us / 1e3, rel=0.01)
+
+
 def test_from_a_simulation() -> None:
     def build_step(device: torch.device):
         layer = torch.nn.Linear(512, 512, device=device)
