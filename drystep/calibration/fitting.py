@@ -26,7 +26,7 @@ from drystep.time.calibrated.typical import typical_factor
 
 KERNEL_US = 2.0
 """Typical time of a kernel that has next to nothing to do."""
-SOONEST, LATEST = 0.5, 300.0
+SOONEST, LATEST = 0.35, 300.0
 """Least and most parts of the time at the card's peaks that a step can take. Kernels beyond the peaks: Winograd's need
 fewer operations than are counted, and caches save bytes."""
 Counted = Mapping[StepToTrace, Counter[Work]]

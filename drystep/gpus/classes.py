@@ -16,6 +16,7 @@ from drystep.units import MIB
 
 MEMORY_FIELDS = (
     "label", "visible_mib", "context_mib", "eager_context_mib", "source", "context_source", "compute_capability",
+    "on_request",
 )  # fmt: skip
 EAGER_CONTEXT_MIB = 1000
 """Context of a stack that loads all kernels at once, on a card whose own is not known: more than 1000 MB, as a
@@ -47,6 +48,8 @@ class Gpu:
     """Where the contexts come from."""
     compute_capability: str = ""
     """Version of the architecture, as "8.6"; "" where it is not known."""
+    on_request: bool = False
+    """Whether it is left out where no class is named."""
     peaks: Peaks = field(default_factory=Peaks)
     """What it can do at most; needed for step times alone."""
 
@@ -157,6 +160,8 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
     for key in ("label", "source", "context_source", "compute_capability"):
         if not isinstance(values.get(key, ""), str):
             raise ValueError(f"{where} {key} must be text, not {values[key]!r}")
+    if not isinstance(values.get("on_request", False), bool):
+        raise ValueError(f"{where} on_request must be true or false, not {values['on_request']!r}")
     if not CAPABILITY.fullmatch(values.get("compute_capability", "")):
         raise ValueError(f'{where} compute_capability must be like "8.6", not {values["compute_capability"]!r}')
     gpu = Gpu(name=name, peaks=read_peaks(where, table), **values)
@@ -167,8 +172,10 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
 
 
 def select_gpus(names: Sequence[str] = (), extra_files: Sequence[Path] = ()) -> list[Gpu]:
-    """The named classes, or all when no name is given; `extra_files` add classes to our own."""
+    """The named classes, or all but those on request when no name is given; `extra_files` add classes to our own."""
     known = read_gpus()
     for path in extra_files:
         known |= read_gpus(path)
-    return [known[choose("GPU", name, known)] for name in names] if names else list(known.values())
+    if not names:
+        return [gpu for gpu in known.values() if not gpu.on_request]
+    return [known[choose("GPU", name, known)] for name in names]

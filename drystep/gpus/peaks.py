@@ -9,7 +9,11 @@ from drystep.errors import choose
 
 LINKS = ("pcie3", "pcie4", "pcie5", "nvlink")
 """Kinds of links between the cards of one machine."""
-LIKELY = {"_tflops": (0.01, 10_000.0, "10^12 operations a second"), "_gbs": (1.0, 100_000.0, "10^9 bytes a second")}
+LIKELY = {
+    "_tflops": (0.01, 10_000.0, "10^12 operations a second"),
+    "_gbs": (1.0, 100_000.0, "10^9 bytes a second"),
+    "_us": (0.1, 10_000.0, "microseconds"),
+}
 """Suffix of a field -> least and most that any card has, and the unit. What lies outside is in another unit."""
 MOST_MULTIPROCESSORS = 10_000
 
@@ -29,6 +33,8 @@ class Peaks:
     """To and from the card's memory."""
     multiprocessors: int | None = None
     """Streaming multiprocessors, each of which runs blocks of threads."""
+    launch_us: float | None = None
+    """Time from one operator's launch to the next on the host that was measured; None where none was."""
     factors: str = ""
     """Card whose calibration (`drystep/time/calibrated/cards/`) says how much longer than the peaks its kernels take;
     "" for none."""

@@ -62,7 +62,7 @@ class Prices:
         self._by_group: dict[str, float] = defaultdict(float)
         self._known: dict[Work, tuple[float, Source]] = {}
         self._other_precision = False
-        self.launch_us = LAUNCH_US if achieved is None else achieved.launch_us
+        self.launch_us = peaks.launch_us or (LAUNCH_US if achieved is None else achieved.launch_us)
 
     def kernels_us(self, work: Work, times: int = 1) -> float:
         """Time of the kernels of one part of the work, or of so many alike."""
