@@ -38,8 +38,8 @@ class Work:
     """Smallest side of a matrix product, or the smaller channel count of a convolution; 0 for other operators."""
     reduced: int = 0
     """Length of the sums of a matrix product, or of the rows of softmax and layer norm; 0 for other operators."""
-    convolution: bool = False
-    """Whether cuDNN computes it, which has precision rules of its own."""
+    tf32: bool = False
+    """Whether tensor cores may compute it in TF32 if its type is single precision."""
     group: str = ""
     """Operators whose calibrated factors it shares, such as "convolution_3x3.forward.nchw.half"; "" for `kind`."""
     padded_flops: int = 0

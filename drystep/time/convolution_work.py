@@ -82,7 +82,7 @@ class _Convolution:
         kind, narrowest, reduced = self._measured_class()
         in_groups = self.groups > 1 and self.weight.shape[1] > 1
         return Work(
-            kind, flops, moved, 1, dtype, narrowest, reduced, convolution=True,
+            kind, flops, moved, 1, dtype, narrowest, reduced, tf32=torch.backends.cudnn.allow_tf32,
             group=self._group(direction), padded_flops=self._padded(flops),
             items=flops if in_groups else 0, blocks=self.groups if in_groups else 0,
         )  # fmt: skip

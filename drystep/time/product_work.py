@@ -25,6 +25,7 @@ def product(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: T
     filled = 2 * count * padded(m, SIDE_TILE) * padded(n, SIDE_TILE) * padded(k, REDUCED_TILE)
     yield Work(
         kind, flops_of(func, args, kwargs, result), moved, 1, left.dtype, min(m, k, n), k,
+        tf32=torch.backends.cuda.matmul.allow_tf32,
         group=f"{kind}.{precision_of(left.dtype)}", padded_flops=filled,
     )  # fmt: skip
 

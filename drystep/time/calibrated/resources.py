@@ -41,8 +41,8 @@ def peak_tflops(work: Work, peaks: Peaks, card: str) -> float:
     """
     if work.group.startswith(DEPTHWISE):
         return peaks.need("fp32_tflops", card)
-    if work.convolution and work.dtype == torch.float32 and peaks.tf32_tflops is not None:
-        return peaks.tf32_tflops  # `torch.backends.cudnn.allow_tf32` is true by default
+    if work.tf32 and work.dtype == torch.float32 and peaks.tf32_tflops is not None:
+        return peaks.tf32_tflops
     return peaks.need(PEAKS.get(work.dtype, "fp32_tflops"), card)
 
 

@@ -122,7 +122,7 @@ def test_a_bias_is_added_and_summed_by_kernels_of_their_own() -> None:
     output = each.output()
     _, added = each.forward()
     assert (added.kind, added.flops, added.moved_bytes) == ("elementwise", 0, 2 * output.nbytes)
-    assert not added.convolution
+    assert not added.tf32
     for layout, rows in (("nchw", 2 * 16), ("nhwc", 0)):
         *_, summed = replace(each, layout=layout).backward()
         assert summed.group == f"bias_gradient.{layout}"
@@ -261,4 +261,4 @@ def test_one_dimension() -> None:
 def test_only_dense_3x3_of_stride_1_has_winograd(arguments: dict[str, int], kind: str, narrowest: int) -> None:
     layer, x = nn.Conv2d(8, 16, **arguments, bias=False, device=META), meta(2, 8, 12, 12)
     (work,) = work_of_step(lambda: layer(x))
-    assert (work.kind, work.convolution, work.narrowest) == (kind, True, narrowest)
+    assert (work.kind, work.tf32, work.narrowest) == (kind, True, narrowest)

@@ -76,7 +76,7 @@ def test_tf32_is_for_convolutions() -> None:
     """PyTorch's defaults: cuDNN may, matrix products may not."""
     card = replace(CARD, tf32_tflops=20.0)
     assert roofline(_trace(("forward", PRODUCT)), card).step_ms == pytest.approx(2.0)
-    assert roofline(_trace(("forward", replace(PRODUCT, convolution=True))), card).step_ms == pytest.approx(1.0)
+    assert roofline(_trace(("forward", replace(PRODUCT, tf32=True))), card).step_ms == pytest.approx(1.0)
 
 
 def test_errors_name_the_field() -> None:

@@ -24,7 +24,7 @@ def test_a_step_on_meta(mode: Mode, precision: str, layout: str) -> None:
         {"forward", "backward", "optimizer"} if mode == "train" else {"forward"}
     )
     assert any(operator.phase == "backward" for operator in trace.operators) == (mode == "train")
-    convolutions = [work for _, work in trace.work if work.convolution]
+    convolutions = [work for _, work in trace.work if work.tf32]
     assert {work.dtype for work in convolutions} == {AUTOCAST[precision] or torch.float32}
     assert {work.group.split(".")[2] for work in convolutions} == {layout}
 
@@ -38,7 +38,7 @@ def test_models_of_a_fixed_size_are_built_for_the_size() -> None:
     """Twice the side has four times the patches."""
     small, large = (
         next(
-            work for _, work in trace_steps(timm_step("test_vit", 2, side, "inference"), META).work if work.convolution
+            work for _, work in trace_steps(timm_step("test_vit", 2, side, "inference"), META).work if work.tf32
         )
         for side in (64, 128)
     )

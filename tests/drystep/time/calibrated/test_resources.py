@@ -15,7 +15,7 @@ CARD = Peaks(
 )
 ADDITION = Work("elementwise", 0, 500_000_000, 1, torch.float32)  # 1 ms at 500 GB/s
 PRODUCT = Work("linear", 10**10, 5 * 10**6, 1, torch.float32, group="linear.single")  # 1 ms and 10 us
-CONVOLUTION = replace(PRODUCT, convolution=True, group="convolution_3x3.forward.nchw.single")
+CONVOLUTION = replace(PRODUCT, tf32=True, group="convolution_3x3.forward.nchw.single")
 
 
 def test_bytes_alone() -> None:
