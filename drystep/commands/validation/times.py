@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from drystep.calibration.validation import Claim, TimeErrors, claims, shipped_errors, table_errors
 from drystep.commands.exit_status import OK
 from drystep.commands.terminal import plain_table, say, stdout
 from drystep.errors import choose
 from drystep.gpus.classes import read_gpus, select_gpus
-from drystep.validation.time_errors import Claim, TimeErrors, claims, shipped_errors, table_errors
 
 COLUMNS = ("GPU", "mode", "layout", "precision", "steps", "mean", "median", "p90", "roofline", "inside")
 

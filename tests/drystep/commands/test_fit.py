@@ -166,9 +166,14 @@ def test_images_per_second_and_the_exchange_among_ranks(tmp_path: Path, capsys, 
     assert row.throughput is not None
     assert row.throughput.best is not None
     best, enough, fields = row.throughput.best, row.throughput.enough, row.to_fields()
-    ranks = lines.index("Predicted for 2 ranks of DistributedDataParallel, one per card of one machine:")
-    assert lines[ranks + 2].split() == ["fast", *(f"{fields[n]:.1f}" for n in ("step_ms", "exchange_ms", "exposed_ms"))]
-    assert lines[ranks + 3].split() == ["unlinked", "–", "–", "–"]
+    ranks = next(n for n, line in enumerate(lines) if line.startswith("Predicted for 2 ranks of DistributedData"))
+    step_ms, least_ms, most_ms, exchange_ms, exposed_ms = (
+        f"{fields[name]:.1f}" for name in ("step_ms", "least_ms", "most_ms", "exchange_ms", "exposed_ms")
+    )
+    coverage = f"{100 * fields['coverage']:.0f}"
+    times = [step_ms, least_ms, "to", most_ms, coverage, "%", exchange_ms, exposed_ms]
+    assert lines[ranks + 2].split() == ["fast", *times]
+    assert lines[ranks + 3].split() == ["unlinked", *"–––––"]
     speeds = lines.index("Predicted images per second and card:")
     assert lines[speeds + 2].split() == [
         "fast", str(best.batch_size), f"{best.images_per_second:,.1f}", f"{best.step_ms:,.1f}",

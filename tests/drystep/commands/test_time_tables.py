@@ -2,14 +2,14 @@
 
 from rich.console import Console
 
-from drystep.commands.time_tables import remarks, throughput_table
+from drystep.commands.time_tables import remarks, throughput_table, times_table
 from drystep.throughput import BatchSpeed, Throughput
 
 LABELS = {"a": "NVIDIA GeForce RTX 9", "b": "B"}
 
 
 def _row(gpu: str, speeds: Throughput | None, time_unknown: str = ""):
-    return {"gpu": gpu, "throughput": speeds and speeds.to_fields(), "time_unknown": time_unknown}
+    return {"gpu": gpu, "throughput": speeds and speeds.to_fields(), "time_unknown": time_unknown, "ranks": 2}
 
 
 def test_a_smaller_batch_that_is_nearly_as_good_is_named() -> None:
@@ -40,3 +40,18 @@ def test_80_columns_are_enough() -> None:
     assert head.split() == ["GPU", "best", "batch", "images/s", "step", "ms", "95", "%", "at", "batch", "images/s"]
     assert first.split()[-5:] == ["1024", "25.6", "39,999.9", "512", "25.6"]
     assert second.split() == ["B", *"–––––"]
+
+
+def test_the_time_of_a_step_with_its_interval() -> None:
+    """Among ranks with the exchange; a card without a time has dashes."""
+    known = {"step_ms": 312.0, "least_ms": 290.04, "most_ms": 345.0, "coverage": 0.974}
+    alone = [{"gpu": "a", "ranks": None, **known}, {"gpu": "b", "ranks": None, **dict.fromkeys(known)}]
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(times_table(alone, LABELS))
+        console.print(times_table([{**alone[0], "ranks": 2, "exchange_ms": 9.0, "exposed_ms": 1.25}], LABELS))
+    head, first, second, _, among = captured.get().splitlines()
+    assert head.split() == ["GPU", "step", "ms", "four", "of", "five", "measured"]
+    assert first.split()[-6:] == ["312.0", "290.0", "to", "345.0", "97", "%"]
+    assert second.split() == ["B", "–", "–", "–"]
+    assert among.split()[-4:] == ["97", "%", "9.0", "1.2"]

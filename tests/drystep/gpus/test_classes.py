@@ -9,7 +9,11 @@ MIB = 1 << 20
 
 def test_our_classes_are_what_the_cards_show() -> None:
     visible = {name: gpu.visible_mib for name, gpu in read_gpus().items()}
-    assert visible == {"gtx-1080ti-11gb": 11178, "p100-16gb": 16280, "rtx-3090-24gb": 24125, "v100-32gb": 32510}
+    papers = {"gtx-1080ti-11gb": 11178, "p100-16gb": 16280, "rtx-3090-24gb": 24125, "v100-32gb": 32510}
+    on_request = {"rtx-4090-24gb": 24207, "rtx-5090-32gb": 32113, "h200-141gb": 143155}
+    assert visible == {**papers, **on_request}
+    assert [gpu.name for gpu in select_gpus()] == [*papers]
+    assert [gpu.name for gpu in select_gpus([*on_request])] == [*on_request]
     assert all(gpu.source and gpu.usable_bytes == (gpu.visible_mib - gpu.context_mib) * MIB for gpu in select_gpus())
 
 

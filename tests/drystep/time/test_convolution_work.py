@@ -132,8 +132,8 @@ def test_a_bias_is_added_and_summed_by_kernels_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("wanted", "groups"),
     [
-        ([True, False, False], ["convolution_3x3.image_gradient.nchw.single"]),
-        ([False, True, False], ["convolution_3x3.filter_gradient.nchw.single"]),
+        ([True, False, False], ["convolution_3x3.nchw.single"]),
+        ([False, True, False], ["convolution_3x3.nchw.single"]),
         ([False, False, True], ["bias_gradient.nchw"]),
         ([False, False, False], []),
     ],
@@ -170,15 +170,19 @@ def test_gradients_that_nobody_wants_are_not_computed(wanted: list[bool], groups
         (Convolution(80, 80, 3, groups=16), "grouped_convolution_8"),
         (Convolution(128, 128, 3, groups=4), "grouped_convolution_32"),
         (Convolution(132, 132, 3, groups=4), "grouped_convolution_64"),
-        (Convolution(512, 512, 3, groups=2), "grouped_convolution_64"),
+        (Convolution(512, 512, 3, groups=2), "grouped_convolution_128"),
+        (Convolution(64, 64, 7, stride=2, groups=64), "depthwise_7x7_strided"),
     ],
     ids=str,
 )
 def test_names_of_groups(each: Convolution, name: str) -> None:
-    (forward,), (image, weight) = each.forward(), each.backward()
-    assert forward.group == f"{name}.forward.nchw.single"
-    assert image.group == f"{name}.image_gradient.nchw.single"
-    assert weight.group == f"{name}.filter_gradient.nchw.single"
+    """Dense convolutions have one group for all directions, others one for each."""
+    found = [work.group for work in (*each.forward(), *each.backward())]
+    if each.groups == 1:
+        assert found == [f"{name}.nchw.single"] * 3
+    else:
+        directions = ("forward", "image_gradient", "filter_gradient")
+        assert found == [f"{name}.{direction}.nchw.single" for direction in directions]
 
 
 @pytest.mark.parametrize(("channels", "made", "suffix"), [(64, 64, ""), (60, 64, "_unaligned"), (64, 60, "_unaligned")])
@@ -188,20 +192,20 @@ def test_channels_that_do_not_come_in_eights_have_groups_of_their_own_in_half_pr
     for kernel, name in ((1, "convolution_1x1"), (3, "convolution_3x3"), (5, "convolution")):
         each = Convolution(channels, made, kernel)
         for dtype in (torch.float16, torch.bfloat16):
-            assert replace(each, dtype=dtype).forward()[0].group == f"{name}{suffix}.forward.nchw.half"
-        assert each.forward()[0].group == f"{name}.forward.nchw.single"
+            assert replace(each, dtype=dtype).forward()[0].group == f"{name}{suffix}.nchw.half"
+        assert each.forward()[0].group == f"{name}.nchw.single"
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_layouts(layout: Layout) -> None:
     """What is one place wide, or one channel, has both layouts: the other map tells."""
     each = Convolution(64, 64, 3, layout=layout)
-    assert {work.group.split(".")[2] for work in (*each.forward(), *each.backward())} == {layout}
+    assert {work.group.split(".")[-2] for work in (*each.forward(), *each.backward())} == {layout}
     image, weight = meta(2, 1, 24, 24), meta(16, 1, 3, 3, layout=layout)
     output = meta(2, 16, 24, 24, layout=layout)
     arguments = output, image, weight, [16], *each.settings, [False, True, False]
     (work,) = work_of_call(aten.convolution_backward.default, *arguments)
-    assert work.group == f"first_convolution.filter_gradient.{layout}.single"
+    assert work.group == f"first_convolution.{layout}.single"
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_of_a_card_that_has_one_mode_it_stands_for_both(monkeypatch: pytest.Monk
 def test_ours_hold_sane_figures() -> None:
     for (card, mode), calibration in shipped().items():
         where = f"{card}, {mode}"
-        assert all(0.05 < factor < 1e6 for factor in calibration.factors.values()), where
+        assert all(1e-4 < factor < 1e6 for factor in calibration.factors.values()), where
         groups = {group for group, _ in calibration.factors}
         assert {group for group, resource in calibration.factors if resource == "bytes"} == groups, where
         assert set(calibration.spread.by_group) == groups, where
