@@ -17,6 +17,7 @@ from torch import Tensor
 
 from drystep.gpus.classes import class_name, toml_text
 from drystep.operators import Work
+from drystep.time.calibrated.calibration import nearest_calibrated
 from drystep.time.efficiency import Achieved
 from drystep.time.measured_operators import measured_cards
 from drystep.units import MIB
@@ -146,7 +147,8 @@ def measured_block(device: torch.device, name: str | None = None) -> str:
     context_mib = max(0, (total - free - torch.cuda.memory_reserved(device)) // MIB)
     major, minor = torch.cuda.get_device_capability(device)
     name = name or class_name(label)
-    return toml_block(name, label, total // MIB, context_mib, card, peaks, f"{major}.{minor}")
+    processors = torch.cuda.get_device_properties(device).multi_processor_count
+    return toml_block(name, label, total // MIB, context_mib, card, peaks, f"{major}.{minor}", processors)
 
 
 def toml_block(
@@ -157,8 +159,12 @@ def toml_block(
     card: str,
     peaks: Mapping[str, float],
     compute_capability: str = "",
+    multiprocessors: int | None = None,
 ) -> str:
-    """What `gpus.toml` holds of a card; `card` is the measured one whose curves it has."""
+    """What `gpus.toml` holds of a card; `card` is the measured one whose curves it has.
+
+    Its factors are those of the calibrated card of the nearest architecture.
+    """
     lines = [
         f"[{toml_text(name) if '.' in name else name}]",  # else a dot would make a table in a table
         f"label = {toml_text(label)}",
@@ -167,8 +173,10 @@ def toml_block(
         f"context_mib = {context_mib}",
         'source = "measured with drystep calibrate"',
         *(f"{field} = {value:.{DIGITS}g}" for field, value in peaks.items()),
+        *([] if multiprocessors is None else [f"multiprocessors = {multiprocessors}"]),
+        f"factors = {toml_text(nearest_calibrated(compute_capability))}" if multiprocessors is not None else "",
         f"operators = {toml_text(card)}",
         "scaled = true",
         f"peaks_source = {toml_text(f'measured with drystep calibrate, PyTorch {torch.__version__}')}",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(line for line in lines if line) + "\n"

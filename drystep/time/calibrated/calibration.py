@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from drystep.bounds import is_finite, shown
 from drystep.errors import OutputError, choose
+from drystep.gpus.classes import read_gpus
 from drystep.operators import Work
 from drystep.time.calibrated.resources import Key, Resource
 from drystep.time.calibrated.spread import Spread
@@ -82,15 +83,24 @@ class Calibration:
         return self.factors.get(key) or typical_factor(key)
 
 
-def calibration_of(card: str, mode: Mode) -> Calibration | None:
-    """The shipped calibration of a card, or that of a file, whose name ends in .json; None if there is none.
+def calibration_of(card: str, mode: Mode) -> Calibration:
+    """The shipped calibration of a card, or that of a file, whose name ends in .json.
 
-    Without one for training it is that for inference, and the reverse. Raises `ValueError` for a bad file.
+    Without one for training it is that for inference, and the reverse. Raises `ValueError` for a bad file, and for a
+    card that has no calibration.
     """
     if card.endswith(SUFFIX):
         return _of_file(Path(card))
+    choose("calibrated card", card, sorted({name for name, _ in shipped()}))
     other: Mode = "inference" if mode == "train" else "train"
-    return shipped().get((card, mode)) or shipped().get((card, other))
+    return shipped().get((card, mode)) or shipped()[card, other]
+
+
+def nearest_calibrated(compute_capability: str) -> str:
+    """The calibrated card of the nearest architecture, given one such as "8.9"; the first one where it is not known."""
+    own = {card: float(read_gpus()[card].compute_capability) for card, _ in shipped()}
+    wanted = float(compute_capability) if compute_capability else min(own.values())
+    return min(own, key=lambda card: abs(own[card] - wanted))
 
 
 @functools.lru_cache(maxsize=16)

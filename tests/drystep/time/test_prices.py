@@ -162,8 +162,9 @@ def test_operators_in_half_precision_are_scaled(file: str) -> None:
 
 def test_a_card_of_which_nothing_is_known() -> None:
     unknown = replace(CARD, operators="")
-    for peaks in (unknown, replace(unknown, factors="no such card")):
-        with pytest.raises(ValueError, match=r"my card has no usable operators \(''\): name the measured card"):
-            prices_of(peaks, "my card", "train")
+    with pytest.raises(ValueError, match="unknown calibrated card 'no such card': choose from h200-141gb, "):
+        prices_of(replace(unknown, factors="no such card"), "my card", "train")
+    with pytest.raises(ValueError, match=r"my card has no usable operators \(''\): name the measured card"):
+        prices_of(unknown, "my card", "train")
     with pytest.raises(ValueError, match=r"none\.json is not a calibration"):
         prices_of(replace(CARD, factors="none.json"), "my card", "train")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from drystep.errors import OutputError
+from drystep.gpus.classes import read_gpus
 from drystep.operators import Work
 from drystep.time.calibrated import calibration as module
 from drystep.time.calibrated.calibration import (
@@ -17,6 +18,7 @@ from drystep.time.calibrated.calibration import (
     Errors,
     PartErrors,
     calibration_of,
+    nearest_calibrated,
     read_calibration,
     shipped,
     write_calibration,
@@ -135,9 +137,9 @@ def test_of_a_card_that_has_one_mode_it_stands_for_both(monkeypatch: pytest.Monk
         ("one", "inference", "inference"),
     ):
         found = calibration_of(card, mode)
-        assert found is not None
         assert (found.card, found.mode) == (card, expected)
-    assert calibration_of("neither", "train") is None
+    with pytest.raises(ValueError, match="unknown calibrated card 'neither': choose from both, one"):
+        calibration_of("neither", "train")
 
 
 def test_ours_hold_sane_figures() -> None:
@@ -158,3 +160,16 @@ def test_ours_hold_sane_figures() -> None:
         assert sum(part.errors.steps for part in calibration.parts) == errors.steps, where
         assert calibration.source and calibration.measured_with, where
         assert calibration.peaks["bandwidth_gbs"] > 0, where
+
+
+def test_a_card_without_factors_takes_those_of_the_nearest_architecture() -> None:
+    nearest = {
+        "6.1": "rtx-3090-24gb", "8.0": "rtx-3090-24gb", "8.9": "rtx-4090-24gb", "9.0": "h200-141gb",
+        "10.0": "h200-141gb", "12.1": "rtx-5090-32gb", "": "rtx-3090-24gb",
+    }  # fmt: skip
+    assert {version: nearest_calibrated(version) for version in nearest} == nearest
+
+
+def test_our_cards_name_the_nearest() -> None:
+    for gpu in read_gpus().values():
+        assert gpu.peaks.factors == nearest_calibrated(gpu.compute_capability)
