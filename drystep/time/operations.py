@@ -4,7 +4,7 @@ from drystep.trace.trace import Phase, Trace
 
 
 def flops_by_phase(trace: Trace, module: str = "") -> dict[Phase, int]:
-    """Operations of matrix products and convolutions, as the mean over the steps that count.
+    """Operations of products, convolutions, transforms and decompositions, as the mean over the steps that count.
 
     They are counted by PyTorch's formulas: a multiplication and an addition are two. What activation checkpointing
     computes again counts as backward. With `module`, only operators of the module with that path and of those within
