@@ -29,7 +29,13 @@ from reports.paper_settings import paper_settings_tables, single_shapes
 from reports.plots.bars import breakdown, time_by_operator
 from reports.plots.scatter import memory_against_parameters
 from reports.plots.trainability import trainability
-from reports.predicted_times import measured_table, predicted_tables, step_check_table, throughput_tables
+from reports.predicted_times import (
+    calibration_table,
+    measured_table,
+    predicted_tables,
+    step_check_table,
+    throughput_tables,
+)
 from reports.records import Record, frame_of, labels, method_key
 from reports.tables import Table, table1, table2
 from reports.times.table3 import table3
@@ -69,7 +75,11 @@ def write_report(
     drawn = [(name, title) for name, draw, title in PICTURES if draw(pictured, folder / name)]
     if _wants_all(tables) and paradigms(frame, folder / FIGURE_1[0]):
         drawn.append(FIGURE_1)
-    trust = [table for table in (*validation_tables(checks), step_check_table(step_checks)) if table is not None]
+    trust = [
+        table
+        for table in (*validation_tables(checks), step_check_table(step_checks), calibration_table(step_checks))
+        if table is not None
+    ]
     built = [*build_tables(frame, tables), *trust, *measured_tables()]
     document = folder / FILE_NAME
     wanted = NEEDED if _wants_all(tables) else tables

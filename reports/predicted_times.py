@@ -120,6 +120,7 @@ def _fastest(batches: Sequence[tuple[int, pd.DataFrame]], key: str, card: str) -
 
 def step_check_table(checks: Sequence[Record]) -> Table | None:
     """Measured step times beside predicted ones, as `python -m bench validate --step-time` stores them."""
+    checks = [check for check in checks if "error_percent" in check]
     if not checks:
         return None
     rows = pd.DataFrame(list(checks))
@@ -137,6 +138,32 @@ def step_check_table(checks: Sequence[Record]) -> Table | None:
             ("steps", [*number(counts), str(len(rows))]),
             ("mean absolute error %", number([*per_card["error_percent"], everything["error_percent"]], 1)),
             ("plain roofline's %", number([*per_card["roofline_error_percent"], everything.iloc[1]], 1)),
+        ],
+    )
+
+
+def calibration_table(checks: Sequence[Record]) -> Table | None:
+    """Errors of every calibration over families that its factors have not seen: those of `drystep validate --time`."""
+    checks = [check for check in checks if "roofline_mean" in check]
+    if not checks:
+        return None
+    rows = pd.DataFrame(list(checks))
+    return Table(
+        "How far to trust predicted times of vision models",
+        "**Predicted** beside **measured** steps of timm's models. Each family of models is predicted by factors that "
+        "were fitted to the others; errors are absolute, in percent. *Peaks alone*: mean error of the card's peaks. "
+        "*Inside*: steps whose measured time lies within the predicted interval.",
+        [
+            ("Card", list(rows["card"])),
+            ("mode", list(rows["mode"])),
+            ("layout", list(rows["layout"])),
+            ("precision", list(rows["precision"])),
+            ("steps", number(rows["steps"])),
+            ("mean", number(rows["mean"], 1)),
+            ("median", number(rows["median"], 1)),
+            ("90th percentile", number(rows["percentile_90"], 1)),
+            ("peaks alone", number(rows["roofline_mean"], 1)),
+            ("inside %", number(rows["inside"])),
         ],
     )
 

@@ -87,6 +87,7 @@ def report(
 def _write_checks(folder: Path) -> None:
     """Check the simulation against ground truth, for the report's section about trust."""
     from bench.commands.published_checks import check_published
+    from drystep.calibration.validation import shipped_errors
     from drystep.commands.validation.reports import check_reports, families_of
     from drystep.commands.validation.runs import check_all, check_all_steps, write_checks, write_step_checks
     from drystep.validation.field_reports.rows import read_reports
@@ -97,7 +98,7 @@ def _write_checks(folder: Path) -> None:
     reports = read_reports(FIELD_REPORTS)
     of_reports = check_reports(reports, families_of(reports, None))
     write_checks(checks, [*check_all(read_runs(SAMPLE))[0], *check_published()], of_reports)
-    write_step_checks(step_checks, check_all_steps(read_steps(STEPS)))
+    write_step_checks(step_checks, check_all_steps(read_steps(STEPS)), shipped_errors())
 
 
 def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
@@ -115,9 +116,9 @@ def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
 
 def _kinds() -> "tuple[tuple[CheckKind, ...], ...]":
     """The kinds of checks in each of the files."""
-    from drystep.validation.check_files import MEMORY_CHECKS, REPORT_CHECKS, STEP_CHECKS
+    from drystep.validation.check_files import MEMORY_CHECKS, REPORT_CHECKS, STEP_CHECKS, TIME_CHECKS
 
-    return (MEMORY_CHECKS, REPORT_CHECKS), (STEP_CHECKS,)
+    return (MEMORY_CHECKS, REPORT_CHECKS), (STEP_CHECKS, TIME_CHECKS)
 
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], show: bool) -> None:

@@ -45,8 +45,11 @@ MEMORY_CHECKS = CheckKind(
 STEP_CHECKS = CheckKind(
     "drystep step-time check", texts=("id", "card"), numbers=("error_percent", "roofline_error_percent")
 )
-
-
+TIME_CHECKS = CheckKind(
+    "drystep calibration check",
+    texts=("card", "mode", "layout", "precision"),
+    numbers=("steps", "mean", "median", "percentile_90", "roofline_mean", "inside"),
+)
 REPORT_CHECKS = CheckKind(
     "drystep report check",
     texts=("id", "family", "quantity", "rules", "predicted_verdict", "measured_verdict", "judged"),

@@ -20,7 +20,7 @@ from reports.page.table_files import named, write_tables
 from reports.page.verdicts import SYMBOLS, MatrixRow, matrix
 from reports.page.wide_tables import wide_table
 from reports.paper.absent import unmatched_figures
-from reports.predicted_times import step_check_table
+from reports.predicted_times import calibration_table, step_check_table
 from reports.records import Record, frame_of
 from reports.tables import Table
 from reports.units import GIB
@@ -103,7 +103,7 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
 
 
 def _trust(checks: Sequence[Record], step_checks: Sequence[Record]) -> list[Table]:
-    of_checks = (*validation_tables(checks), step_check_table(step_checks))
+    of_checks = (*validation_tables(checks), step_check_table(step_checks), calibration_table(step_checks))
     return [*(table for table in of_checks if table is not None), *measured_tables()]
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from drystep.calibration.validation import TimeErrors
 from drystep.commands.exit_status import FAILED, OK
 from drystep.commands.terminal import say, stdout
 from drystep.commands.validation.choice import Chosen
@@ -25,6 +26,7 @@ from drystep.validation.check_files import (
     MEMORY_CHECKS,
     REPORT_CHECKS,
     STEP_CHECKS,
+    TIME_CHECKS,
     marked,
     require_checks_file,
     write_checks_file,
@@ -97,7 +99,7 @@ def _validate_memory(
 
 def _validate_steps(table: Path, match: str, out: Path | None, as_json: bool) -> int:
     if out is not None:
-        require_checks_file(out, STEP_CHECKS)
+        require_checks_file(out, STEP_CHECKS, TIME_CHECKS)
     steps = read_steps(table)
     checks = [check for check in check_all_steps(steps) if match in check.id]
     _show_steps(checks, as_json)
@@ -134,9 +136,19 @@ def write_checks(path: Path, checks: Sequence[Check], report_checks: Sequence[Re
     )
 
 
-def write_step_checks(path: Path, checks: Sequence[StepCheck]) -> None:
-    """Replace a file by one JSON line for each check. Raises `OutputError`."""
-    _write(path, list(marked(STEP_CHECKS, map(_step_record, checks))))
+def write_step_checks(path: Path, checks: Sequence[StepCheck], times: Sequence[TimeErrors] = ()) -> None:
+    """Replace a file by one JSON line for each check, and for the errors of each calibration. Raises `OutputError`."""
+    calibrations = ({**asdict(errors.part.errors), **_part(errors)} for errors in times)
+    _write(path, [*marked(STEP_CHECKS, map(_step_record, checks)), *marked(TIME_CHECKS, calibrations)])
+
+
+def _part(errors: TimeErrors) -> dict[str, str]:
+    return {
+        "card": errors.card,
+        "mode": errors.mode,
+        "layout": errors.part.layout,
+        "precision": errors.part.precision,
+    }
 
 
 def _write(path: Path, lines: Sequence[dict[str, Any]]) -> None:
