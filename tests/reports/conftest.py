@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from bench.cases.methods import METHODS as REGISTERED
+from reports import measured_cards
 
 Record = dict[str, Any]
 MIB = 1 << 20
@@ -103,3 +104,9 @@ def records(record: Callable[..., Record]) -> list[Record]:
         timed = {"step_ms": step_ms[method], "in_turns": share, "image_size": [128, 192]}
         lines.append(record("voc", "swin_tiny", **timed, **common))
     return lines
+
+
+@pytest.fixture(autouse=True)
+def no_measured_cards(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Reports of the tests show their own records alone, and not what the repository holds of measured cards."""
+    monkeypatch.setattr(measured_cards.measured_tables, "__defaults__", (tmp_path_factory.mktemp("measured"),))

@@ -6,7 +6,14 @@ import pytest
 
 from bench.cases.methods import METHODS
 from reports.plots.bars import time_by_operator
-from reports.predicted_times import class_of, measured_table, predicted_tables, step_check_table, throughput_tables
+from reports.predicted_times import (
+    calibration_table,
+    class_of,
+    measured_table,
+    predicted_tables,
+    step_check_table,
+    throughput_tables,
+)
 from reports.records import frame_of
 
 Record = dict[str, Any]
@@ -15,7 +22,8 @@ STEP_MS = {"full": 200.0, "fixed": 80.0, "norm_tuning": 150.0, "e3va": 110.0}
 
 def _predicted(step_ms: float) -> dict[str, Any]:
     kinds = {"linear": step_ms / 2, "elementwise": step_ms / 2}
-    time = {"step_ms": step_ms, "by_kind_ms": kinds, "launch_bound_ms": 0.0, "scaled": False}
+    interval = {"least_ms": step_ms * 0.9, "most_ms": step_ms / 0.9}
+    time = {"step_ms": step_ms, **interval, "by_kind_ms": kinds, "launch_bound_ms": 0.0, "scaled": False}
     return {"v100-32gb": time, "p100-16gb": {"missing": "p100-16gb has no bf16_tflops"}}
 
 
@@ -37,10 +45,11 @@ def _cells(table: Any) -> list[list[str]]:
 
 def test_shares_and_the_papers(timed: list[Record]) -> None:
     (table,) = predicted_tables(frame_of(timed))
-    assert list(table.cells.columns) == ["Method", "v100-32gb ms", "images/s", "% of Full", "paper % of Full", "points"]
-    assert _cells(table)[0] == ["Full", "200", "10.0", "100.0", "100.0", "+0.0"]
-    assert _cells(table)[1] == ["Fixed", "80", "25.0", "40.0", "40.0", "+0.0"]
-    assert _cells(table)[3] == ["E3VA", "110", "18.2", "55.0", "–", "–"]  # its default form is not the paper's
+    of_card = ["v100-32gb ms", "four of five", "images/s", "% of Full"]
+    assert list(table.cells.columns) == ["Method", *of_card, "paper % of Full", "points"]
+    assert _cells(table)[0] == ["Full", "200", "180 to 222", "10.0", "100.0", "100.0", "+0.0"]
+    assert _cells(table)[1] == ["Fixed", "80", "72 to 89", "25.0", "40.0", "40.0", "+0.0"]
+    assert _cells(table)[3] == ["E3VA", "110", "99 to 122", "18.2", "55.0", "–", "–"]  # its default is not the paper's
     # 100, 40, 75 beside 100, 40, 76.67: the same order, and (0 + 0 + 1.67) / 3 apart
     assert "3 rows: rank correlation 1.000, mean absolute difference 0.6 points" in table.caption
 
@@ -109,3 +118,20 @@ def test_nothing_predicted(records: list[Record], tmp_path: Path) -> None:
 def test_the_picture(timed: list[Record], tmp_path: Path) -> None:
     assert time_by_operator(frame_of(timed), tmp_path / "time.png")
     assert (tmp_path / "time.png").stat().st_size > 10_000
+
+
+def test_errors_of_calibrations() -> None:
+    """Lines of `drystep validate --time`, beside those of single steps, which have a table of their own."""
+    line = {
+        "card": "rtx-9", "mode": "train", "layout": "nchw", "precision": "fp32", "steps": 40, "mean": 6.44,
+        "median": 4.8, "percentile_90": 13.5, "roofline_mean": 39.8, "inside": 79.6,
+    }  # fmt: skip
+    step = {"id": "a", "card": "b", "error_percent": -3.0, "roofline_error_percent": -30.0}
+    table = calibration_table([step, line])
+    assert table is not None
+    assert _cells(table) == [["rtx-9", "train", "nchw", "fp32", "40", "6.4", "4.8", "13.5", "39.8", "80"]]
+    of_steps = step_check_table([step, line])
+    assert of_steps is not None
+    assert _cells(of_steps)[-1] == ["all cards", "1", "3.0", "30.0"]
+    assert calibration_table([step]) is None
+    assert step_check_table([line]) is None

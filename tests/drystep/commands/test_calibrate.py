@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -27,6 +28,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: LABEL)
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (8, 9))
+    properties = SimpleNamespace(multi_processor_count=58)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: None)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (7500 * MIB, 8000 * MIB))
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 100 * MIB)

@@ -13,6 +13,7 @@ class FakeCuda:
         self.fraction = None
         self.retries = self.ooms = 0
         said = {"total_memory": total_bytes, "uuid": "0-1", "name": "Fake 80GB", "major": 9, "minor": 0}
+        said |= {"multi_processor_count": 132}
         properties = type("Properties", (), said)
         fakes = {
             "get_device_properties": lambda device: properties,
