@@ -71,7 +71,7 @@ class CardFit:
     def _time_fields(self) -> dict[str, Any]:
         """The predicted time, among ranks if there are several, or why there is none."""
         fields: dict[str, Any] = {
-            "ranks": self.ranks, "step_ms": None, "least_ms": None, "most_ms": None, "coverage": None,
+            "ranks": self.ranks, "step_ms": None, "least_ms": None, "most_ms": None, "coverage": None, "rests_on": [],
             "exchange_ms": None, "exposed_ms": None, "time_unknown": "",
         }  # fmt: skip
         try:
@@ -80,6 +80,7 @@ class CardFit:
             return {**fields, "time_unknown": str(error)}
         least_ms, most_ms = time.interval_ms
         fields |= {"step_ms": time.step_ms, "least_ms": least_ms, "most_ms": most_ms, "coverage": time.coverage}
+        fields["rests_on"] = list(time.rests_on)
         if self.ranks is None:
             return fields
         exchange = time.exchange

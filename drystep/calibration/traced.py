@@ -9,9 +9,6 @@ from drystep.operators import Work
 from drystep.simulator import trace_steps
 from drystep.zoo.timm_steps import Mode, timm_step
 
-EXPLICIT_BEFORE = (2, 0)
-"""Version of PyTorch from which on timm's attention is fused."""
-
 
 @dataclass(frozen=True)
 class StepToTrace:
@@ -37,8 +34,7 @@ def counted_work(step: StepToTrace) -> Counter[Work]:
     """
     rules = Rules(torch=step.torch)
     build_step = timm_step(
-        step.model, step.batch_size, step.image_size, step.mode, step.precision, step.layout,
-        fused_attention=rules.version >= EXPLICIT_BEFORE, reparameterized=step.reparameterized,
+        step.model, step.batch_size, step.image_size, step.mode, step.precision, step.layout, step.reparameterized
     )  # fmt: skip
     # The first step stands for all: only the optimizer's state is new in it, whose operators take next to no time.
     trace = trace_steps(build_step, META, rules, "fp32", iterations=1)

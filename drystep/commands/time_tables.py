@@ -42,7 +42,10 @@ def throughput_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
 
 
 def remarks(rows: Sequence[Row], labels: Mapping[str, str]) -> Iterator[str]:
-    """A sentence for each card without a time, and for each whose best batch is not the one to take."""
+    """What times rest on, and a sentence for each card without one or whose best batch is not the one to take."""
+    for row in rows:
+        if row["rests_on"]:
+            yield f"{labels[row['gpu']]}: predicted from {' and from '.join(row['rests_on'])}."
     for row in rows:
         label, speeds = labels[row["gpu"]], row["throughput"] or NO_SPEEDS
         asked = row["ranks"] is not None or row["throughput"] is not None

@@ -1,28 +1,14 @@
 """Training and inference steps of timm's models that an NVIDIA H200 ran, rebuilt (`drystep/ground_truth/README.md`)."""
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import nn
-
-from drystep.gpus.classes import Gpu
-from drystep.trace.recorder import BuildStep
-from drystep.validation.rebuilds.training_step import library
+from drystep.gpus.classes import select_gpus
+from drystep.zoo.timm_steps import BuildStep, Mode, timm_step
 
 MEASURED_STEPS = Path(__file__).parents[1] / "ground_truth" / "h200_steps.csv"
-H200 = Gpu(
-    name="nvidia-h200",
-    label="NVIDIA H200",
-    visible_mib=143155,
-    context_mib=686,
-    source="the measurements (`drystep/ground_truth/README.md`)",
-    compute_capability="9.0",
-)
-HALF = {"amp-fp16": torch.float16, "amp-bf16": torch.bfloat16}
+(H200,) = select_gpus(["h200-141gb"])
 OTHER_HANDLE_BYTES = 32 << 20
 """cuBLAS's workspace of the backward thread, which the training steps before have left to each inference."""
 
@@ -75,35 +61,5 @@ def read_measured_steps(path: Path = MEASURED_STEPS) -> list[MeasuredStep]:
 
 def build_measured_step(row: MeasuredStep) -> BuildStep:
     """A function that builds the model of a row and its step, as `drystep.simulate` takes it."""
-    timm = library("timm")
-
-    def build_step(device: torch.device) -> Callable[[], None]:
-        layout = torch.channels_last if row.layout == "nhwc" else torch.contiguous_format
-        model: Any = timm.create_model(row.model).to(device, memory_format=layout)
-        size = (row.batch, 3, row.image_size, row.image_size)
-        pictures = torch.randn(*size, device=device).contiguous(memory_format=layout)
-
-        def cast() -> torch.autocast:
-            return torch.autocast(device.type, HALF.get(row.precision, torch.float16), row.precision in HALF)
-
-        if row.mode == "infer":
-            model.eval()
-
-            def infer() -> None:
-                with torch.no_grad(), cast():
-                    model(pictures)
-
-            return infer
-        optimizer = torch.optim.SGD(model.train().parameters(), lr=1e-4, momentum=0.9)
-        targets = torch.randint(0, model.num_classes, (row.batch,), device=device)
-        loss = nn.CrossEntropyLoss().to(device)
-
-        def step() -> None:
-            optimizer.zero_grad()
-            with cast():  # the backward pass runs in the region, too
-                loss(model(pictures), targets).backward()
-            optimizer.step()
-
-        return step
-
-    return build_step
+    mode: Mode = "train" if row.mode == "train" else "inference"
+    return timm_step(row.model, row.batch, row.image_size, mode, row.precision, row.layout)

@@ -25,19 +25,17 @@ def timm_step(
     mode: Mode = "train",
     precision: str = "fp32",
     layout: str = "nchw",
-    fused_attention: bool = True,
     reparameterized: bool = False,
 ) -> BuildStep:
     """A step of a model of timm, without weights, on one batch of images that is made beforehand.
 
-    Training: SGD with momentum, cross entropy, forward and loss within autocast. Inference: a forward pass without
-    gradients. `fused_attention` False writes attention out, as timm did before PyTorch 2. `reparameterized` folds the
-    branches of models such as RepVGG into one convolution, as for inference. Raises `ValueError` for a
-    name that timm does not know, when the step is built.
+    Training: SGD with momentum and cross entropy; forward, loss and backward within autocast. Inference: a forward pass
+    without gradients. `reparameterized` folds the branches of models such as RepVGG into one convolution, as for
+    inference. Raises `ValueError` for a name that timm does not know, when the step is built.
     """
 
     def build_step(device: torch.device) -> Callable[[], object]:
-        model = _model(name, image_size, device, fused_attention, reparameterized)
+        model = _model(name, image_size, device, reparameterized)
         model.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]  # PyTorch's stubs lack this form
         images = torch.empty(batch_size, 3, image_size, image_size, device=device)
         images = images.contiguous(memory_format=LAYOUTS[layout])
@@ -55,8 +53,7 @@ def _training_step(model: nn.Module, images: torch.Tensor, precision: str) -> Ca
     def step() -> None:
         optimizer.zero_grad()
         with _autocast(precision):
-            loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+            F.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
     return step
@@ -75,9 +72,7 @@ def _autocast(precision: str) -> torch.autocast:
     return torch.autocast("cuda", dtype=dtype or torch.float16, enabled=dtype is not None)
 
 
-def _model(
-    name: str, image_size: int, device: torch.device, fused_attention: bool, reparameterized: bool
-) -> nn.Module:  # fmt: skip
+def _model(name: str, image_size: int, device: torch.device, reparameterized: bool) -> nn.Module:
     import timm
     from timm.utils import reparameterize_model
 
@@ -90,8 +85,4 @@ def _model(
             model = timm.create_model(name)
     if reparameterized:
         model = reparameterize_model(model.eval()).to(device)
-    if not fused_attention:
-        for module in model.modules():
-            if hasattr(module, "fused_attn"):
-                module.fused_attn = False
     return model

@@ -1,11 +1,12 @@
 """What the rules of rarer operators share: arguments by name, operators by name, and the bytes of nested tensors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from drystep.time.tensors import bytes_of_all, tensors_in
 from drystep.torch_private import schema_of
 
 INDEX_BYTES = 8
@@ -29,20 +30,9 @@ def name_of(func: Any) -> str:
     return str(func.__name__).partition(".")[0]
 
 
-def tensors_in(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors among values and in the lists among them."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors_in(value)
-
-
 def bytes_in(*values: Any) -> int:
     """Distinct bytes of all tensors among values and in their lists. What `expand` repeats is read from memory once."""
-    return sum(
-        min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()) for tensor in tensors_in(values)
-    )
+    return bytes_of_all(list(values))
 
 
 def first_of(result: Any) -> Tensor:

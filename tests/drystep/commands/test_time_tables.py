@@ -9,7 +9,13 @@ LABELS = {"a": "NVIDIA GeForce RTX 9", "b": "B"}
 
 
 def _row(gpu: str, speeds: Throughput | None, time_unknown: str = ""):
-    return {"gpu": gpu, "throughput": speeds and speeds.to_fields(), "time_unknown": time_unknown, "ranks": 2}
+    return {
+        "gpu": gpu,
+        "throughput": speeds and speeds.to_fields(),
+        "time_unknown": time_unknown,
+        "ranks": 2,
+        "rests_on": [],
+    }
 
 
 def test_a_smaller_batch_that_is_nearly_as_good_is_named() -> None:
@@ -55,3 +61,8 @@ def test_the_time_of_a_step_with_its_interval() -> None:
     assert first.split()[-6:] == ["312.0", "290.0", "to", "345.0", "97", "%"]
     assert second.split() == ["B", "–", "–", "–"]
     assert among.split()[-4:] == ["97", "%", "9.0", "1.2"]
+
+
+def test_what_a_time_rests_on() -> None:
+    row = {**_row("b", None), "rests_on": ["722 steps measured on rtx-9", "operators"]}
+    assert list(remarks([row], LABELS)) == ["B: predicted from 722 steps measured on rtx-9 and from operators."]

@@ -50,14 +50,6 @@ def test_inference_runs_norms_with_their_running_statistics(mode: Mode, directio
     assert set(norms) == directions
 
 
-def test_written_out_attention() -> None:
-    for fused in (True, False):
-        trace = trace_steps(timm_step("test_vit", 2, 64, "inference", fused_attention=fused), META)
-        kinds = {work.kind for _, work in trace.work}
-        assert ("attention" in kinds) == fused
-        assert ("softmax" in kinds) != fused
-
-
 def test_a_training_step_trains() -> None:
     """For real: what the step changes is what an optimizer with momentum 0.9 changes."""
     made: list[torch.optim.Optimizer] = []
