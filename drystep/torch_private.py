@@ -96,9 +96,6 @@ suggest_memory_format: Callable[[Tensor], Any] = find_part(
 tree_map: Callable[[Callable[[Any], Any], Any], Any] = find_part(
     "torch.utils._pytree.tree_map", "to cast the arguments of operators under autocast"
 )
-run_backward: Callable[..., Any] = find_part(
-    "torch.autograd.graph._engine_run_backward", "to clear autocast's copies of weights before a backward pass"
-)
 find_part("torch.autograd._engine_run_backward", "to clear autocast's copies of weights before a backward pass")
 find_part(
     "torch.optim.optimizer._get_foreach_kernels_supported_devices", "to give optimizers their foreach form, as on CUDA"
@@ -166,6 +163,12 @@ def schema_of(operator: Any) -> Any:
 def apply_to_tensors(module: nn.Module, function: Callable[[Tensor], Tensor]) -> nn.Module:
     """Replace every parameter and buffer by the result of a function (`Module._apply`, as in `Module.to`)."""
     return module._apply(function)
+
+
+def running_backward() -> Callable[..., Any]:
+    """What `Tensor.backward` and `torch.autograd.grad` call now: PyTorch's function, or its latest replacement."""
+    autograd: Any = import_module("torch.autograd")
+    return autograd._engine_run_backward
 
 
 def replacing_run_backward(replacement: Callable[..., Any]) -> AbstractContextManager[Any]:

@@ -7,11 +7,13 @@ a GPU.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from drystep.cuda import legacy
+from drystep.cuda.api.calls import Calls, Handlers
 from drystep.cuda.attention import FUSED_ATTENTION
 from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions
@@ -54,9 +56,12 @@ def _steps_without_overflow() -> Iterator[None]:
 
 
 @contextmanager
-def semantics(rules: Rules | str, precision: str, device: torch.device) -> Iterator[None]:
+def semantics(
+    rules: Rules | str, precision: str, device: torch.device, handlers: Handlers = MappingProxyType({})
+) -> Iterator[None]:
     """Apply rules (or those of a preset) and a precision to tensors on `device`.
 
+    `handlers` replace functions of PyTorch besides those that are replaced on every device.
     They apply to the whole process, so other threads that ask for rules wait until the context ends. Raises
     `ValueError` for unknown names.
     """
@@ -84,4 +89,5 @@ def semantics(rules: Rules | str, precision: str, device: torch.device) -> Itera
             stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels, rules.version).casting())
         if device.type != "cuda":
             stack.enter_context(_steps_without_overflow())
+        stack.enter_context(Calls(handlers).watching())
         yield

@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from drystep.cuda.autocast.lists import APEX, CastLists, pytorch_lists
 from drystep.cuda.dispatch import Replacements, Rule, interposed
 from drystep.operators import registered_with_cast
-from drystep.torch_private import current_graph_task_id, is_view, replacing_run_backward, run_backward, tree_map
+from drystep.torch_private import current_graph_task_id, is_view, replacing_run_backward, running_backward, tree_map
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Autocast:
         when backward starts, or with Apex when it ends. Those of a region that the step itself opens live until it
         ends (`clear_cache` in `torch/amp/autocast_mode.py`), also where backward runs in it.
         """
+        run_backward = running_backward()
 
         def backward(*args: Any, **kwargs: Any) -> Any:
             if not whole_step:
