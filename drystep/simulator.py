@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Protocol
 
 import torch
 
@@ -22,11 +23,26 @@ from drystep.trace.leaks import leak_warning, leftovers
 from drystep.trace.recorder import WARM_UP_STEPS, BuildStep, OperatorRules, Step, record
 from drystep.trace.trace import Trace
 from drystep.values.known import DEFAULT_LIMIT_BYTES
+from drystep.values.oracle_lookup import Lookup, OracleLookup
 from drystep.values.oracles import Oracles
-from drystep.values.python_data import handlers
+from drystep.values.python_data import Handler, handlers
 from drystep.values.reads import Reads
+from drystep.values.recorded import RecordedReads, ReplayedReads
 from drystep.values.sides import Sides
 from drystep.values.tries import run_with_tries
+
+
+class StepOperators(Protocol):
+    """Runs the operators of a step."""
+
+    def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Same as `func(*args, **kwargs)`, as far as memory goes."""
+
+    def begin_step(self) -> None:
+        """Called at the beginning of each step."""
+
+    def handlers(self, device: torch.device) -> dict[Any, Handler]:
+        """Function of PyTorch -> what is called instead of it."""
 
 
 def simulate(
@@ -37,7 +53,7 @@ def simulate(
     gpus: Sequence[str | Gpu] | None = None,
     capacity_bytes: int | None = None,
     steady_steps: int = 1,
-    oracles: Oracles | None = None,
+    oracles: Oracles | RecordedReads | None = None,
     known_limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
 ) -> Simulation:
     """Simulate the memory of a training step on a GPU.
@@ -65,7 +81,7 @@ def simulate(
         return trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators, note_lines)
 
     def reads_of(sides: Sides) -> Reads:
-        return Reads(oracles, known_limit_bytes, sides)
+        return Reads(_lookup(oracles), known_limit_bytes, sides)
 
     trace, reads = run_with_tries(run, reads_of)
     if not trace.allocations:
@@ -88,14 +104,15 @@ def trace_steps(
     precision: str = DEFAULT_PRECISION,
     iterations: int = WARM_UP_STEPS + 1,
     steady_steps: int = 1,
-    operators: MetaOperators | None = None,
+    operators: StepOperators | None = None,
     note_lines: bool = False,
     repeats: bool = False,
 ) -> Trace:
     """Record training steps on `device` (meta, or the CPU for real execution) as a GPU would allocate for them.
 
     The last `steady_steps` of the iterations count. `repeats` says that the last step does what the one before it does:
-    then it is not run. `operators` executes operators on meta. With `note_lines` the trace has the user's source line
+    then it is not run. `operators` run the operators: on meta by
+    default `MetaOperators`. With `note_lines` the trace has the user's source line
     of each operator. Simulations in other threads wait until this one ends. Raises `ValueError` for unknown names, and
     if there are fewer iterations than steady steps.
     """
@@ -108,11 +125,11 @@ def trace_steps(
     of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
     if device.type == "meta":
         operators = operators or MetaOperators()
+    replaced = handlers(device)
+    if operators is not None:
         of_operators = replace(of_operators, call=operators)
-    reads = operators.reads if operators and device.type == "meta" else None
-    if reads is not None:
-        build_step = _announced(build_step, reads)
-    with semantics(rules, precision, device, handlers(device, reads.known if reads else None)):
+        build_step, replaced = _announced(build_step, operators), operators.handlers(device)
+    with semantics(rules, precision, device, replaced):
         trace = record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
     trace.failures += workspaces.failures
     return trace
@@ -126,19 +143,23 @@ def _require_precision(rules: Rules, precision: str) -> None:
         raise ValueError(f"{card.name} has no bfloat16 units: choose the precision from {', '.join(able)}")
 
 
-def _announced(build_step: BuildStep, reads: Reads) -> BuildStep:
-    """Wrap `build_step` so that the beginning of each step is known where it is asked for values."""
+def _announced(build_step: BuildStep, operators: StepOperators) -> BuildStep:
+    """Wrap `build_step` so that the beginning of each step is known where values are asked for."""
 
     def build(device: torch.device) -> Step:
         step = build_step(device)
 
         def announced_step() -> None:
-            reads.begin_step()
+            operators.begin_step()
             step()
 
         return announced_step
 
     return build
+
+
+def _lookup(oracles: Oracles | RecordedReads | None) -> Lookup:
+    return ReplayedReads(oracles) if isinstance(oracles, RecordedReads) else OracleLookup(oracles or Oracles())
 
 
 def _oddities(trace: Trace, reads: Reads) -> list[str]:

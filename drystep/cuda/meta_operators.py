@@ -9,6 +9,7 @@ from drystep.cuda.layouts import as_on_cuda
 from drystep.cuda.meta_cache import MetaCache
 from drystep.errors import SimulationError
 from drystep.values.answers import ANSWERS
+from drystep.values.python_data import Handler, handlers
 from drystep.values.reads import Reads
 
 aten = torch.ops.aten
@@ -21,7 +22,10 @@ TAKES_BOTH = {
 
 
 class MetaOperators:
-    """Runs operators with meta tensors among their arguments, and explains why one cannot run on them."""
+    """Runs operators with meta tensors among their arguments, and explains why one cannot run on them.
+
+    `reads` answers what depends on values.
+    """
 
     def __init__(self, reads: Reads | None = None) -> None:
         self.reads = reads or Reads()
@@ -44,6 +48,14 @@ class MetaOperators:
         result = as_on_cuda(func, args, result)
         self.reads.followed(func, args, kwargs, result)
         return result
+
+    def begin_step(self) -> None:
+        """Begin to count the questions of another step."""
+        self.reads.begin_step()
+
+    def handlers(self, device: torch.device) -> dict[Any, Handler]:
+        """Handlers of calls that show values without an operator."""
+        return handlers(device, self.reads.known)
 
 
 def _checked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

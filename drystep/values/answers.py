@@ -111,11 +111,11 @@ def _bincount(ask: Ask, values: Tensor, weights: Tensor | None = None, minlength
 
 
 def _item(ask: Ask, tensor: Tensor) -> float | int | bool | complex:
-    return ask.value(tensor, "the value of .item(), or of a tensor where Python wants a number or a condition")
+    return ask.value(tensor, "a condition" if tensor.dtype == torch.bool else "a number, as by .item()")
 
 
 def _equal(ask: Ask, *_: object, **__: object) -> bool:
-    return ask.truth("whether whole tensors are equal")
+    return ask.truth("equality of whole tensors")
 
 
 def _to_copy(ask: Ask, tensor: Tensor, **options: Any) -> Any:

@@ -1,7 +1,7 @@
 """What follows from known values: operators whose inputs are all known run on the host beside the meta device."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -128,16 +128,11 @@ class Followed:
             return
         if isinstance(args[0] if args else None, nn.Parameter) and func is aten._to_copy.default:
             return  # a module moves to the device; it is to be trained, so nothing reads its parameters
-        if random:
-            if self._are_more(tensors, MOST_DRAWN):
-                return
-            with self._own_random_numbers():
-                computed = self._run(func, args, kwargs)
-            origin = max(origin, DRAWN)
-        else:
-            computed = self._run(func, args, kwargs)
+        if random and self._are_more(tensors, MOST_DRAWN):
+            return
+        computed = self._run(func, args, kwargs, random)
         if computed is not None:
-            self.keep(result, computed, origin)
+            self.keep(result, computed, max(origin, DRAWN) if random else origin)
 
     def keep(self, result: Any, computed: Any, origin: Origin) -> None:
         """Keep computed values for meta results where their layouts agree."""
@@ -150,41 +145,35 @@ class Followed:
     ) -> None:
         """Run an operator in place on the host, or forget what it writes to."""
         written = list(_tensors(_written(func, args, kwargs)))
-        if any(argument.is_out for argument in schema_of(func).arguments):  # it may be resized
-            self._forget(written)
-            return
-        if origin is None and (func in FILLING or random) and len(written) == 1:
-            origin = self._cleared(written[0], args, kwargs)
+        if origin is None:
+            origin = self._origin_of_writing(func, args, kwargs, written, random)
         parameters = random and any(isinstance(tensor, nn.Parameter) for tensor in written)
-        if origin is None or parameters or (random and self._are_more(written, MOST_DRAWN_IN_PLACE)):
+        resized = any(argument.is_out for argument in schema_of(func).arguments)  # it may be
+        if origin is None or parameters or resized or (random and self._are_more(written, MOST_DRAWN_IN_PLACE)):
             self._forget(written)
             return
-        if not all(map(self.known.writable, written)):
-            self._forget(written)
-            return
-        origin = max(origin, DRAWN) if random else origin
-        if random:
-            with self._own_random_numbers():
-                ran = self._run(func, args, kwargs, in_place=True)
-        else:
-            ran = self._run(func, args, kwargs, in_place=True)
-        if ran is None:
+        for tensor in written:
+            self.known.begin_writing(tensor)
+        ran = all(map(self.known.writable, written)) and self._run(func, args, kwargs, random) is not None
+        if not ran:
             self._forget(written)
         for tensor in written:
-            self.known.taint(tensor, origin)
+            self.known.taint(tensor, max(origin, DRAWN) if random else origin)
             self.known.wrote_to(tensor)
 
-    def _cleared(self, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Origin | None:
-        """Prepare an unknown tensor that is overwritten as a whole: the origin of the other inputs, None if unknown."""
-        others = self._origin(tuple(value for value in args if value is not tensor), kwargs)
-        covers = tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
-        if others is None or not tensor.is_meta or not covers:
-            return None
-        self.known.put_blank(tensor)
-        return others if self.known.origin(tensor) is not None else None
+    def _origin_of_writing(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], written: list[Tensor], random: bool
+    ) -> Origin | None:
+        """Where values come from that are written to blank memory, or to unknown values that are overwritten."""
+        blank = [tensor for tensor in written if self.known.is_blank(tensor)]
+        if len(written) == 1 and not blank and (func in FILLING or random) and _covers(written[0]):
+            self.known.put_blank(written[0])
+            blank = [tensor for tensor in written if self.known.is_blank(tensor)]
+        others = [value for value in args if not any(value is tensor for tensor in blank)]
+        return self._origin(tuple(others), kwargs) if blank else None
 
-    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_place: bool = False) -> Any:
-        """The operator's result on the host; None if it is not tried or fails. In place, True stands for a result."""
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool = False) -> Any:
+        """The operator's result on the host; None if it is not tried or fails."""
         if self._are_more(list(_tensors((*args, *kwargs.values()))), MOST_OPERANDS):
             return None
         if func in self._shaped:
@@ -205,11 +194,11 @@ class Followed:
         if unknown:
             return None
         try:
-            with below_autograd():
+            with below_autograd(), self._own_random_numbers() if random else nullcontext():
                 result = func(*host_args, **host_kwargs)
         except Exception:  # the program's own error, if it is one, shows on the device
             return None
-        return True if in_place else result
+        return True if result is None else result
 
     def _are_more(self, tensors: list[Tensor], most: int) -> bool:
         """Whether tensors have more elements than that, unless there is no limit."""
@@ -258,6 +247,11 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterat
     for position, argument in enumerate(schema_of(func).arguments):
         if argument.alias_info and argument.alias_info.is_write:
             yield args[position] if position < len(args) else kwargs.get(argument.name)
+
+
+def _covers(tensor: Tensor) -> bool:
+    """Whether a meta tensor is all of its storage."""
+    return tensor.is_meta and tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

@@ -24,10 +24,11 @@ MOST_UNIFORM = 1 << 24
 class _Entry:
     """Values of one storage: all its bytes, or the one value that all its elements have."""
 
-    __slots__ = ("bytes", "origin", "uniform")
+    __slots__ = ("bytes", "is_blank", "origin", "uniform")
 
     def __init__(self, origin: Origin) -> None:
         self.origin: Origin = origin
+        self.is_blank = False
         self.bytes: torch.UntypedStorage | None = None
         self.uniform: Tensor | None = None
 
@@ -49,14 +50,14 @@ class KnownValues:
         if not tensor.is_meta:
             return KNOWN if tensor.is_cpu else None
         entry = self._entries.get(storage_key(tensor))
-        return None if entry is None else entry.origin
+        return None if entry is None or entry.is_blank else entry.origin
 
     def of(self, tensor: Tensor) -> Tensor | None:
         """The values of a tensor as a tensor on the CPU, which shares memory with its other views; None if unknown."""
         if not tensor.is_meta:
             return tensor if tensor.is_cpu else None
         entry = self._entries.get(storage_key(tensor))
-        if entry is None or tensor.is_conj() or tensor.is_neg():
+        if entry is None or entry.is_blank or tensor.is_conj() or tensor.is_neg():
             return None
         if entry.uniform is not None:
             return self._of_uniform(entry.uniform, tensor)
@@ -83,11 +84,23 @@ class KnownValues:
         self._entry(storage, origin).bytes = kept
 
     def put_blank(self, tensor: Tensor) -> None:
-        """Keep values of memory that nobody has written yet. They may be anything: a program must not read them."""
+        """Keep room for values in memory that nobody has written yet; its values are unknown until somebody does."""
         storage = tensor.untyped_storage()
         if storage.nbytes() and self.fits(storage.nbytes()):
             blank = torch.zeros(storage.nbytes(), dtype=torch.uint8).untyped_storage()
-            self._entry(storage, KNOWN).bytes = blank
+            entry = self._entry(storage, KNOWN)
+            entry.bytes, entry.is_blank = blank, True
+
+    def is_blank(self, tensor: Tensor) -> bool:
+        """Whether nobody has written to a tensor's storage yet."""
+        entry = self._entries.get(storage_key(tensor)) if tensor.is_meta else None
+        return entry is not None and entry.is_blank
+
+    def begin_writing(self, tensor: Tensor) -> None:
+        """Let blank memory have values. A program writes to all of it before it reads, so the rest does not matter."""
+        entry = self._entries.get(storage_key(tensor))
+        if entry is not None:
+            entry.is_blank = False
 
     def put_uniform(self, tensor: Tensor, value: float) -> None:
         """Assume that all elements of a meta tensor are equal, however large it is."""

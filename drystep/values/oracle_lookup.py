@@ -1,8 +1,8 @@
 """Lookup of the stated answer to a question."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from drystep.errors import SimulationError
 from drystep.program.places import Place
@@ -16,7 +16,27 @@ class Stated(NamedTuple):
     answer: Any
 
 
-class OracleLookup:
+class Lookup(Protocol):
+    """Finds stated answers."""
+
+    @property
+    def unused(self) -> list[str]:
+        """Names of statements that were never used."""
+
+    def begin_step(self) -> None:
+        """Begin with the questions of another step."""
+
+    def rows(self, func: Any, place: Place) -> Stated | None:
+        """The number or share of rows that was stated for an operator at a place."""
+
+    def values(self, func: Any, place: Place, count: int) -> Stated | None:
+        """The number, or the list of `count` numbers, that was stated for what the host reads at a place."""
+
+    def passes(self, func: Any, place: Callable[[], Place]) -> None:
+        """Note that a question was answered without looking for a statement."""
+
+
+class OracleLookup(Lookup):
     """Finds the answers that a user stated."""
 
     def __init__(self, oracles: Oracles) -> None:
@@ -55,6 +75,9 @@ class OracleLookup:
                 "or one number for all of them"
             )
         return Stated(name, answer)
+
+    def passes(self, func: Any, place: Callable[[], Place]) -> None:
+        """Statements do not depend on what else was asked."""
 
     def _in_turn(self, name: str, answer: Answer) -> Answer:
         """Of several answers the one whose turn it is."""

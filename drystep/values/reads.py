@@ -11,7 +11,7 @@ from drystep.program.places import Place, running_place
 from drystep.values.assumptions import MOST_ANSWERS, Assumption, Kind
 from drystep.values.following import Followed
 from drystep.values.known import ASSUMED, DEFAULT_LIMIT_BYTES, DRAWN, KNOWN, KnownValues, Origin
-from drystep.values.oracle_lookup import OracleLookup, flattened
+from drystep.values.oracle_lookup import Lookup, OracleLookup, flattened
 from drystep.values.oracles import Oracles, as_count, as_item
 from drystep.values.sides import FIRST_SIDES, Question, Sides, answers_for_rows, answers_for_value
 
@@ -40,13 +40,13 @@ class Reads:
 
     def __init__(
         self,
-        oracles: Oracles | None = None,
+        lookup: Lookup | None = None,
         limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
         sides: Sides = FIRST_SIDES,
     ) -> None:
         self.known = KnownValues(limit_bytes)
         self.followed = Followed(self.known)
-        self.oracles = OracleLookup(oracles or Oracles())
+        self.oracles: Lookup = lookup or OracleLookup(Oracles())
         self.sides = sides
         self.assumed: dict[Question, int] = {}
         """Question that was answered by an assumption -> number of answers that it may have; the latest last."""
@@ -97,8 +97,8 @@ class Reads:
         count = self._reads_of_step[question] = self._reads_of_step.get(question, 0) + 1
         if count > (MOST_ASSUMED if kind == "assumed" else MOST_READS):
             raise SimulationError(
-                f"one line asks for values {count:,} times in one step: {asked}, which was {kind} to be {answer} the last "
-                f"time. State what it reads with --oracle {next(iter(place.names), 'item')}=..., if the step is to end"
+                f"one line asks for values {count:,} times in one step: {asked}, {kind} to be {answer} the last time. "
+                f"State what it reads with --oracle {next(iter(place.names), 'item')}=..., if the step is to end"
             )
 
 
@@ -125,9 +125,11 @@ class Ask:
         host = self._reads.followed.on_host(self._func, self._args, self._kwargs)
         asked = f"rows of {self._func}" + ("" if limit is None else f", of at most {limit}")
         if host is not None and host[1] == KNOWN:
+            self._pass()
             return self._known_rows(asked, limit, host, count_of)
         recalled = self._reads.known.recall(about, str(self._func))
         if recalled is not None:
+            self._pass()
             return Rows(recalled, None, ASSUMED)
         stated = self._reads.oracles.rows(self._func, self.place)
         if stated is not None:
@@ -152,9 +154,11 @@ class Ask:
         """The number that the host reads from a tensor of one element."""
         known, origin = self._reads.known.of(tensor), self._reads.known.origin(tensor)
         if known is not None and origin == KNOWN:
+            self._pass()
             return self._noted(meaning, known.reshape(()).item(), origin)
         recalled = self._reads.known.recall(tensor, "value")
         if recalled is not None:
+            self._pass()
             return recalled
         stated = self._reads.oracles.values(self._func, self.place, 1)
         if stated is not None:
@@ -174,6 +178,7 @@ class Ask:
         known, origin = self._reads.known.of(tensor), self._reads.known.origin(tensor)
         asked = f"{meaning} of {tuple(tensor.shape)} values"
         if known is not None and origin == KNOWN:
+            self._pass()
             self._reads.note(self._func, self.place, asked, _summary(known), "known")
             return known.to(dtype, copy=True)
         stated = self._reads.oracles.values(self._func, self.place, tensor.numel())
@@ -193,6 +198,7 @@ class Ask:
         """Whether a comparison of whole tensors holds."""
         host = self._reads.followed.on_host(self._func, self._args, self._kwargs)
         if host is not None and host[1] == KNOWN:
+            self._pass()
             return bool(self._noted(meaning, host[0], host[1]))
         stated = self._reads.oracles.values(self._func, self.place, 1)
         if stated is not None:
@@ -226,6 +232,10 @@ class Ask:
         if self._place is None:
             self._place = running_place()
         return self._place
+
+    def _pass(self) -> None:
+        """Tell the statements that this question is answered otherwise."""
+        self._reads.oracles.passes(self._func, lambda: self.place)
 
     def _noted(self, asked: str, answer: Any, origin: Origin) -> Any:
         self._reads.note(self._func, self.place, asked, answer, *_kind(origin))
