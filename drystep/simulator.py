@@ -93,9 +93,10 @@ def trace_steps(
     of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
     if device.type == "meta":
         of_operators = replace(of_operators, call=operators or MetaOperators())
-    with semantics(rules, precision, device):
+    with semantics(rules, precision, device) as ignored:
         trace = record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
     trace.failures += workspaces.failures
+    trace.remarks += ignored.remarks()
     return trace
 
 
@@ -111,6 +112,6 @@ def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:
     odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in operators.oracles.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
-    odd += trace.failures
+    odd += [*trace.failures, *trace.remarks]
     odd += [f"predicted times leave out {name}: {why}" for name, why in trace.uncounted.items()]
     return odd

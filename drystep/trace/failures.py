@@ -12,8 +12,8 @@ from drystep.trace.recorder import BuildStep, Step
 from drystep.trace.source_lines import line_of_error
 
 NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
-SILENTLY_OFF = r"(?s).*CUDA is not available"
-"""PyTorch's warning that autocast and gradient scaling do nothing. The step would run in another precision then."""
+SILENTLY_OFF = r"(?s).*CUDA is not available\. +Disabling"
+"""A warning that mixed precision does nothing. The step would run in another precision then."""
 
 
 def guarded(build_step: BuildStep) -> BuildStep:

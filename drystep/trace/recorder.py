@@ -21,7 +21,14 @@ from torch.optim.optimizer import (
 )
 
 from drystep.operators import Work, Workspace
-from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, storage_key
+from drystep.torch_private import (
+    DispatchMode,
+    current_graph_task_id,
+    inside_functorch,
+    is_functorch_tensor,
+    key_of,
+    storage_key,
+)
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
 from drystep.trace.repetition import repeat_step
 from drystep.trace.source_lines import line_of_stack
@@ -227,6 +234,8 @@ class Recorder(DispatchMode):
     def _allocation_of(self, tensor: object) -> Allocation | None:
         if not isinstance(tensor, Tensor):
             return None
+        while is_functorch_tensor(tensor):
+            tensor = inside_functorch(tensor)
         index, _ = self._live.get(storage_key(tensor), (None, None))
         return None if index is None else self.trace.allocations[index]
 
