@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from drystep.cuda import legacy
-from drystep.cuda.api.bookkeeping import Ignored
 from drystep.cuda.api.calls import Handlers
 from drystep.cuda.api.cuda_by_name import cuda_by_name
+from drystep.cuda.api.ignored import Ignored
 from drystep.cuda.attention import FUSED_ATTENTION
 from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions

@@ -6,12 +6,14 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from drystep.cuda.api.autocast_questions import autocast_questions
-from drystep.cuda.api.bookkeeping import Ignored, bookkeeping
+from drystep.cuda.api.bookkeeping import bookkeeping
 from drystep.cuda.api.calls import Calls, Handlers
 from drystep.cuda.api.devices import default_devices, device_handlers
 from drystep.cuda.api.generators import generators
+from drystep.cuda.api.ignored import Ignored
 from drystep.cuda.api.optimizers import optimizer_forms
 from drystep.cuda.api.scalers import gradient_scalers
+from drystep.cuda.api.stored_tensors import stored_tensors
 from drystep.cuda.rules import Rules
 
 
@@ -25,9 +27,8 @@ def cuda_by_name(device: torch.device, rules: Rules, handlers: Handlers) -> Iter
         stack.enter_context(optimizer_forms(device, rules.foreach_optimizers))
         ignored = Ignored()
         if device.type != "cuda":
-            for context in (default_devices(device), generators(device), gradient_scalers(device)):
-                stack.enter_context(context)
-            stack.enter_context(autocast_questions(device))
+            for context in (default_devices, generators, gradient_scalers, autocast_questions, stored_tensors):
+                stack.enter_context(context(device))
             ignored = stack.enter_context(bookkeeping(device, rules))
             handlers = device_handlers(device, handlers)
         stack.enter_context(Calls(handlers).watching())

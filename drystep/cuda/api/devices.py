@@ -80,9 +80,6 @@ def device_handlers(device: torch.device, others: Handlers) -> dict[Any, Handler
             raise RuntimeError(f"cannot pin '{args[0].type()}': only dense CPU tensors can be pinned")
         return args[0]
 
-    def record_stream(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Nothing waits for a stream here."""
-
     of_tensor: Any = Tensor
     return {
         **others,
@@ -93,7 +90,6 @@ def device_handlers(device: torch.device, others: Handlers) -> dict[Any, Handler
         Tensor.get_device: get_device,
         torch.get_device: get_device,
         Tensor.pin_memory: pin_memory,
-        Tensor.record_stream: record_stream,
     }
 
 

@@ -10,7 +10,6 @@ import torch
 from drystep.cuda.api.redirection import copy_of, redirected
 from drystep.torch_private import capturable_devices, foreach_devices, fused_devices, has_kernel
 
-
 FUSED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_adagrad_")
 
 

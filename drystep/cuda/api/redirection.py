@@ -14,6 +14,11 @@ def _trampoline(*args: Any, _replacement: Callable[..., Any], **kwargs: Any) -> 
     return _replacement(*args, **kwargs)
 
 
+def can_redirect(function: Any) -> bool:
+    """Whether a function is written in Python and uses no variables of a surrounding function."""
+    return isinstance(function, FunctionType) and not function.__closure__
+
+
 def copy_of(function: Any) -> Callable[..., Any]:
     """A function that does what this one does now, to be called while it is redirected."""
     copied = FunctionType(
@@ -27,7 +32,7 @@ def copy_of(function: Any) -> Callable[..., Any]:
 def redirected(replacements: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
     """Make calls of each function call its replacement until the context ends, in all threads.
 
-    The functions must be written in Python and use no variables of a surrounding function.
+    `can_redirect` must be true of the functions.
     """
     before = [(function, function.__code__, function.__kwdefaults__) for function in replacements]
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drystep.cuda.scratch.multiprocessors import most_multiprocessors
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import Gpu, read_gpus
 from drystep.units import MIB
 
 ELAPSED_MS = 1.0
@@ -25,13 +25,26 @@ class Properties:
 
 
 def card_of(named: Gpu | str | None) -> Gpu:
-    """The card that a program is told of: the one that the rules name, otherwise the one with the most memory."""
-    return named if isinstance(named, Gpu) else max(select_gpus(), key=lambda gpu: gpu.visible_mib)
+    """The card that a program is told of: the one that the rules name.
+
+    Otherwise it is the one with the newest architecture, which can do the most, and of these the one with most memory.
+    """
+    return named if isinstance(named, Gpu) else max(read_gpus().values(), key=_newest)
+
+
+def _newest(card: Gpu) -> tuple[tuple[int, int], int]:
+    return _version_of(card), card.visible_mib
+
+
+def _version_of(card: Gpu) -> tuple[int, int]:
+    """Version of the architecture; 0.0 where it is not known."""
+    major, minor = (card.compute_capability or "0.0").split(".")
+    return int(major), int(minor)
 
 
 def properties_of(card: Gpu) -> Properties:
-    """Properties of a class of cards; version 0.0 of the architecture where that is not known."""
-    major, minor = map(int, (card.compute_capability or "0.0").split("."))
+    """Properties of a class of cards."""
+    major, minor = _version_of(card)
     multiprocessors = card.peaks.multiprocessors or most_multiprocessors(card.compute_capability)
     return Properties(card.label, major, minor, card.visible_mib * MIB, multiprocessors)
 
