@@ -54,9 +54,16 @@ def requests(trace: Trace) -> Counter[tuple[str, str, int]]:
     )
 
 
-def same_as_on_the_cpu(build_step: BuildStep, precision: str = "fp32") -> int:
-    """Assert that a step leaves the allocations of its real execution on the CPU; return its peak in bytes."""
-    meta, cpu = (trace_steps(build_step, device, precision=precision) for device in (META, CPU))
-    assert requests(meta) == requests(cpu)
+def same_as_on_the_cpu(build_step: BuildStep, scalars: bool = True) -> int:
+    """Assert that a step leaves the allocations of its real execution on the CPU; return its peak in bytes.
+
+    Without `scalars`, blocks of up to 8 bytes may differ: numbers that a program keeps in host memory are not told from
+    those of the device on a CPU.
+    """
+    meta, cpu = (trace_steps(build_step, device) for device in (META, CPU))
+    of_meta, of_cpu = requests(meta), requests(cpu)
+    if not scalars:
+        of_meta, of_cpu = (Counter({of: count[of] for of in count if of[2] > 8}) for count in (of_meta, of_cpu))
+    assert of_meta == of_cpu
     assert peak_bytes(meta) == peak_bytes(cpu)
     return peak_bytes(meta)
