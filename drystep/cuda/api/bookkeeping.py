@@ -3,6 +3,7 @@
 `torch.cuda.is_available` stays False where there is no GPU, because PyTorch itself asks it before it uses one.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -13,7 +14,7 @@ import torch
 
 from drystep.cuda.api.ignored import Ignored
 from drystep.cuda.api.redirection import can_redirect, redirected
-from drystep.cuda.api.stand_ins import Event, Stream, card_of, properties_of
+from drystep.cuda.api.stand_ins import Event, Properties, Stream, card_of, properties_of
 from drystep.cuda.rules import Rules
 from drystep.gpus.classes import Gpu
 
@@ -119,24 +120,32 @@ def _in_vain() -> Mapping[str, Answer]:
 
 def _about_card(rules: Rules, ignored: Ignored) -> Mapping[str, Answer]:
     """Answers that describe a card. They are noted if the rules do not name it."""
-    card = card_of(rules.card)
-    properties = properties_of(card)
+
+    @functools.cache
+    def card() -> Gpu:
+        return card_of(rules.card)
+
+    def properties() -> Properties:
+        return properties_of(card())
 
     def described(name: str, answer: Answer) -> Answer:
         def replacement(*args: Any, **kwargs: Any) -> Any:
             if not isinstance(rules.card, Gpu):
-                ignored.note_card(f"torch.{name}", card.label)
+                ignored.note_card(f"torch.{name}", card().label)
             return answer(*args, **kwargs)
 
         return replacement
 
-    answers: dict[str, Answer] = {
-        "cuda.get_device_name": lambda device=None: properties.name,
-        "cuda.get_device_properties": lambda device=None: properties,
-        "cuda.get_device_capability": lambda device=None: (properties.major, properties.minor),
-        "cuda.mem_get_info": lambda device=None: (rules.usable_bytes(card), properties.total_memory),
-        "cuda.is_bf16_supported": lambda including_emulation=True: including_emulation or bool(card.peaks.bf16_tflops),
-        "cuda.is_tf32_supported": lambda: bool(card.peaks.tf32_tflops),
+    described_by: dict[str, Answer] = {
+        "cuda.get_device_name": lambda device=None: properties().name,
+        "cuda.get_device_properties": lambda device=None: properties(),
+        "cuda.mem_get_info": lambda device=None: (rules.usable_bytes(card()), properties().total_memory),
     }
-    quiet = ("cuda.get_device_capability", "cuda.is_bf16_supported", "cuda.is_tf32_supported")
-    return {name: answer if name in quiet else described(name, answer) for name, answer in answers.items()}
+    return {
+        **{name: described(name, answer) for name, answer in described_by.items()},
+        "cuda.get_device_capability": lambda device=None: (properties().major, properties().minor),
+        "cuda.is_bf16_supported": lambda including_emulation=True: (
+            including_emulation or bool(card().peaks.bf16_tflops)
+        ),
+        "cuda.is_tf32_supported": lambda: bool(card().peaks.tf32_tflops),
+    }

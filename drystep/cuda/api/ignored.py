@@ -2,6 +2,11 @@
 
 import sys
 from collections.abc import Iterable
+from types import FrameType
+
+from drystep.cuda.api.redirection import is_redirection
+
+OWN_PACKAGE = __name__.partition(".")[0]
 
 EMPTY_CACHE = (
     "torch.cuda.empty_cache did nothing: on a GPU it returns cached memory to the driver, so that the reserved peak "
@@ -41,8 +46,15 @@ class Ignored:
 
 
 def _caller() -> str:
-    """Package of whoever called the function: below this one are the note, the replacement and the function."""
-    name: str = sys._getframe(4).f_globals.get("__name__", "")
+    """Package of whoever called the function that was replaced."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and (is_redirection(frame) or _package(frame) == OWN_PACKAGE):
+        frame = frame.f_back
+    return "" if frame is None else _package(frame)
+
+
+def _package(frame: FrameType) -> str:
+    name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0]
 
 

@@ -83,6 +83,18 @@ def test_time_is_taken() -> None:
     assert said.startswith("torch.cuda.Event and torch.cuda.synchronize did nothing")
 
 
+def test_a_hook_that_takes_time() -> None:
+    """PyTorch calls the hook, and the program the event."""
+
+    def build(device: torch.device):
+        model = classifier().cuda()
+        model.register_forward_hook(lambda *_: torch.cuda.Event().record())
+        return lambda: model(batch()[0].cuda())
+
+    (said,) = simulate(build).warnings
+    assert said.startswith("torch.cuda.Event did nothing")
+
+
 def test_streams() -> None:
     def around(step) -> None:
         side = torch.cuda.Stream()

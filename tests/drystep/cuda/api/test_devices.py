@@ -116,6 +116,22 @@ def test_ways_to_name_it(make) -> None:
     assert made == [(torch.device("meta"), True, 0)]
 
 
+def test_an_optimizer_that_was_made_before_the_move() -> None:
+    def build(device: torch.device):
+        model = nn.Linear(256, 256, bias=False)
+        optimizer = torch.optim.AdamW(model.parameters())
+        model.cuda()
+
+        def step() -> None:
+            optimizer.zero_grad()
+            model(torch.zeros(2, 256, device=device)).sum().backward()
+            optimizer.step()
+
+        return step
+
+    assert simulate(build).at_peak["optimizer_state"] == 2 * 256 * 256 * 4
+
+
 def test_a_block_on_the_gpu() -> None:
     def build(device: torch.device):
         with torch.device("cuda"):

@@ -6,16 +6,19 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
-from drystep import simulate
+from drystep import Oracles, simulate
+from drystep.cuda.meta_operators import MetaOperators
 from drystep.memory.kept import kept_for_backward_bytes
 from drystep.simulator import trace_steps
 from tests.drystep.cuda.api.classifier import (
+    CPU,
     META,
     PARAMETER_BYTES,
     SAMPLES,
     WIDTH,
     batch,
     classifier,
+    requests,
     same_as_on_the_cpu,
 )
 
@@ -191,6 +194,25 @@ def test_optimizers_that_step_in_backward() -> None:
 
     assert same_as_on_the_cpu(together) - same_as_on_the_cpu(build) >= 6 * WIDTH * WIDTH * 4
     assert simulate(build).at_peak["gradients"] <= WIDTH * WIDTH * 4
+
+
+def test_anomaly_detection() -> None:
+    """Every gradient is searched for NaN, whose answer is stated here: a mask of one byte per value."""
+
+    def build(device: torch.device):
+        model = classifier().cuda()
+        images, labels = (part.cuda() for part in batch())
+
+        def step() -> None:
+            with torch.autograd.set_detect_anomaly(True):
+                F.cross_entropy(model(images), labels).backward()
+
+        return step
+
+    operators = MetaOperators(Oracles(item=0))
+    meta = trace_steps(build, META, operators=operators)
+    assert requests(meta) == requests(trace_steps(build, CPU))
+    assert ("backward", "isnan.default", SAMPLES * WIDTH) in requests(meta)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
