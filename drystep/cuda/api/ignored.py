@@ -1,12 +1,6 @@
 """What a program calls although only a GPU has an answer, told in sentences of the simulation."""
 
-import sys
 from collections.abc import Iterable
-from types import FrameType
-
-from drystep.cuda.api.redirection import is_redirection
-
-OWN_PACKAGE = __name__.partition(".")[0]
 
 EMPTY_CACHE = (
     "torch.cuda.empty_cache did nothing: on a GPU it returns cached memory to the driver, so that the reserved peak "
@@ -22,14 +16,12 @@ class Ignored:
         self._about_card: dict[str, str] = {}
 
     def note(self, name: str) -> None:
-        """Note that a function did nothing, if the program or a library called it: what PyTorch calls is no news."""
-        if _caller() != "torch":
-            self._in_vain[name] = None
+        """Note that a function did nothing."""
+        self._in_vain[name] = None
 
     def note_card(self, name: str, label: str) -> None:
         """Note that a function described a card which nobody had named."""
-        if _caller() != "torch":
-            self._about_card[name] = label
+        self._about_card[name] = label
 
     def remarks(self) -> list[str]:
         """At most one sentence for what did nothing, one for `empty_cache`, and one for what described a card."""
@@ -43,19 +35,6 @@ class Ignored:
             label = next(iter(self._about_card.values()))
             said.append(f"{_listed(self._about_card)} described {label}: name another card by rules=Rules(card=...)")
         return said
-
-
-def _caller() -> str:
-    """Package of whoever called the function that was replaced."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and (is_redirection(frame) or _package(frame) == OWN_PACKAGE):
-        frame = frame.f_back
-    return "" if frame is None else _package(frame)
-
-
-def _package(frame: FrameType) -> str:
-    name: str = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0]
 
 
 def _listed(names: Iterable[str]) -> str:

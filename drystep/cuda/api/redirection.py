@@ -6,17 +6,12 @@ synchronize` holds the function itself, so its code is replaced instead.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType, FunctionType
+from types import FunctionType
 from typing import Any
 
 
 def _trampoline(*args: Any, _replacement: Callable[..., Any], **kwargs: Any) -> Any:
     return _replacement(*args, **kwargs)
-
-
-def is_redirection(frame: FrameType) -> bool:
-    """Whether a frame of the stack is a redirected function."""
-    return frame.f_code is _trampoline.__code__
 
 
 def can_redirect(function: Any) -> bool:

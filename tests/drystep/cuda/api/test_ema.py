@@ -88,6 +88,22 @@ def test_buffers_of_a_model_that_never_runs() -> None:
     assert simulate(build).at_peak["parameters"] == 2 * 5 * 512  # and the counter of batches
 
 
+def test_an_average_that_begins_with_the_first_step() -> None:
+    def build(device: torch.device):
+        model = classifier().to(device)
+        images = batch()[0].to(device)
+        averages = []
+
+        def step() -> None:
+            model(images).sum().backward()
+            if not averages:
+                averages.append(copy.deepcopy(model))
+
+        return step
+
+    assert simulate(build).at_peak["parameters"] == 2 * PARAMETER_BYTES
+
+
 def test_recurrent_weights() -> None:
     """Four gates, two layers, one direction."""
 
