@@ -174,6 +174,22 @@ def test_a_checkpoint_is_loaded_onto_the_gpu(place) -> None:
     simulate(build)
 
 
+def test_a_checkpoint_that_a_gpu_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a place stated, its tensors go where they were: onto the GPU."""
+    stored = io.BytesIO()
+    with monkeypatch.context() as patched:
+        patched.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
+        torch.save({"weight": torch.zeros(256, 256)}, stored)
+
+    def build(device: torch.device):
+        stored.seek(0)
+        weight = torch.load(stored)["weight"]
+        assert weight.is_cuda
+        return lambda: weight + 1
+
+    simulate(build)
+
+
 def test_a_second_gpu_is_refused() -> None:
     def build(device: torch.device):
         return lambda: classifier().to("cuda:1")
