@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
-from drystep import Oracles, simulate
+from drystep import simulate
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.memory.kept import kept_for_backward_bytes
 from drystep.simulator import trace_steps
@@ -209,7 +209,7 @@ def test_anomaly_detection() -> None:
 
         return step
 
-    operators = MetaOperators(Oracles(item=0))
+    operators = MetaOperators()
     meta = trace_steps(build, META, operators=operators)
     assert requests(meta) == requests(trace_steps(build, CPU))
     assert ("backward", "isnan.default", SAMPLES * WIDTH) in requests(meta)
