@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from drystep.checks.step_checks import StepChecks
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
@@ -33,6 +34,7 @@ def simulate(
     capacity_bytes: int | None = None,
     steady_steps: int = 1,
     oracles: Oracles | None = None,
+    strict: bool = False,
 ) -> Simulation:
     """Simulate the memory of a training step on a GPU.
 
@@ -42,6 +44,8 @@ def simulate(
     more than one if the batches differ. `rules` are those of a version of PyTorch, a wrapper, an allocator and a card,
     or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
     `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. `oracles` answer what depends on values.
+    With `strict`, what would be a warning that figures differ from those of the real step is an error: parameters that
+    got no gradient, a foreign autocast region, modules that are collected before the step, compiled models.
     Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
     Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
     the user's program and a remedy.
@@ -50,18 +54,22 @@ def simulate(
     rules = rules_of(rules)
     _require_precision(rules, precision)
     remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs
-    build_step, operators = guarded(build_step), MetaOperators(oracles)
-    trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
+    checks, operators = StepChecks(META, iterations, steady_steps), MetaOperators(oracles)
+    build_step, again = guarded(checks.around(build_step)), None
+    with checks.watching():
+        trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
+        if leftovers(trace):  # recording source lines takes time, and only such a step needs them
+            again = trace_steps(
+                build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
+            )
+    found = checks.findings(strict)
     if not trace.allocations:
         raise SimulationError(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = [*_oddities(trace, operators), *remarks]
-    if leftovers(trace):  # recording source lines takes time, and only such a step needs them
-        again = trace_steps(
-            build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
-        )
+    warnings = [*_oddities(trace, operators), *found, *remarks]
+    if again:
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
     return replace(judge(trace, classes, rules, capacity_bytes), warnings=tuple(warnings))
 

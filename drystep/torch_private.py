@@ -189,3 +189,12 @@ def replacing_scaler(step: Callable[..., Any], update: Callable[..., None]) -> A
 def forget_unscaled(scaler: GradScaler) -> None:
     """Make a scaler forget that it unscaled its optimizers' gradients (`GradScaler._per_optimizer_states`)."""
     scaler._per_optimizer_states.clear()
+
+
+def replacing_dynamo_callbacks(replacement: Callable[[Any], None]) -> AbstractContextManager[Any]:
+    """Replace what a compiled region asks for the compiler to call (`torch._dynamo.eval_frame._callback_from_stance`).
+
+    Where the answer is None, the region runs eagerly.
+    """
+    find_part("torch._dynamo.eval_frame._callback_from_stance", "to run compiled models eagerly")
+    return mock.patch("torch._dynamo.eval_frame._callback_from_stance", replacement)

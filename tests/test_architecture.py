@@ -35,7 +35,7 @@ ROOMS = {
         },
         {"gpus", "trace"},
         {"values"},
-        {"cuda", "measure", "memory", "time", "zoo"},
+        {"checks", "cuda", "measure", "memory", "time", "zoo"},
         {"largest", "simulation", "throughput"},
         {"simulator"},
         {"calibration", "fit", "pytest_plugin", "validation"},
