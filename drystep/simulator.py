@@ -8,6 +8,7 @@ import torch
 from drystep.checks.step_checks import StepChecks
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
+from drystep.cuda.replicas.process_group import reduced_tensors
 from drystep.cuda.rewrites import REWRITES
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, Rules, rules_of
 from drystep.cuda.semantics import semantics
@@ -55,13 +56,13 @@ def simulate(
     _require_precision(rules, precision)
     remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs
     checks, operators = StepChecks(META, iterations, steady_steps), MetaOperators(oracles)
-    build_step, again = guarded(checks.around(build_step)), None
-    with checks.watching():
-        trace = trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators)
-        if leftovers(trace):  # recording source lines takes time, and only such a step needs them
-            again = trace_steps(
-                build_step, META, rules, precision, iterations, steady_steps, MetaOperators(oracles), note_lines=True
-            )
+    build_step = guarded(checks.around(build_step))
+
+    def run(operators: MetaOperators, note_lines: bool = False) -> Trace:
+        with checks.watching():
+            return trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators, note_lines)
+
+    trace = run(operators)
     found = checks.findings(strict)
     if not trace.allocations:
         raise SimulationError(
@@ -69,7 +70,8 @@ def simulate(
             "the device that build_step is given"
         )
     warnings = [*_oddities(trace, operators), *found, *remarks]
-    if again:
+    if leftovers(trace):  # recording source lines takes time, and only such a step needs them
+        again = run(MetaOperators(oracles), note_lines=True)
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
     return replace(judge(trace, classes, rules, capacity_bytes), warnings=tuple(warnings))
 
@@ -98,7 +100,7 @@ def trace_steps(
     register_torchvision()
     rules = rules_of(rules)
     workspaces = Workspaces(rules)
-    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
+    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of, buckets=reduced_tensors)
     if device.type == "meta":
         of_operators = replace(of_operators, call=operators or MetaOperators())
     with semantics(rules, precision, device):

@@ -8,8 +8,8 @@ process: hold `PATCHING` while they are.
 import functools
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -198,3 +198,43 @@ def replacing_dynamo_callbacks(replacement: Callable[[Any], None]) -> AbstractCo
     """
     find_part("torch._dynamo.eval_frame._callback_from_stance", "to run compiled models eagerly")
     return mock.patch("torch._dynamo.eval_frame._callback_from_stance", replacement)
+
+
+def finished_work(future: Any) -> Any:
+    """The work of a collective that is done, whose result a future has (`_create_work_from_future`)."""
+    return find_part(
+        "torch._C._distributed_c10d._create_work_from_future", "to answer collectives without other processes"
+    )(future)
+
+
+@contextmanager
+def replacing_group_creation(backend: Callable[[], Any], rendezvous: Callable[..., Any]) -> Iterator[None]:
+    """Make process groups of one backend, and find their processes by `rendezvous`.
+
+    Functions of `torch.distributed` may have been imported by name, so their parts are replaced
+    (`torch.distributed.distributed_c10d._new_process_group_helper`).
+    """
+    path = "torch.distributed.distributed_c10d"
+    create = find_part(f"{path}._new_process_group_helper", "to make process groups without other processes")
+
+    def create_here(size: int, rank: int, ranks: Any, _: Any, *args: Any, **options: Any) -> Any:
+        return create(size, rank, ranks, backend(), *args, **{**options, "backend_options": None, "device_id": None})
+
+    with mock.patch(f"{path}._new_process_group_helper", create_here), mock.patch(f"{path}.rendezvous", rendezvous):
+        yield
+
+
+@contextmanager
+def replacing_replica_parts(to_device: Callable[..., Any], verify: Callable[..., Any]) -> Iterator[None]:
+    """Replace how DistributedDataParallel moves inputs and compares shapes among processes, which reads the device.
+
+    (`_to_kwargs` and `_verify_param_shape_across_processes` of `torch.nn.parallel.distributed`)
+    """
+    path = "torch.nn.parallel.distributed"
+    for part in ("_to_kwargs", "_verify_param_shape_across_processes"):
+        find_part(f"{path}.{part}", "to run DistributedDataParallel without other processes")
+    with (
+        mock.patch(f"{path}._to_kwargs", to_device),
+        mock.patch(f"{path}._verify_param_shape_across_processes", verify),
+    ):
+        yield

@@ -66,10 +66,10 @@ class DroppedModules:
         """A sentence about such modules; "" if there are none."""
         if not self._lost_bytes:
             return ""
+        names = " and ".join(dict.fromkeys(self._names))
         return (
-            f"build_step makes {' and '.join(dict.fromkeys(self._names))} with {self._lost_bytes:,} bytes "
-            "on the device that the step does not refer to: Python collects it before the first step, so it is missing from "
-            "the figures; let the step refer to it"
+            f"build_step makes {names} with {self._lost_bytes:,} bytes on the device that the step does not refer to: "
+            "Python collects it before the first step, so it is missing from the figures; let the step refer to it"
         )
 
     def _count(self) -> int:
@@ -99,7 +99,7 @@ class DroppedModules:
 
 
 class _Watched:
-    """What a module holds, known beyond its death. It lives on in the references to it that the module's own death ends."""
+    """What a module holds, and a weak reference to it that calls `died`. What it holds outlives it until then."""
 
     def __init__(self, module: nn.Module, died: Callable[[weakref.ref[nn.Module]], None]) -> None:
         fields = vars(module)

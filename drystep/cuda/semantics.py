@@ -20,6 +20,7 @@ from drystep.cuda.autocast.regions import autocast_regions
 from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
 from drystep.cuda.recurrent import FUSED_LAYERS
+from drystep.cuda.replicas.data_parallel import replicas
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
 from drystep.errors import choose
 from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, replacing_scaler
@@ -89,5 +90,6 @@ def semantics(
             stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels, rules.version).casting())
         if device.type != "cuda":
             stack.enter_context(_steps_without_overflow())
+            stack.enter_context(replicas(device))
         stack.enter_context(Calls(handlers).watching())
         yield

@@ -108,8 +108,10 @@ def test_a_step_that_is_not_on_the_device() -> None:
         model = nn.Linear(4, 4)
         return lambda: model(torch.ones(3, 4)).sum().backward()
 
-    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+    with pytest.raises(SimulationError, match="2 of 2 parameters that train are on the CPU"):
         simulate(build)
+    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+        simulate(lambda device: lambda: torch.ones(3, 4))
 
 
 def test_oddities_are_warnings() -> None:
