@@ -19,6 +19,7 @@ from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions
 from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
+from drystep.cuda.programs.accelerate import accelerate_on
 from drystep.cuda.recurrent import FUSED_LAYERS
 from drystep.cuda.replicas.data_parallel import replicas
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
@@ -91,5 +92,6 @@ def semantics(
         if device.type != "cuda":
             stack.enter_context(_steps_without_overflow())
             stack.enter_context(replicas(device))
+            stack.enter_context(accelerate_on(device))
         stack.enter_context(Calls(handlers).watching())
         yield
