@@ -12,6 +12,8 @@ from drystep.trace.recorder import BuildStep, Step
 from drystep.trace.source_lines import line_of_error
 
 NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
+OF_TORCHRUN = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+"""Variables of the environment in which torchrun runs a program."""
 SILENTLY_OFF = r"(?s).*CUDA is not available"
 """PyTorch's warning that autocast and gradient scaling do nothing. The step would run in another precision then."""
 
@@ -55,6 +57,9 @@ def _said(what: str, error: Exception) -> str:
     if isinstance(error, SimulationError):
         return text
     message = next(iter(text.strip().splitlines()), "")
+    if isinstance(error, KeyError) and error.args and error.args[0] in OF_TORCHRUN:
+        name = error.args[0]
+        return f"{what} reads {name} from the environment, which torchrun sets: set it yourself, such as {name}=0"
     if isinstance(error, Warning) and NEEDS_GPU.search(message):
         return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
     if NEEDS_GPU.search(text):

@@ -12,8 +12,9 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch.amp.grad_scaler import GradScaler
 
-from drystep.cuda.programs.imported import changed_modules
+from drystep.cuda.programs.imported import Change, changed_modules
 
 DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
 """The environment's variable by which Accelerate and transformers are told their device."""
@@ -27,7 +28,7 @@ def accelerate_on(device: torch.device) -> Iterator[None]:
     """Make Accelerate and the Trainer place models and batches on `device`, with CUDA's mixed precision."""
     before = os.environ.get(DEVICE_VARIABLE)
     os.environ[DEVICE_VARIABLE] = device.type
-    changes = {
+    changes: dict[str, Change] = {
         "accelerate.state": functools.partial(_own_states, device),
         "accelerate.accelerator": functools.partial(_as_on_cuda, device),
         "transformers.training_args": _with_bfloat16,
@@ -69,8 +70,8 @@ def _as_on_cuda(device: torch.device, module: ModuleType, undo: ExitStack) -> No
         with mock.patch.object(accelerator, "device", torch.device("cuda")):
             build(self, *args, **options)
 
-    def scaler(distributed_type: Any = None, **options: Any) -> torch.amp.GradScaler:
-        return torch.amp.GradScaler(device.type, **options)
+    def scaler(distributed_type: Any = None, **options: Any) -> GradScaler:
+        return GradScaler(device.type, **options)
 
     undo.enter_context(mock.patch.object(accelerator, "__init__", init))
     undo.enter_context(mock.patch.object(module, "get_grad_scaler", scaler))

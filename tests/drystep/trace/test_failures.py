@@ -1,5 +1,6 @@
 """What is wrong with a step is one line that names the user's."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -112,6 +113,14 @@ def test_a_step_that_is_not_on_the_device() -> None:
         simulate(build)
     with pytest.raises(SimulationError, match="the step has nothing on the device"):
         simulate(lambda device: lambda: torch.ones(3, 4))
+
+
+def test_what_torchrun_sets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(
+        SimulationError, match="reads LOCAL_RANK from the environment, which torchrun sets: .* LOCAL_RANK=0"
+    ):
+        simulate(lambda device: os.environ["LOCAL_RANK"])
 
 
 def test_oddities_are_warnings() -> None:

@@ -67,7 +67,8 @@ def _by_hand(device: torch.device, precision: str, parts: int = 1) -> Callable[[
                 outputs = model(images)
             outputs = outputs.float()  # as Accelerate does
             loss = F.cross_entropy(outputs, labels)
-            scaler.scale(loss / parts).backward()
+            part = loss / parts
+            scaler.scale(part).backward()
             if number == parts:
                 scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)

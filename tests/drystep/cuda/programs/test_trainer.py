@@ -12,6 +12,8 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 from drystep import Simulation, simulate
 
 BATCH, LENGTH = 16, 64
+BLOCK = 512
+"""Bytes that the smallest tensor takes."""
 SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 
 
@@ -83,13 +85,18 @@ def _simulated(build_step: Callable, **options: object) -> Simulation:
 def test_a_step_of_the_trainer_needs_what_a_step_by_hand_needs(bf16: bool, tmp_path: Path) -> None:
     trainer = _simulated(_one_step, folder=tmp_path, bf16=bf16)
     by_hand = _simulated(_by_hand, bf16=bf16)
-    assert trainer.peak_allocated_bytes == by_hand.peak_allocated_bytes
+    # The Trainer divides the loss by the number of accumulated batches, and keeps both.
+    assert trainer.peak_allocated_bytes - by_hand.peak_allocated_bytes in (0, BLOCK)
     assert trainer.warnings == ()
 
 
-@pytest.mark.parametrize("options", [{}, {"bf16": True}, {"fp16": True}, {"gradient_accumulation_steps": 2}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"bf16": True}, {"fp16": True, "gradient_accumulation_steps": 2}], ids=str)
 def test_the_whole_loop_of_the_trainer_runs(options: dict, tmp_path: Path) -> None:
     simulation = _simulated(_whole_loop, folder=tmp_path, **options)
-    parameter_bytes = 4 * sum(parameter.numel() for parameter in _model().parameters())
-    assert simulation.at_peak["parameters"] == pytest.approx(parameter_bytes, rel=0.1)
-    assert simulation.peak_allocated_bytes > 4 * parameter_bytes
+    trace, parameters = simulation.trace, list(_model().parameters())
+    lasting = [trace.allocations[index] for index in trace.alive_after(len(trace.events) - 1)]
+    state_bytes = sum(allocation.requested_bytes for allocation in lasting if allocation.category == "optimizer_state")
+    assert state_bytes == 2 * 4 * sum(parameter.numel() for parameter in parameters)  # counters are on the host
+    half = torch.bfloat16 if "bf16" in options else torch.float16 if "fp16" in options else torch.float32
+    dtypes = {allocation.dtype for allocation in trace.allocations if allocation.category == "activations"}
+    assert half in dtypes
