@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from drystep.batches.largest import LARGEST_BATCH, Attempt, largest
+from drystep.batches.throughput import BatchSpeed, Throughput, throughput
 from drystep.bounds import require_whole
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.errors import SimulationError, shortened
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.gpus.peaks import Peaks
-from drystep.largest import LARGEST_BATCH, Attempt, largest
 from drystep.simulation import Simulation, judge
 from drystep.simulator import simulate
-from drystep.throughput import BatchSpeed, Throughput, throughput
 from drystep.time.gradient_exchange import MOST_RANKS
 from drystep.values.oracles import Oracles
 from drystep.zoo.python_file import load_function

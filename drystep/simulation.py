@@ -15,6 +15,7 @@ from drystep.memory.verdict import CardVerdict
 from drystep.time.operations import flops_by_phase
 from drystep.time.predict import StepTime, predict
 from drystep.trace.trace import Category, Phase, Trace
+from drystep.values.assumptions import Assumption
 
 DEFAULT_RULES = PROFILES[DEFAULT_PROFILE]
 
@@ -53,6 +54,8 @@ class Simulation:
 
     warnings: tuple[str, ...] = ()
     """Unusual things about the step, such as memory that it never frees."""
+    assumptions: tuple[Assumption, ...] = ()
+    """What the step asked about values, and how it was answered."""
 
     @property
     def peak_allocated_interval_bytes(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Protocol
 
 import torch
 
@@ -21,9 +22,29 @@ from drystep.time.work import work_of
 from drystep.torch_private import warn_if_untested
 from drystep.trace.failures import guarded
 from drystep.trace.leaks import leak_warning, leftovers
-from drystep.trace.recorder import WARM_UP_STEPS, BuildStep, OperatorRules, record
+from drystep.trace.recorder import WARM_UP_STEPS, BuildStep, OperatorRules, Step, record
 from drystep.trace.trace import Trace
+from drystep.values.known import DEFAULT_LIMIT_BYTES
+from drystep.values.oracle_lookup import Lookup, OracleLookup
 from drystep.values.oracles import Oracles
+from drystep.values.python_data import Handler, handlers
+from drystep.values.reads import Reads
+from drystep.values.recorded import RecordedReads, ReplayedReads
+from drystep.values.sides import Sides
+from drystep.values.tries import run_with_tries
+
+
+class StepOperators(Protocol):
+    """Runs the operators of a step."""
+
+    def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Same as `func(*args, **kwargs)`, as far as memory goes."""
+
+    def begin_step(self) -> None:
+        """Called at the beginning of each step."""
+
+    def handlers(self, device: torch.device) -> dict[Any, Handler]:
+        """Function of PyTorch -> what is called instead of it."""
 
 
 def simulate(
@@ -34,7 +55,8 @@ def simulate(
     gpus: Sequence[str | Gpu] | None = None,
     capacity_bytes: int | None = None,
     steady_steps: int = 1,
-    oracles: Oracles | None = None,
+    oracles: Oracles | RecordedReads | None = None,
+    known_limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
     strict: bool = False,
 ) -> Simulation:
     """Simulate the memory of a training step on a GPU.
@@ -44,7 +66,9 @@ def simulate(
     `optimizer.step()`, in any order. It runs `iterations` times, and the last `steady_steps` count for the peak: take
     more than one if the batches differ. `rules` are those of a version of PyTorch, a wrapper, an allocator and a card,
     or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
-    `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. `oracles` answer what depends on values.
+    `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. What depends on values follows from known data
+    where it can: storages of up to `known_limit_bytes` have values (None: all of them, 0: none). Otherwise `oracles`
+    answer it, or it is assumed; `assumptions` of the result list all answers.
     With `strict`, what would be a warning that figures differ from those of the real step is an error: parameters that
     got no gradient, a foreign autocast region, modules that are collected before the step, compiled models.
     Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
@@ -55,25 +79,30 @@ def simulate(
     rules = rules_of(rules)
     _require_precision(rules, precision)
     remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs
-    checks, operators = StepChecks(META, iterations, steady_steps), MetaOperators(oracles)
+    checks = StepChecks(META, iterations, steady_steps)
     build_step = guarded(checks.around(build_step))
 
-    def run(operators: MetaOperators, note_lines: bool = False) -> Trace:
+    def run(reads: Reads, note_lines: bool = False) -> Trace:
+        operators = MetaOperators(reads)
         with checks.watching():
             return trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators, note_lines)
 
-    trace = run(operators)
+    def reads_of(sides: Sides) -> Reads:
+        return Reads(_lookup(oracles), known_limit_bytes, sides)
+
+    trace, reads = run_with_tries(run, reads_of)
     found = checks.findings(strict)
     if not trace.allocations:
         raise SimulationError(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = [*_oddities(trace, operators), *found, *remarks]
+    warnings = [*_oddities(trace, reads), *found, *remarks]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
-        again = run(MetaOperators(oracles), note_lines=True)
+        again = run(reads_of(reads.sides), note_lines=True)
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
-    return replace(judge(trace, classes, rules, capacity_bytes), warnings=tuple(warnings))
+    simulation = judge(trace, classes, rules, capacity_bytes)
+    return replace(simulation, warnings=tuple(warnings), assumptions=reads.assumptions)
 
 
 def trace_steps(
@@ -83,14 +112,15 @@ def trace_steps(
     precision: str = DEFAULT_PRECISION,
     iterations: int = WARM_UP_STEPS + 1,
     steady_steps: int = 1,
-    operators: MetaOperators | None = None,
+    operators: StepOperators | None = None,
     note_lines: bool = False,
     repeats: bool = False,
 ) -> Trace:
     """Record training steps on `device` (meta, or the CPU for real execution) as a GPU would allocate for them.
 
     The last `steady_steps` of the iterations count. `repeats` says that the last step does what the one before it does:
-    then it is not run. `operators` executes operators on meta. With `note_lines` the trace has the user's source line
+    then it is not run. `operators` run the operators: on meta by
+    default `MetaOperators`. With `note_lines` the trace has the user's source line
     of each operator. Simulations in other threads wait until this one ends. Raises `ValueError` for unknown names, and
     if there are fewer iterations than steady steps.
     """
@@ -102,8 +132,12 @@ def trace_steps(
     workspaces = Workspaces(rules)
     of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of, buckets=reduced_tensors)
     if device.type == "meta":
-        of_operators = replace(of_operators, call=operators or MetaOperators())
-    with semantics(rules, precision, device):
+        operators = operators or MetaOperators()
+    replaced = handlers(device)
+    if operators is not None:
+        of_operators = replace(of_operators, call=operators)
+        build_step, replaced = _announced(build_step, operators), operators.handlers(device)
+    with semantics(rules, precision, device, replaced):
         trace = record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
     trace.failures += workspaces.failures
     return trace
@@ -117,8 +151,27 @@ def _require_precision(rules: Rules, precision: str) -> None:
         raise ValueError(f"{card.name} has no bfloat16 units: choose the precision from {', '.join(able)}")
 
 
-def _oddities(trace: Trace, operators: MetaOperators) -> list[str]:
-    odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in operators.oracles.unused]
+def _announced(build_step: BuildStep, operators: StepOperators) -> BuildStep:
+    """Wrap `build_step` so that the beginning of each step is known where values are asked for."""
+
+    def build(device: torch.device) -> Step:
+        step = build_step(device)
+
+        def announced_step() -> None:
+            operators.begin_step()
+            step()
+
+        return announced_step
+
+    return build
+
+
+def _lookup(oracles: Oracles | RecordedReads | None) -> Lookup:
+    return ReplayedReads(oracles) if isinstance(oracles, RecordedReads) else OracleLookup(oracles or Oracles())
+
+
+def _oddities(trace: Trace, reads: Reads) -> list[str]:
+    odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in reads.oracles.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
     odd += trace.failures

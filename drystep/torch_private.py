@@ -96,6 +96,7 @@ suggest_memory_format: Callable[[Tensor], Any] = find_part(
 tree_map: Callable[[Callable[[Any], Any], Any], Any] = find_part(
     "torch.utils._pytree.tree_map", "to cast the arguments of operators under autocast"
 )
+below_autograd: Any = find_part("torch._C._AutoDispatchBelowAutograd", "to run operators on the host without gradients")
 find_part("torch.autograd._engine_run_backward", "to clear autocast's copies of weights before a backward pass")
 find_part(
     "torch.optim.optimizer._get_foreach_kernels_supported_devices", "to give optimizers their foreach form, as on CUDA"

@@ -8,8 +8,8 @@ from unittest import mock
 
 import torch
 
+from drystep.program.source_lines import line_of_stack
 from drystep.torch_private import replacing_dynamo_callbacks
-from drystep.trace.source_lines import line_of_stack
 
 HOOKS_TWICE = r"Using `torch.compile\(module\)` when there are global hooks"
 """PyTorch's warning that hooks see a compiled module as well as the module in it, which does no harm here."""

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from drystep.trace.source_lines import line_of_stack
+from drystep.program.source_lines import line_of_stack
 
 FOREIGN_TYPES = ("cpu", "mps", "xpu")
 """Device types of other hardware for which PyTorch has casts."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from drystep.batches.throughput import Throughput
 from drystep.commands.terminal import plain_table
-from drystep.throughput import Throughput
 from drystep.units import ABSENT
 
 Row = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Operators on meta tensors: oracles answer those that ask for values, and failures name the operator."""
+"""Operators on meta tensors: those that ask for values are answered, and failures name the operator."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from drystep.cuda.layouts import as_on_cuda
 from drystep.cuda.meta_cache import MetaCache
 from drystep.errors import SimulationError
 from drystep.values.answers import ANSWERS
-from drystep.values.oracle_lookup import OracleLookup
-from drystep.values.oracles import Oracles
+from drystep.values.python_data import Handler, handlers
+from drystep.values.reads import Reads
 
 aten = torch.ops.aten
 TAKES_BOTH = {
@@ -22,27 +22,40 @@ TAKES_BOTH = {
 
 
 class MetaOperators:
-    """Runs operators with meta tensors among their arguments, and explains why one cannot run on them."""
+    """Runs operators with meta tensors among their arguments, and explains why one cannot run on them.
 
-    def __init__(self, oracles: Oracles | None = None) -> None:
-        self.oracles = OracleLookup(oracles or Oracles())
+    `reads` answers what depends on values.
+    """
+
+    def __init__(self, reads: Reads | None = None) -> None:
+        self.reads = reads or Reads()
         self._call = MetaCache(_checked)
 
     def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Same as `func(*args, **kwargs)`, as far as memory goes.
 
-        Raises `SimulationError` where the result depends on an unknown value, or the operator cannot run on meta.
+        Raises `SimulationError` where the operator cannot run on meta, or a stated answer does not suit it.
         """
         answer = ANSWERS.get(func)
         if answer is not None and any(isinstance(argument, Tensor) and argument.is_meta for argument in args[:2]):
-            result = answer(self.oracles, func, *args, **kwargs)
+            result = self.reads.answer(answer, func, args, kwargs)
             if result is not NotImplemented:
                 return result
         try:
             result = self._call(func, args, kwargs)
         except (RuntimeError, NotImplementedError) as error:
             raise SimulationError(_explain(func, error)) from error
-        return as_on_cuda(func, args, result)
+        result = as_on_cuda(func, args, result)
+        self.reads.followed(func, args, kwargs, result)
+        return result
+
+    def begin_step(self) -> None:
+        """Begin to count the questions of another step."""
+        self.reads.begin_step()
+
+    def handlers(self, device: torch.device) -> dict[Any, Handler]:
+        """Handlers of calls that show values without an operator."""
+        return handlers(device, self.reads.known)
 
 
 def _checked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -9,9 +9,9 @@ import torch
 from drystep.measure.allocator_limit import card_bytes, limit_allocator
 from drystep.measure.counters import NOTHING, Events, Peaks
 from drystep.measure.failure import describe, kind_of
+from drystep.program.source_lines import line_of_error
 from drystep.torch_private import clear_cublas_workspaces
 from drystep.trace.recorder import BuildStep
-from drystep.trace.source_lines import line_of_error
 
 
 @dataclass(frozen=True)

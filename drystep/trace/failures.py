@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 
 from drystep.errors import SimulationError, shortened
+from drystep.program.source_lines import line_of_error
 from drystep.trace.recorder import BuildStep, Step
-from drystep.trace.source_lines import line_of_error
 
 NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
 OF_TORCHRUN = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")

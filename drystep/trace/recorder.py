@@ -21,10 +21,10 @@ from torch.optim.optimizer import (
 )
 
 from drystep.operators import Work, Workspace
+from drystep.program.source_lines import line_of_stack
 from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, storage_key
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
 from drystep.trace.repetition import repeat_step
-from drystep.trace.source_lines import line_of_stack
 from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
 
 Step = Callable[[], object]

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 
 from drystep.operators import Work, Workspace
+from drystep.program.source_lines import SourceLine
 from drystep.trace.module_paths import OUTSIDE
-from drystep.trace.source_lines import SourceLine
 
 Phase = Literal["build", "forward", "backward", "optimizer"]
 Category = Literal["parameters", "gradients", "optimizer_state", "activations", "inputs", "workspace", "other"]

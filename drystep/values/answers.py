@@ -1,4 +1,4 @@
-"""Answers, from oracles, to operators whose result depends on values or that bring values to the host.
+"""Results of operators that depend on values or bring values to the host, once it is answered what they say.
 
 Each answer allocates what CUDA's kernel returns.
 """
@@ -9,57 +9,78 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drystep.values.oracle_lookup import OracleLookup
-from drystep.values.oracles import as_item
+from drystep.values.reads import Ask, Rows
 
 aten = torch.ops.aten
 Unique = tuple[Tensor, Tensor, Tensor]
 """Values, inverse and counts; those that were not requested are empty."""
+INDEX_BYTES = 8
 
 
-def _nonzero(oracles: OracleLookup, func: Any, tensor: Tensor) -> Tensor:
+def _nonzero(ask: Ask, tensor: Tensor) -> Tensor:
     """Indices with one row per element, whose columns are contiguous as on CUDA and on the CPU."""
-    count = oracles.rows(func, tensor.numel())
-    return torch.empty((tensor.dim(), count), dtype=torch.int64, device=tensor.device).t()
+    rows = ask.rows(tensor, tensor.numel(), len)
+    count, dims = rows.total, tensor.dim()
+    result = torch.empty((dims, count), dtype=torch.int64, device=tensor.device).t()
+    ask.found(result, rows.host if rows.host is not None else _first_indices(ask, tensor.shape, count), rows)
+    if rows.host is None and tensor.dtype in (torch.bool, torch.uint8):
+        ask.suppose(tensor, lambda: (torch.arange(tensor.numel()) < count).reshape(tensor.shape).to(tensor.dtype))
+    return result
 
 
-def answer_nms(oracles: OracleLookup, func: Any, boxes: Tensor, *_: object) -> Tensor:
+def _first_indices(ask: Ask, shape: torch.Size, count: int) -> Tensor | None:
+    """Indices of the first elements, as rows, if they are small enough to be kept."""
+    if not ask.keeps(count * len(shape) * INDEX_BYTES):
+        return None
+    if not shape:
+        return torch.empty((count, 0), dtype=torch.int64)
+    return torch.stack(torch.unravel_index(torch.arange(count), shape), 1)
+
+
+def answer_nms(ask: Ask, boxes: Tensor, *_: object) -> Tensor:
     """Indices of the boxes (N, 4) that non-maximum suppression keeps."""
-    return torch.empty(oracles.rows(func, len(boxes)), dtype=torch.int64, device=boxes.device)
+    rows = ask.rows(boxes, len(boxes), len)
+    result = torch.empty(rows.total, dtype=torch.int64, device=boxes.device)
+    ask.found(result, torch.arange(rows.total) if rows.host is None else rows.host, rows)
+    return result
 
 
-def _unique2(
-    oracles: OracleLookup, func: Any, tensor: Tensor, sorted: bool = True, inverse: bool = False, counts: bool = False
-) -> Unique:
+def _unique2(ask: Ask, tensor: Tensor, sorted: bool = True, inverse: bool = False, counts: bool = False) -> Unique:
     """Unique elements, whose storage is allocated for all elements and then resized (`cuda/Unique.cu`)."""
     size = tensor.numel()
-    count = oracles.rows(func, size)
-    values = torch.empty(size, dtype=tensor.dtype, device=tensor.device).resize_(count)
-    return values, _indices(tensor, tensor.shape if inverse else 0), _counts(tensor, size, count, counts)
+    rows = ask.rows(tensor, size, lambda result: len(result[0] if isinstance(result, tuple) else result))
+    values = torch.empty(size, dtype=tensor.dtype, device=tensor.device).resize_(rows.total)
+    results = (
+        values,
+        _indices(tensor, tensor.shape if inverse else 0),
+        _counts(tensor, size, rows.total, counts),
+    )
+    return _found_all(ask, results, rows)
 
 
 def _unique_dim(
-    oracles: OracleLookup, func: Any, tensor: Tensor, dim: int, sorted: bool = True, inverse: bool = False,
-    counts: bool = False,
-) -> Unique:  # fmt: skip
+    ask: Ask, tensor: Tensor, dim: int, sorted: bool = True, inverse: bool = False, counts: bool = False
+) -> Unique:
     """Unique slices, which are selected by index with their dimension moved to the front."""
     size = tensor.shape[dim]
-    count = oracles.rows(func, size)
-    values = tensor.new_empty((count, *tensor.moveaxis(dim, 0).shape[1:])).moveaxis(0, dim)
-    return values, _indices(tensor, size if inverse else 0), _counts(tensor, size, count, counts)
+    rows = ask.rows(tensor, size, lambda result: result[0].shape[dim])
+    values = tensor.new_empty((rows.total, *tensor.moveaxis(dim, 0).shape[1:])).moveaxis(0, dim)
+    results = values, _indices(tensor, size if inverse else 0), _counts(tensor, size, rows.total, counts)
+    return _found_all(ask, results, rows)
 
 
 def _unique_consecutive(
-    oracles: OracleLookup,
-    func: Any,
-    tensor: Tensor,
-    inverse: bool = False,
-    counts: bool = False,
-    dim: int | None = None,
+    ask: Ask, tensor: Tensor, inverse: bool = False, counts: bool = False, dim: int | None = None
 ) -> Unique:
     if dim is None:
-        return _unique2(oracles, func, tensor, True, inverse, counts)
-    return _unique_dim(oracles, func, tensor, dim, True, inverse, counts)
+        return _unique2(ask, tensor, True, inverse, counts)
+    return _unique_dim(ask, tensor, dim, True, inverse, counts)
+
+
+def _found_all(ask: Ask, results: Unique, rows: Rows) -> Unique:
+    for result, value in zip(results, rows.host or (), strict=False):
+        ask.found(result, value, rows)
+    return results
 
 
 def _indices(tensor: Tensor, shape: torch.Size | int) -> Tensor:
@@ -70,36 +91,43 @@ def _counts(tensor: Tensor, size: int, count: int, wanted: bool) -> Tensor:
     return _indices(tensor, size).resize_(count) if wanted else _indices(tensor, 0)
 
 
-def _repeat_interleave(oracles: OracleLookup, func: Any, repeats: Tensor, *, output_size: int | None = None) -> Tensor:
-    return repeats.new_empty(oracles.rows(func) if output_size is None else output_size, dtype=torch.int64)
+def _repeat_interleave(ask: Ask, repeats: Tensor, *, output_size: int | None = None) -> Tensor:
+    """Indices that repeat each place as often as the values say; once each, where nothing else is known."""
+    if output_size is not None:
+        return repeats.new_empty(output_size, dtype=torch.int64)
+    rows = ask.rows(repeats, None, len, fallback=repeats.numel())
+    result = repeats.new_empty(rows.total, dtype=torch.int64)
+    ask.found(result, rows.host, rows)
+    return result
 
 
-def _bincount(
-    oracles: OracleLookup, func: Any, values: Tensor, weights: Tensor | None = None, minlength: int = 0
-) -> Tensor:
+def _bincount(ask: Ask, values: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """Counts of whole numbers; of as many different ones as there are values, where nothing else is known."""
     dtype = torch.int64 if weights is None else torch.float32 if weights.dtype == torch.float32 else torch.float64
-    return values.new_empty(max(minlength, oracles.rows(func)), dtype=dtype)
+    rows = ask.rows(values, None, len, fallback=minlength or values.numel())
+    result = values.new_empty(max(minlength, rows.total), dtype=dtype)
+    ask.found(result, rows.host, rows)
+    return result
 
 
-def _item(oracles: OracleLookup, func: Any, tensor: Tensor) -> float | int | bool | complex:
-    return as_item(oracles.item(func, ".item(), or a tensor where Python wants a number or a condition"), tensor.dtype)
+def _item(ask: Ask, tensor: Tensor) -> float | int | bool | complex:
+    return ask.value(tensor, "a condition" if tensor.dtype == torch.bool else "a number, as by .item()")
 
 
-def _equal(oracles: OracleLookup, func: Any, *_: object, **__: object) -> bool:
-    return bool(oracles.item(func, "a comparison of whole tensors"))
+def _equal(ask: Ask, *_: object, **__: object) -> bool:
+    return ask.truth("equality of whole tensors")
 
 
-def _to_copy(oracles: OracleLookup, func: Any, tensor: Tensor, **options: Any) -> Any:
+def _to_copy(ask: Ask, tensor: Tensor, **options: Any) -> Any:
     if torch.device(options.get("device") or tensor.device).type != "cpu" or tensor.is_cpu:
         return NotImplemented
-    dtype = options.get("dtype") or tensor.dtype
-    return torch.full(tensor.shape, as_item(oracles.item(func, ".cpu(), .tolist() or .to('cpu')"), dtype), dtype=dtype)
+    return ask.values(tensor, options.get("dtype") or tensor.dtype, ".cpu(), .tolist() or .to('cpu')")
 
 
-def _copy(oracles: OracleLookup, func: Any, target: Tensor, source: Tensor, *_: object, **__: object) -> Any:
+def _copy(ask: Ask, target: Tensor, source: Tensor, *_: object, **__: object) -> Any:
     if not target.is_cpu:
         return NotImplemented
-    return target.fill_(as_item(oracles.item(func, "copy_ into a tensor on the CPU"), target.dtype))
+    return target.copy_(ask.values(source, source.dtype, "copy_ into a tensor on the CPU"))
 
 
 Answer = Callable[..., Any]
@@ -117,5 +145,5 @@ ANSWERS: dict[Any, Answer] = {
     aten._to_copy.default: _to_copy,
     aten.copy_.default: _copy,
 }
-"""Operator -> the function that returns its result, or `NotImplemented` where a call needs no value. The first
-arguments are the oracles and the operator itself."""
+"""Operator -> the function that returns its result, or `NotImplemented` where a call needs no value. The first argument
+answers questions about the call."""

@@ -1,11 +1,8 @@
-"""Stated answers to what a simulation cannot know: how many rows a mask selects, or what a number on the GPU is.
+"""Stated answers to what a simulation cannot know: how many rows a mask selects, or what a number on the GPU is."""
 
-Meta tensors have no values, so the user states them, and the simulation is of a step that meets these values.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from drystep.bounds import is_finite, shown
 
@@ -22,10 +19,30 @@ LARGEST_NUMBER = 2.0**62
 
 
 @dataclass(frozen=True)
-class Oracles:
-    """Stated answers for operators whose result depends on values. What is not stated is an error that names the line.
+class Share:
+    """A number of rows as a share of those that go in, such as a quarter of all proposals."""
 
-    Example: `Oracles(rows=2000, by_name={"nms": 1000, "remove_small_boxes": 10**9}, item=1)`
+    of_all: float
+    """From 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if not is_finite(self.of_all) or not 0 <= self.of_all <= 1:
+            raise ValueError(f"a share of rows must be from 0 to 100 %, not {shown(self.of_all)}")
+
+    def __str__(self) -> str:
+        return f"{100 * self.of_all:g}%"
+
+
+Answer: TypeAlias = "float | Share | Sequence[Answer]"
+"""A number; a share of the rows; or several of these, which answer the questions of a step in turn. What is read as a
+list of values is answered by a list as a whole."""
+
+
+@dataclass(frozen=True)
+class Oracles:
+    """Stated answers for operators whose result depends on values. What is neither known nor stated is assumed.
+
+    Example: `Oracles(rows=2000, by_name={"nms": 1000, "roi_heads.py:756": [512, 128], "grid_thw": [[1, 16, 16]]})`
     """
 
     rows: int | None = None
@@ -34,29 +51,54 @@ class Oracles:
     are given, so a huge number, of at most 10**12, states their worst case, in which everything is kept."""
     item: float | None = None
     """Value of every number on the device that the host reads, by `.item()`, `if tensor:`, `.tolist()` or `.cpu()`."""
-    by_name: Mapping[str, float] = field(default_factory=dict)
+    by_name: Mapping[str, Answer] = field(default_factory=dict)
     """Answers that take precedence over `rows` and `item`, by the name of an operator (`nms`, `unique`, `item`; a
-    boolean index asks `nonzero`) or else of the innermost function that leads to it (`remove_small_boxes`,
-    `RoIHeads.forward`)."""
+    boolean index asks `nonzero`), or else of the innermost line (`roi_heads.py:756`) or function
+    (`remove_small_boxes`, `RoIHeads.forward`) that leads to it."""
 
     def __post_init__(self) -> None:
-        for name, value in {ROWS: self.rows, ITEM: self.item, **self.by_name}.items():
-            if value is None:
-                continue
-            if not isinstance(value, int | float):
-                raise ValueError(f"oracle {name} must be a number, not {shown(value)}")
-            # `item=True` answers a condition; a count refuses it below, or where it is used.
-            if not is_finite(value + 0) or abs(value) > LARGEST_NUMBER:
-                raise ValueError(f"oracle {name} must be a number between -2**62 and 2**62, not {shown(value)}")
+        for name, value in {ROWS: self.rows, ITEM: self.item}.items():
+            if value is not None:
+                _check_number(name, value)
+        for name, answer in self.by_name.items():
+            _check(name, answer)
         if self.rows is not None:
             as_count(ROWS, self.rows)
 
 
-def as_count(name: str, value: float) -> int:
-    """Turn an answer into a number of rows. Raises `ValueError` unless it is a whole number within its bounds."""
-    if not is_finite(value) or value != int(value) or not 0 <= value <= MOST_ROWS:
+def _check(name: str, answer: object) -> None:
+    """Raise `ValueError` for what is no answer."""
+    if isinstance(answer, Share) or answer is None:
+        return
+    if isinstance(answer, list | tuple):
+        if not answer:
+            raise ValueError(f"oracle {name} states no answer: give at least one")
+        for part in answer:
+            _check(name, part)
+        return
+    _check_number(name, answer)
+
+
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, int | float):
+        raise ValueError(f"oracle {name} must be a number, not {shown(value)}")
+    # `item=True` answers a condition; a count refuses it where it is used.
+    if not is_finite(value + 0) or abs(value) > LARGEST_NUMBER:
+        raise ValueError(f"oracle {name} must be a number between -2**62 and 2**62, not {shown(value)}")
+
+
+def as_count(name: str, value: object, limit: int | None = None) -> int:
+    """Turn an answer into a number of rows, at most `limit`.
+
+    Raises `ValueError` unless it is a whole number within its bounds, or a share where there is a limit.
+    """
+    if isinstance(value, Share):
+        if limit is None:
+            raise ValueError(f"oracle {name} must be a number of rows, not {value}: it has no limit to be a share of")
+        return round(value.of_all * limit)
+    if not isinstance(value, int | float) or not is_finite(value) or value != int(value) or not 0 <= value <= MOST_ROWS:
         raise ValueError(f"oracle {name} must be a whole number of rows from 0 to {MOST_ROWS}, not {shown(value)}")
-    return int(value)
+    return int(value) if limit is None else min(int(value), limit)
 
 
 def as_item(value: float, dtype: "dtype") -> float | int | bool | complex:

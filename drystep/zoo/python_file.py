@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from drystep.errors import choose
-from drystep.trace.source_lines import line_of_error
+from drystep.program.source_lines import line_of_error
 
 MODULE_NAME = "step_file"
 """Name under which the file is imported, since its own name need not be a valid module name."""

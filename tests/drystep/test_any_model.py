@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,11 +12,11 @@ import torchvision
 from torch import Tensor, nn
 
 from drystep import Oracles, simulate
-from drystep.cuda.meta_operators import MetaOperators
 from drystep.memory.sizes import round_size
+from drystep.probe import probe
 from drystep.simulator import trace_steps
 from drystep.trace.trace import Trace
-from drystep.values.oracle_lookup import OracleLookup
+from drystep.values.known import DEFAULT_LIMIT_BYTES
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 ALL = 10**9
@@ -145,31 +145,6 @@ def test_meta_and_cpu_agree(name: str) -> None:
     assert _peak_bytes(meta) == _peak_bytes(cpu) + counters * 512
 
 
-class _Replayed(OracleLookup):
-    """Answers with the counts of a real run, in order."""
-
-    def __init__(self, counts: Iterator[int]) -> None:
-        super().__init__(Oracles(item=0))
-        self._counts = counts
-
-    def rows(self, func: Any, limit: int | None = None) -> int:
-        return next(self._counts)
-
-
-class _Counting(torch.utils._python_dispatch.TorchDispatchMode):
-    """Writes down how many rows came out of operators that depend on values."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: list[int] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if str(func) in {"aten.nonzero.default", "torchvision.nms.default"}:
-            self.counts.append(len(result))
-        return result
-
-
 def _detector(device: torch.device, name: str, side: int = 32):
     torch.manual_seed(0)
     make = getattr(torchvision.models.detection, name)
@@ -193,16 +168,14 @@ def _large(steps: Counter[tuple[str, str, int]]) -> Counter[tuple[str, str, int]
     return Counter({site: count for site, count in steps.items() if site[2] > 512 and site[1] != "nms.default"})
 
 
+@pytest.mark.parametrize("known_limit_bytes", [DEFAULT_LIMIT_BYTES, 0])
 @pytest.mark.parametrize("name", ["fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn"])
-def test_detectors_agree_when_the_oracles_are_right(name: str) -> None:
+def test_detectors_agree_when_values_are_those_of_the_real_run(name: str, known_limit_bytes: int) -> None:
     build = functools.partial(_detector, name=name)
-    with _Counting() as counting:
-        cpu = trace_steps(build, CPU, "torch-2.11", "fp32", iterations=2)
-    operators = MetaOperators()
-    operators.oracles = _Replayed(iter(counting.counts))
-    meta = trace_steps(build, META, "torch-2.11", "fp32", 2, operators=operators)
-    assert next(operators.oracles._counts, None) is None
-    assert _large(_steps(meta)) == _large(_steps(cpu))
+    real = probe(build, iterations=2)
+    simulation = simulate(build, iterations=2, oracles=real.reads, known_limit_bytes=known_limit_bytes)
+    assert all(read.kind != "assumed" for read in simulation.assumptions)
+    assert _large(_steps(simulation.trace)) == _large(_steps(real.trace))
 
 
 def test_mask_rcnn_trains_on_stated_counts() -> None:

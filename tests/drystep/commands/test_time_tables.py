@@ -2,8 +2,8 @@
 
 from rich.console import Console
 
+from drystep.batches.throughput import BatchSpeed, Throughput
 from drystep.commands.time_tables import remarks, throughput_table, times_table
-from drystep.throughput import BatchSpeed, Throughput
 
 LABELS = {"a": "NVIDIA GeForce RTX 9", "b": "B"}
 

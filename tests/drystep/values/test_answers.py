@@ -13,6 +13,7 @@ from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.rewrites import REWRITES
 from drystep.cuda.torchvision_operators import register_torchvision
 from drystep.trace.recorder import OperatorRules, record
+from drystep.values.reads import Reads
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 TRUE = 6
@@ -27,7 +28,7 @@ def _rules(device: torch.device, oracles: Oracles) -> OperatorRules:
     """A real device runs its operators itself."""
     register_torchvision()
     rules = OperatorRules(rewrites=REWRITES)
-    return rules if device == CPU else replace(rules, call=MetaOperators(oracles))
+    return rules if device == CPU else replace(rules, call=MetaOperators(Reads(oracles)))
 
 
 def _layout(step: Callable[[Tensor], object], device: torch.device, oracles: Oracles) -> list:

@@ -8,10 +8,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import NamedTuple
 
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 PYTORCH = str(Path("site-packages", "torch")) + os.sep
+
+
+class Frame(NamedTuple):
+    """A running function."""
+
+    file: str
+    line: int
+    name: str
+    qualified_name: str = ""
+    """Name with that of its class."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a function of this package."""
+        return self.file.startswith(OWN_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -32,40 +48,55 @@ class SourceLine:
 
 def line_of_stack() -> SourceLine | None:
     """The innermost running line of the user's program."""
-    frames: list[tuple[str, int, str]] = []
+    return innermost(frames_of_stack())
+
+
+def frames_of_stack() -> list[Frame]:
+    """The running functions, innermost first."""
+    frames: list[Frame] = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        code = frame.f_code
+        frames.append(Frame(code.co_filename, frame.f_lineno, code.co_name, code.co_qualname))
         frame = frame.f_back
-    return _innermost(frames)
+    return frames
 
 
 def line_of_error(error: BaseException) -> SourceLine | None:
     """The innermost line of the user's program in the traceback of an error."""
-    frames: list[tuple[str, int, str]] = []
+    frames: list[Frame] = []
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        frames.append((code.co_filename, traceback.tb_lineno, code.co_name))
+        frames.append(Frame(code.co_filename, traceback.tb_lineno, code.co_name, code.co_qualname))
         traceback = traceback.tb_next
-    return _innermost(reversed(frames))
+    return innermost(reversed(frames))
 
 
-def _innermost(frames: Iterable[tuple[str, int, str]]) -> SourceLine | None:
+def innermost(frames: Iterable[Frame]) -> SourceLine | None:
     """The first frame of the user's program, among frames with the innermost first."""
     library = ""
-    for file, line, function in frames:
-        if _is_own(file):
+    for frame in frames:
+        if frame.is_own:
             continue
-        if not _is_library(file):
-            return SourceLine(file, line, function, library)
-        if not library and "site-packages" in file and PYTORCH not in file:
-            library = f"{_short(file)}:{line} {function}"
+        if not _is_library(frame.file):
+            return SourceLine(frame.file, frame.line, frame.name, library)
+        if not library and "site-packages" in frame.file and not is_pytorch(frame.file):
+            library = f"{_short(frame.file)}:{frame.line} {frame.name}"
     return None
 
 
-def _is_own(file: str) -> bool:
-    return file.startswith(OWN_FOLDER)
+def pytorch_calls() -> bool:
+    """Whether PyTorch's own Python code, such as an optimizer, calls the function of this package that asks."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(OWN_FOLDER):
+        frame = frame.f_back
+    return frame is not None and is_pytorch(frame.f_code.co_filename)
+
+
+def is_pytorch(file: str) -> bool:
+    """Whether a file is PyTorch's or the standard library's."""
+    return PYTORCH in file or (file.startswith((STANDARD_LIBRARY, "<")) and "site-packages" not in file)
 
 
 def _is_library(file: str) -> bool:

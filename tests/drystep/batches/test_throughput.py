@@ -2,8 +2,8 @@
 
 import pytest
 
+from drystep.batches.throughput import BatchSpeed, batch_sizes, throughput
 from drystep.errors import SimulationError
-from drystep.throughput import BatchSpeed, batch_sizes, throughput
 
 
 def _speed(size: int) -> BatchSpeed:

@@ -1,0 +1,1 @@
+"""The lines and places of the program that is simulated."""

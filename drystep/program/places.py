@@ -1,0 +1,60 @@
+"""The place in a program at which a value is asked for, and the names by which a statement can refer to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from drystep.program.source_lines import Frame, SourceLine, frames_of_stack, innermost, is_pytorch
+
+MOST_NAMES = 4
+"""Functions and lines that are offered as names, the innermost first."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a program asks for a value."""
+
+    line: SourceLine | None
+    """The innermost line of the user's program; None where there is none on the stack."""
+    frames: tuple[Frame, ...]
+    """Running functions outside PyTorch and this package, innermost first."""
+
+    @property
+    def where(self) -> str:
+        """The user's line."""
+        return "" if self.line is None else str(self.line)
+
+    @property
+    def library(self) -> str:
+        """File, line and function of the library that asks, if it is not the user's line itself; otherwise ""."""
+        return "" if self.line is None else self.line.library
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """File and line of the innermost function outside PyTorch."""
+        return (self.frames[0].file, self.frames[0].line) if self.frames else ("", 0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of lines and functions by which a statement can refer to the place, the narrowest first."""
+        found: dict[str, None] = {}
+        for frame in self.frames[:MOST_NAMES]:
+            found[f"{PurePath(frame.file).name}:{frame.line}"] = None
+            found[frame.qualified_name.replace("<locals>.", "")] = None
+        return tuple(name for name in found if "<" not in name)[:MOST_NAMES]
+
+    def all_names(self) -> Iterator[str]:
+        """Every name that stands for the place: of lines with more or less of their path, of functions and methods."""
+        for frame in self.frames:
+            path = PurePath(frame.file)
+            parts = path.parts
+            yield from (f"{'/'.join(parts[start:])}:{frame.line}" for start in range(len(parts) - 1, -1, -1))
+            yield f"{path}:{frame.line}"
+            yield frame.qualified_name
+            yield frame.name
+
+
+def running_place() -> Place:
+    """The place at which the program runs now."""
+    frames = frames_of_stack()
+    return Place(innermost(frames), tuple(frame for frame in frames if not (frame.is_own or is_pytorch(frame.file))))

@@ -1,0 +1,52 @@
+"""What a simulated step asked about values, and what it was answered."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["known", "stated", "assumed"]
+MOST_ANSWERS = 10
+"""Different answers to one question that are listed."""
+SHORTEST = 60
+"""Characters of an answer in a sentence."""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A question about values that a step asks at one place, and how it was answered."""
+
+    asked: str
+    """The question, such as "rows of aten.nonzero.default, of at most 242991"."""
+    operator: str
+    """The operator that asks it."""
+    where: str
+    """The user's line; "" where none was running."""
+    library: str
+    """File, line and function of the library that asks, if the user's line only calls it; otherwise ""."""
+    kind: Kind
+    """Whether the answer follows from data that is known, was stated by the user, or is an assumption."""
+    answers: tuple[Any, ...]
+    """The different answers in the order in which they were given, at most ten."""
+    times: int
+    """How often it was asked, in all steps."""
+    names: tuple[str, ...]
+    """Names under which `Oracles.by_name` can state the answer, the narrowest first."""
+    note: str = ""
+    """What a known answer rests on, if it follows from random numbers that were drawn; otherwise ""."""
+    most_rows: int | None = None
+    """The most rows that the operator could return, if it asks for rows and they are bounded."""
+    decides_rows: bool = False
+    """Whether it is an assumed number of rows."""
+
+    @property
+    def answer(self) -> Any:
+        """The first answer."""
+        return self.answers[0]
+
+    def __str__(self) -> str:
+        given = ", ".join(str(answer)[:SHORTEST] for answer in self.answers)
+        inside = f" ({self.library})" if self.library else ""
+        often = f", {self.times} times" if self.times > 1 else ""
+        note = f", {self.note}" if self.note else ""
+        return (
+            f"{self.kind}: {self.asked} = {given} at {self.where or 'a line outside the program'}{inside}{often}{note}"
+        )

@@ -1,0 +1,263 @@
+"""What follows from known values: operators whose inputs are all known run on the host beside the meta device."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from drystep.torch_private import below_autograd, schema_of, tree_map
+from drystep.values.known import DRAWN, KNOWN, KnownValues, Origin
+
+aten = torch.ops.aten
+Plan = Literal["nothing", "blank", "random", "compute", "write", "forget"]
+NAMESPACES = ("aten", "torchvision", "prims")
+"""Packages whose operators run on the host as well. Those of others may do more there than their results show."""
+BLANK = {
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "new_empty",
+    "new_empty_strided",
+    "empty_permuted",
+    "_efficientzerotensor",
+}
+"""Operators whose results are memory that nobody has written yet."""
+RANDOM = {
+    "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "normal_", "uniform",
+    "uniform_", "bernoulli", "bernoulli_", "random", "random_", "multinomial", "poisson", "exponential_", "log_normal_",
+    "geometric_", "cauchy_", "native_dropout", "_fused_dropout", "rrelu_with_noise", "rrelu_with_noise_",
+}  # fmt: skip
+"""Operators that draw random numbers."""
+MOST_DRAWN = 1 << 19
+"""Most random numbers that are drawn for one result. Boxes, labels and orders of anchors need fewer."""
+MOST_DRAWN_IN_PLACE = 1 << 16
+"""Most random numbers that are drawn in place, as initialisations and dropout masks do more often than data."""
+SHAPED = {
+    "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones",
+    "new_full",
+}  # fmt: skip
+"""Operators that read the shape of their first argument, and not its values."""
+MOST_OPERANDS = 1 << 24
+"""Most elements of an operator's inputs for which it runs on the host; views may repeat the bytes that are kept."""
+WRITTEN_SILENTLY = {
+    aten.native_batch_norm.default: (3, 4),
+    aten.cudnn_batch_norm.default: (3, 4),
+    aten.miopen_batch_norm.default: (3, 4),
+    aten.batch_norm_gather_stats.default: (3, 4),
+    aten.batch_norm_gather_stats_with_counts.default: (3, 4),
+}
+"""Operators that write to arguments although their schema does not say so, and the positions of these."""
+RESIZING = {"resize_", "resize_as_", "_resize_output_", "set_", "set_data"}
+"""Operators that change a tensor's storage, or the size of it."""
+FILLING = {aten.zero_.default, aten.fill_.Scalar, aten.fill_.Tensor, aten.copy_.default}
+"""In-place operators whose result does not depend on what was there before."""
+
+
+class Followed:
+    """Keeps known values up to date while operators run."""
+
+    def __init__(self, known: KnownValues) -> None:
+        self.known = known
+        self._plans: dict[Any, Plan] = {}
+        self._shaped: set[Any] = set()  # operators that read the shape of their first argument alone
+        self._random_state = torch.Generator().manual_seed(0).get_state()
+
+    def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Learn the values of an operator's results, and of what it wrote to, after it ran on meta."""
+        plan = self._plans.get(func)
+        if plan is None:
+            plan = self._plans[func] = _plan(func)
+            if plan != "nothing" and schema_of(func).name.split("::")[-1] in SHAPED:
+                self._shaped.add(func)
+        if plan == "nothing":
+            return
+        origin = self._origin(args[1:] if func in self._shaped else args, kwargs)
+        if plan == "compute" and origin is None:
+            if func in WRITTEN_SILENTLY:
+                self._forget(args[position] for position in WRITTEN_SILENTLY[func])
+            return
+        if plan == "blank":
+            for tensor in _tensors((result,)):
+                self.known.put_blank(tensor)
+        elif plan in ("write", "random") and schema_of(func).is_mutable:
+            self._write(func, args, kwargs, origin, plan == "random")
+        elif plan == "forget":
+            self._forget(_tensors((*args, *kwargs.values())))
+        elif origin is not None:
+            self._compute(func, args, kwargs, result, origin, plan == "random")
+
+    def on_host(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Origin] | None:
+        """Run an operator on the values of its arguments: its result on the CPU, and where that comes from.
+
+        None if a value is unknown, the arguments are large, or the operator raises an error.
+        """
+        origin = self._origin(args, kwargs)
+        if origin is None:
+            return None
+        result = self._run(func, args, kwargs)
+        return None if result is None else (result, origin)
+
+    def _origin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Origin | None:
+        """Where the values of all tensors among the arguments come from; None if some are unknown."""
+        origin: Origin = KNOWN
+        origin_of = self.known.origin
+        for argument in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(argument, Tensor):
+                of_tensor = origin_of(argument)
+                if of_tensor is None:
+                    return None
+                origin = max(origin, of_tensor)
+            elif isinstance(argument, list | tuple):
+                for item in argument:
+                    if isinstance(item, Tensor):
+                        of_tensor = origin_of(item)
+                        if of_tensor is None:
+                            return None
+                        origin = max(origin, of_tensor)
+        return origin
+
+    def _compute(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, origin: Origin, random: bool
+    ) -> None:
+        """Run a functional operator on the host, and keep what it returns."""
+        tensors = list(_tensors((result,)))
+        size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        if not tensors or not self.known.fits(size_bytes):
+            return
+        if isinstance(args[0] if args else None, nn.Parameter) and func is aten._to_copy.default:
+            return  # a module moves to the device; it is to be trained, so nothing reads its parameters
+        if random and self._are_more(tensors, MOST_DRAWN):
+            return
+        computed = self._run(func, args, kwargs, random)
+        if computed is not None:
+            self.keep(result, computed, max(origin, DRAWN) if random else origin)
+
+    def keep(self, result: Any, computed: Any, origin: Origin) -> None:
+        """Keep computed values for meta results where their layouts agree."""
+        for tensor, value in zip(_tensors((result,)), _tensors((computed,)), strict=False):
+            if tensor.is_meta and tensor.shape == value.shape and tensor.dtype == value.dtype:
+                self.known.put(tensor, value, origin)
+
+    def _write(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], origin: Origin | None, random: bool
+    ) -> None:
+        """Run an operator in place on the host, or forget what it writes to."""
+        written = list(_tensors(_written(func, args, kwargs)))
+        if origin is None:
+            origin = self._origin_of_writing(func, args, kwargs, written, random)
+        parameters = random and any(isinstance(tensor, nn.Parameter) for tensor in written)
+        resized = any(argument.is_out for argument in schema_of(func).arguments)  # it may be
+        if origin is None or parameters or resized or (random and self._are_more(written, MOST_DRAWN_IN_PLACE)):
+            self._forget(written)
+            return
+        for tensor in written:
+            self.known.begin_writing(tensor)
+        ran = all(map(self.known.writable, written)) and self._run(func, args, kwargs, random) is not None
+        if not ran:
+            self._forget(written)
+        for tensor in written:
+            self.known.taint(tensor, max(origin, DRAWN) if random else origin)
+            self.known.wrote_to(tensor)
+
+    def _origin_of_writing(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], written: list[Tensor], random: bool
+    ) -> Origin | None:
+        """Where values come from that are written to blank memory, or to unknown values that are overwritten."""
+        blank = [tensor for tensor in written if self.known.is_blank(tensor)]
+        if len(written) == 1 and not blank and (func in FILLING or random) and _covers(written[0]):
+            self.known.put_blank(written[0])
+            blank = [tensor for tensor in written if self.known.is_blank(tensor)]
+        others = [value for value in args if not any(value is tensor for tensor in blank)]
+        return self._origin(tuple(others), kwargs) if blank else None
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool = False) -> Any:
+        """The operator's result on the host; None if it is not tried or fails."""
+        if self._are_more(list(_tensors((*args, *kwargs.values()))), MOST_OPERANDS):
+            return None
+        if func in self._shaped:
+            args = (torch.zeros((), dtype=args[0].dtype).expand(args[0].shape), *args[1:])
+        unknown = False
+
+        def on_host(value: Any) -> Any:
+            nonlocal unknown
+            if isinstance(value, torch.device):
+                return torch.device("cpu")
+            if not isinstance(value, Tensor) or not value.is_meta:
+                return value
+            found = self.known.of(value)
+            unknown = unknown or found is None
+            return found
+
+        host_args, host_kwargs = tree_map(on_host, args), tree_map(on_host, kwargs)
+        if unknown:
+            return None
+        try:
+            with below_autograd(), self._own_random_numbers() if random else nullcontext():
+                result = func(*host_args, **host_kwargs)
+        except Exception:  # the program's own error, if it is one, shows on the device
+            return None
+        return True if result is None else result
+
+    def _are_more(self, tensors: list[Tensor], most: int) -> bool:
+        """Whether tensors have more elements than that, unless there is no limit."""
+        return self.known.limit_bytes is not None and sum(tensor.numel() for tensor in tensors) > most
+
+    @contextmanager
+    def _own_random_numbers(self) -> Iterator[None]:
+        """Draw from a sequence of its own, so that the program's random numbers on the host stay what they are."""
+        before = torch.get_rng_state()
+        torch.set_rng_state(self._random_state)
+        try:
+            yield
+        finally:
+            self._random_state = torch.get_rng_state()
+            torch.set_rng_state(before)
+
+    def _forget(self, tensors: Iterable[Any]) -> None:
+        for tensor in tensors:
+            if isinstance(tensor, Tensor) and tensor.is_meta and tensor.layout is torch.strided:
+                self.known.forget(tensor)
+
+
+def _plan(func: Any) -> Plan:
+    """What happens to values in an operator, from its name and schema."""
+    schema = schema_of(func)
+    if schema is None:
+        return "nothing"
+    name = schema.name.split("::")[-1]
+    writes = any(argument.alias_info and argument.alias_info.is_write for argument in schema.arguments)
+    if func.namespace not in NAMESPACES:
+        return "forget" if writes else "nothing"
+    if name in RANDOM:
+        return "random"
+    if name in BLANK:
+        return "blank"
+    if name in RESIZING:
+        return "forget"
+    if writes:
+        return "nothing" if torch.Tag.inplace_view in func.tags else "write"
+    is_view = any(argument.alias_info for argument in schema.arguments) or name == "_unsafe_view"
+    return "nothing" if is_view or not schema.returns else "compute"
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
+    """The arguments that an operator writes to, by its schema."""
+    for position, argument in enumerate(schema_of(func).arguments):
+        if argument.alias_info and argument.alias_info.is_write:
+            yield args[position] if position < len(args) else kwargs.get(argument.name)
+
+
+def _covers(tensor: Tensor) -> bool:
+    """Whether a meta tensor is all of its storage."""
+    return tensor.is_meta and tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among values and among lists of them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from (item for item in value if isinstance(item, Tensor))

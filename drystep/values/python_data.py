@@ -1,0 +1,100 @@
+"""Functions of PyTorch that no operator shows with its values: tensors made of Python data, and obvious conditions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drystep.program.source_lines import pytorch_calls
+from drystep.values.known import KnownValues
+
+Handler = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+"""(function, arguments, keyword arguments) -> what the call returns."""
+OBVIOUS = {"isfinite": True, "isreal": True, "isnan": False, "isinf": False, "isposinf": False, "isneginf": False}
+"""Functions whose results a program expects to be the same everywhere."""
+
+
+def handlers(device: torch.device, known: KnownValues | None = None) -> dict[Any, Handler]:
+    """Handlers of calls that make tensors of Python data on a device, and, with `known`, of obvious conditions.
+
+    PyTorch makes such a tensor in host memory and copies it to the device, where no operator is seen. On meta it drops
+    the data. So the tensor is made on the CPU and moved by an operator.
+    """
+    found: dict[Any, Handler] = {
+        torch.tensor: _made(device),
+        torch.as_tensor: _made(device),
+        torch.asarray: _made(device),
+        torch.Tensor.new_tensor: _made_like(device),
+    }
+    if known is not None:
+        found[torch.Tensor.__format__] = _formatted
+        for name, value in OBVIOUS.items():
+            for function in (getattr(torch, name, None), getattr(Tensor, name, None)):
+                if function is not None:
+                    found[function] = _obvious(known, value)
+    return found
+
+
+def _made(device: torch.device) -> Handler:
+    def make(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        asked, data = kwargs.get("device"), args[0] if args else kwargs.get("data", kwargs.get("obj"))
+        if isinstance(data, Tensor):
+            return func(*args, **kwargs)
+        plain = _without_tensors(data)
+        args, kwargs = (
+            (plain, *args[1:]),
+            {name: value for name, value in kwargs.items() if name not in ("data", "obj")},
+        )
+        place = torch.get_default_device() if asked is None else torch.device(asked)
+        if place.type not in (device.type, "cuda"):
+            return func(*args, **kwargs)
+        if device.type == "cpu" and (asked is None or pytorch_calls()):  # data that stays on the host
+            return func(*args, **kwargs)
+        return _moved(func, args, kwargs, device)
+
+    return make
+
+
+def _made_like(device: torch.device) -> Handler:
+    def make(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        like, data, *rest = args if len(args) > 1 else (args[0], kwargs.pop("data"))
+        place = torch.device(kwargs.get("device") or like.device)
+        if isinstance(data, Tensor) or place.type not in (device.type, "cuda"):
+            return func(like, data, *rest, **kwargs)
+        kwargs = {"dtype": like.dtype, **kwargs}
+        return _moved(torch.tensor, (_without_tensors(data), *rest), kwargs, device)
+
+    return make
+
+
+def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: torch.device) -> Tensor:
+    """Make a tensor on the CPU and copy it to the device."""
+    requires_grad = kwargs.pop("requires_grad", False)
+    made = func(*args, **{**kwargs, "device": "cpu"}).to(device, copy=True)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _without_tensors(data: Any) -> Any:
+    """Data with the values of the tensors in it."""
+    if isinstance(data, list | tuple):
+        return [_without_tensors(item) for item in data]
+    if isinstance(data, Tensor) and data.is_meta:
+        return data.tolist()
+    return data
+
+
+def _formatted(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Text of a number on the device, as of one on the host."""
+    tensor, *rest = args
+    return tensor.item().__format__(*rest) if tensor.is_meta and tensor.dim() == 0 else func(*args, **kwargs)
+
+
+def _obvious(known: KnownValues, value: bool) -> Handler:
+    def ask(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor) and result.is_meta and known.origin(result) is None:
+            known.put_uniform(result, value)
+        return result
+
+    return ask
