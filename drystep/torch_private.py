@@ -9,12 +9,13 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 from unittest import mock
 
+import torch
 from torch import Tensor, UntypedStorage, nn
 from torch.amp.grad_scaler import GradScaler
 
@@ -76,6 +77,10 @@ current_autograd_node: Callable[[], Any] = find_part(
 )
 next_node_number: Callable[[], int] = find_part(
     "torch._C._autograd._get_sequence_nr", "to name the module that a backward operator belongs to"
+)
+_HigherOrderOperator: Any = find_part("torch._ops.HigherOrderOperator", "to see what operators on functions do")
+_has_kernel: Callable[[str, str], bool] = find_part(
+    "torch._C._dispatch_has_kernel_for_dispatch_key", "to see what operators are made of"
 )
 find_part("torch.autograd.graph.Node._sequence_nr", "to name the module that a backward operator belongs to")
 find_part("torch.UntypedStorage._cdata", "to tell which tensors share their memory")
@@ -237,5 +242,81 @@ def replacing_replica_parts(to_device: Callable[..., Any], verify: Callable[...,
     with (
         mock.patch(f"{path}._to_kwargs", to_device),
         mock.patch(f"{path}._verify_param_shape_across_processes", verify),
+
+
+@functools.cache
+def made_of_others(operator: Any) -> Callable[..., Any] | None:
+    """What runs an operator as a series of others, where CUDA has no kernel of its own for it; None where it has one.
+
+    Such are operators on functions (`HigherOrderOperator`), and composite ones where autograd does not take them apart.
+    """
+    if isinstance(operator, _HigherOrderOperator):
+        dense: Callable[..., Any] | None = operator.py_kernels.get(parse_dispatch_key("CompositeExplicitAutograd"))
+        return dense
+    if not hasattr(operator, "decompose") or _has_kernel(operator.name(), "CUDA"):
+        return None
+    composed: Callable[..., Any] = operator.decompose
+    return composed if _has_kernel(operator.name(), "CompositeImplicitAutograd") else None
+
+
+def let_through(key: Any) -> None:
+    """Make operators on functions ignore a dispatch key (`HigherOrderOperator.fallthrough`)."""
+    for operator in find_part("torch._ops._higher_order_ops", "to run operators on functions").values():
+        if operator.non_fallthrough_keys.has(key) and key not in operator.py_kernels:
+            operator.fallthrough(key)
+
+
+@contextmanager
+def replacing_flex_attention(
+    prepared: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]],
+    computing: Callable[[], AbstractContextManager[None]],
+) -> Iterator[None]:
+    """Let `flex_attention` take tensors of any device, and see the operators that compute it where it is not compiled.
+
+    `prepared` replaces query, key and value, and `computing()` is entered while attention is computed. PyTorch traces
+    the functions that are given to it, which it otherwise does not do while operators are watched.
+    """
+    attention: Any = import_module("torch.nn.attention.flex_attention")
+    of_operator: Any = import_module("torch._higher_order_ops.flex_attention")
+    unwatched = find_part("torch.utils._python_dispatch._disable_current_modes", "to run flex_attention")
+
+    def derived(function: Any, examples: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> Any:
+        """Derive a function of scores by tensors without storage, which are no part of the step."""
+        tracing_already = type(examples[0]) is not Tensor
+        with nullcontext() if tracing_already else unwatched():
+            return derive(function, examples, others)
+
+    def laid_out(*tensors: Tensor) -> Any:
+        return lay_out(*prepared(*tensors))
+
+    @contextmanager
+    def tracing() -> Iterator[Any]:
+        frames: Any = import_module("torch._dynamo.convert_frame")
+        asked = ("any_torch_dispatch_mode_on_stack", "is_in_any_mode_without_ignore_compile_internals")
+        answers: dict[str, Any] = {each: lambda *_: False for each in asked if hasattr(frames, each)}
+        # Tracing restores the state of autocast that it reads, which must be PyTorch's own.
+        state: dict[str, Any] = {
+            name: getattr(torch._C, name) for name in ("is_autocast_enabled", "get_autocast_dtype")
+        }
+        with (
+            warnings.catch_warnings(),
+            mock.patch.multiple(torch, **state),
+            mock.patch.multiple(frames, **answers),
+            environment() as backend,
+            computing(),
+        ):
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")  # tracing looks
+            yield backend
+
+    environment, lay_out = attention.setup_compilation_env, attention._enforce_mem_layouts
+    derive = of_operator.create_fw_bw_graph
+    with (
+        mock.patch.object(of_operator, "create_fw_bw_graph", derived),
+        mock.patch.multiple(
+            attention,
+            _validate_device=lambda *_: None,
+            _enforce_mem_layouts=laid_out,
+            setup_compilation_env=tracing,
+        ),
     ):
         yield

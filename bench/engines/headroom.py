@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from bench.cases.case import Case
 from bench.cases.tasks import WORKLOADS
 from bench.engines import simulate
+from drystep.batches.largest import LARGEST_BATCH, Attempt, largest
 from drystep.gpus.classes import Gpu
-from drystep.largest import LARGEST_BATCH, Attempt, largest
 from drystep.memory.verdict import CardVerdict
 
 IMAGE_STEP = 32

@@ -28,11 +28,14 @@ def scaled_dot_product_attention(
     Query, key and value have the shape (B, heads, L, d). The kernel keeps its inputs, its output and one float per
     query for backward. A bias whose row length is not a multiple of 16 elements is copied into padded rows. In half
     precision without a bias, cards since Ampere use flash attention instead, which keeps the same tensors. It alone
-    takes fewer heads of key and value than of the query; where neither kernel can, all weights are written.
+    takes fewer heads of key and value than of the query. Where neither kernel can, or the program has disabled both
+    (`torch.nn.attention.sdpa_kernel`), all weights are written.
     """
-    if enable_gqa and query.dim() == 4 and attn_mask is None and query.dtype in HALF:
+    takes_flash = torch.backends.cuda.flash_sdp_enabled() and attn_mask is None and query.dtype in HALF
+    if enable_gqa and query.dim() == 4 and takes_flash:
         return aten._scaled_dot_product_flash_attention.default(query, key, value, dropout_p, is_causal, scale=scale)[0]
-    if query.dim() != 4 or not query.shape[:2] == key.shape[:2] == value.shape[:2]:
+    is_fused = takes_flash or torch.backends.cuda.mem_efficient_sdp_enabled()
+    if not is_fused or query.dim() != 4 or not query.shape[:2] == key.shape[:2] == value.shape[:2]:
         return aten.scaled_dot_product_attention.default(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from drystep.torch_private import DispatchKeySet, exclude_keys, include_key, keys_after, parse_dispatch_key
+from drystep.torch_private import DispatchKeySet, exclude_keys, include_key, keys_after, let_through, parse_dispatch_key
 
 Rule = Callable[..., Any]
 """A function with the arguments of the operator that it replaces. Operators that it calls are not replaced again."""
@@ -41,6 +41,7 @@ def composed(rule: Rule) -> Rule:
 @contextmanager
 def interposed(rules: Replacements) -> Iterator[None]:
     """Replace each operator by its rule, in this thread, until the context ends."""
+    let_through(_KEY)
     for operator in rules:
         _make_known(operator)
     before = dict(_active)
@@ -55,6 +56,13 @@ def interposed(rules: Replacements) -> Iterator[None]:
         torch.set_autocast_enabled(_BACKEND, was_enabled)
         _active.clear()
         _active.update(before)
+
+
+@contextmanager
+def not_interposed() -> Iterator[None]:
+    """Replace no operator in this thread until the context ends."""
+    with exclude_keys(_KEYS):
+        yield
 
 
 def _make_known(operator: Any) -> None:

@@ -36,6 +36,8 @@ def as_on_cuda(func: Any, args: tuple[Any, ...], result: Any) -> Any:
         layout = convolution_layout(args[1], args[2])
         grad_input, grad_weight, grad_bias = result
         return _laid_out(grad_input, layout), _laid_out(grad_weight, layout), grad_bias
+    if func is aten.native_batch_norm_backward.default and result[0] is not None:
+        return torch.empty_like(args[1], dtype=result[0].dtype), *result[1:]
     if func in REDUCTION and args[REDUCTION[func] :][:1] != (NOT_REDUCED,):
         return _shrunk(args[0], args[1], result)
     return result

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from drystep.cuda.layouts import as_on_cuda
 from drystep.cuda.meta_cache import MetaCache
+from drystep.cuda.missing.kernels import KERNELS
 from drystep.errors import SimulationError
 from drystep.values.answers import ANSWERS
 from drystep.values.python_data import Handler, handlers
@@ -15,7 +16,8 @@ from drystep.values.reads import Reads
 aten = torch.ops.aten
 TAKES_BOTH = {
     aten._to_copy.default, aten.copy_.default, aten._foreach_copy_.default, aten._pack_padded_sequence.default,
-    aten._ctc_loss.default, aten._ctc_loss.Tensor, aten.index.Tensor, aten._unsafe_index.Tensor,
+    aten._ctc_loss.default, aten._ctc_loss.Tensor, aten._ctc_loss_backward.default, aten._ctc_loss_backward.Tensor,
+    aten.index.Tensor, aten._unsafe_index.Tensor,
     aten.index_put.default, aten.index_put_.default, aten._unsafe_index_put.default, aten._index_put_impl_.default,
 }  # fmt: skip
 """Operators that accept tensors on the CPU together with tensors on a GPU."""
@@ -65,7 +67,7 @@ def _checked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             f"{func} gets tensors on the CPU beside those on the device: "
             "move them to the device that build_step is given"
         )
-    result = func(*args, **kwargs)
+    result = KERNELS.get(func, func)(*args, **kwargs)
     _check_device(func, result)
     return result
 
@@ -91,9 +93,11 @@ def _check_device(func: Any, result: Any) -> None:
 
 def _explain(func: Any, error: Exception) -> str:
     said = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    if isinstance(error, NotImplementedError) or "meta" in said.lower():
+    if isinstance(error, NotImplementedError) or "meta" in said.lower() or "fake impl" in said:
         return (
-            f"{func} has no kernel for the meta device, on which steps are simulated: register one with "
-            f"torch.library.register_fake, or do without it ({said})"
+            f"{func} has no kernel for the meta device, on which steps are simulated: before the simulation, register "
+            "one that returns empty tensors of the right sizes, such as "
+            f'torch.library.register_fake("{func.name()}", lambda x: torch.empty_like(x)); what autocast, work and '
+            f"workspaces need to know of it, state with drystep.register_operator ({said})"
         )
     return f"{func} failed: {said}"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from drystep.cuda.layouts import convolution_layout
+from drystep.torch_private import suggest_memory_format
 from drystep.trace.recorder import Arguments, Rewrite
 
 aten = torch.ops.aten
@@ -38,6 +39,47 @@ def _contiguous_gradient(func: Any, args: Arguments) -> tuple[Any, Arguments]:
     """
     grad_output, *rest = args
     return func, (grad_output.contiguous(), *rest)
+
+
+def _batch_norm_gradient(func: Any, args: Arguments) -> tuple[Any, Arguments]:
+    """Give cuDNN's batch norm its output's gradient in the layout of its input, as a copy where they differ.
+
+    See `cudnn_batch_norm_backward` in `aten/src/ATen/native/cudnn/BatchNorm.cpp`. PyTorch's own kernel, which takes
+    bfloat16 and evaluation, reads any layout (`_select_batch_norm_backend` in `native/Normalization`).
+    """
+    grad_output, input, *rest = args
+    trains = rest[5]
+    layout = suggest_memory_format(input)
+    if trains and input.dim() > 2 and input.dtype != torch.bfloat16:
+        grad_output = grad_output.contiguous(memory_format=layout)
+    return func, (grad_output, input, *rest)
+
+
+def _pixel_shuffle(func: Any, args: Arguments) -> tuple[Any, Arguments]:
+    """Copy shuffled pixels to contiguous order, whatever the layout of the input.
+
+    See `math_pixel_shuffle` in `aten/src/ATen/native/PixelShuffle.cpp`. The kernel of the CPU keeps the layout.
+    """
+    input, factor = args
+    *batch, channels, height, width = input.shape
+    channels //= factor**2
+    split = input.reshape(*batch, channels, factor, factor, height, width)
+    axis = len(batch)
+    order = (*range(axis), axis, axis + 3, axis + 1, axis + 4, axis + 2)
+    shuffled = split.permute(order).clone(memory_format=torch.contiguous_format)
+    return aten.view.default, (shuffled, [*batch, channels, height * factor, width * factor])
+
+
+def _pixel_unshuffle(func: Any, args: Arguments) -> tuple[Any, Arguments]:
+    """Do the same in the other direction (`math_pixel_unshuffle`)."""
+    input, factor = args
+    *batch, channels, height, width = input.shape
+    height, width = height // factor, width // factor
+    split = input.reshape(*batch, channels, height, factor, width, factor)
+    axis = len(batch)
+    order = (*range(axis), axis, axis + 2, axis + 4, axis + 1, axis + 3)
+    gathered = split.permute(order).clone(memory_format=torch.contiguous_format)
+    return aten.view.default, (gathered, [*batch, channels * factor**2, height, width])
 
 
 def _is_mask(index: Tensor | None) -> bool:
@@ -80,6 +122,9 @@ def _masked_select(func: Any, args: Arguments) -> tuple[Any, Arguments]:
 REWRITES: dict[Any, Rewrite] = {
     aten.convolution_backward.default: _gradient_in_input_layout,
     aten.native_layer_norm_backward.default: _contiguous_gradient,
+    aten.native_batch_norm_backward.default: _batch_norm_gradient,
+    aten.pixel_shuffle.default: _pixel_shuffle,
+    aten.pixel_unshuffle.default: _pixel_unshuffle,
     aten.index.Tensor: _indexing,
     aten._unsafe_index.Tensor: _indexing,
     aten.index_put.default: _index_put,

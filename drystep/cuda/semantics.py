@@ -19,6 +19,8 @@ from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions
 from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
+from drystep.cuda.missing.ctc_loss import READING_LENGTHS
+from drystep.cuda.missing.flex_attention import flex_attention_anywhere
 from drystep.cuda.programs.accelerate import accelerate_on
 from drystep.cuda.recurrent import FUSED_LAYERS
 from drystep.cuda.replicas.data_parallel import replicas
@@ -69,7 +71,7 @@ def semantics(
     """
     rules = rules_of(rules)
     choose("precision", precision, PRECISIONS)
-    kernels: dict[Any, Any] = {**FUSED, **FUSED_LAYERS}
+    kernels: dict[Any, Any] = {**FUSED, **FUSED_LAYERS, **READING_LENGTHS}
     if rules.softmax_keeps_input:
         kernels |= legacy.SOFTMAX_KEEPS_INPUT
     if rules.relu_keeps_input:
@@ -93,5 +95,6 @@ def semantics(
             stack.enter_context(_steps_without_overflow())
             stack.enter_context(replicas(device))
             stack.enter_context(accelerate_on(device))
+        stack.enter_context(flex_attention_anywhere())
         stack.enter_context(Calls(handlers).watching())
         yield

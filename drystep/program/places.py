@@ -1,11 +1,14 @@
 """The place in a program at which a value is asked for, and the names by which a statement can refer to it."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import CodeType
 
-from drystep.program.source_lines import Frame, SourceLine, frames_of_stack, innermost, is_pytorch
+from drystep.program.source_lines import Frame, SourceLine, frame_of, innermost, is_pytorch, running_code
 
+MOST_PLACES = 4096
 MOST_NAMES = 4
 """Functions and lines that are offered as names, the innermost first."""
 
@@ -56,5 +59,11 @@ class Place:
 
 def running_place() -> Place:
     """The place at which the program runs now."""
-    frames = frames_of_stack()
+    return _place_of(running_code())
+
+
+@functools.lru_cache(maxsize=MOST_PLACES)
+def _place_of(running: tuple[tuple[CodeType, int], ...]) -> Place:
+    """The place of running code, which a step comes to again and again."""
+    frames = [frame_of(code, line) for code, line in running]
     return Place(innermost(frames), tuple(frame for frame in frames if not (frame.is_own or is_pytorch(frame.file))))

@@ -7,7 +7,7 @@ import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
@@ -48,18 +48,22 @@ class SourceLine:
 
 def line_of_stack() -> SourceLine | None:
     """The innermost running line of the user's program."""
-    return innermost(frames_of_stack())
+    return innermost(frame_of(code, line) for code, line in running_code())
 
 
-def frames_of_stack() -> list[Frame]:
-    """The running functions, innermost first."""
-    frames: list[Frame] = []
+def running_code() -> tuple[tuple[CodeType, int], ...]:
+    """Code and line of the running functions, innermost first."""
+    running = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        frames.append(Frame(code.co_filename, frame.f_lineno, code.co_name, code.co_qualname))
+        running.append((frame.f_code, frame.f_lineno))
         frame = frame.f_back
-    return frames
+    return tuple(running)
+
+
+def frame_of(code: CodeType, line: int) -> Frame:
+    """What is said of a running function."""
+    return Frame(code.co_filename, line, code.co_name, code.co_qualname)
 
 
 def line_of_error(error: BaseException) -> SourceLine | None:
@@ -68,7 +72,7 @@ def line_of_error(error: BaseException) -> SourceLine | None:
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        frames.append(Frame(code.co_filename, traceback.tb_lineno, code.co_name, code.co_qualname))
+        frames.append(frame_of(code, traceback.tb_lineno))
         traceback = traceback.tb_next
     return innermost(reversed(frames))
 

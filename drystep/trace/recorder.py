@@ -22,7 +22,7 @@ from torch.optim.optimizer import (
 
 from drystep.operators import Work, Workspace
 from drystep.program.source_lines import line_of_stack
-from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, storage_key
+from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, made_of_others, storage_key
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
 from drystep.trace.repetition import repeat_step
 from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
@@ -86,6 +86,8 @@ class Recorder(DispatchMode):
     With `note_lines` the trace has the user's source line of each operator, which takes time.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self, device: torch.device, rules: OperatorRules = OperatorRules(), note_lines: bool = False) -> None:
         super().__init__()
         self.trace = Trace()
@@ -104,6 +106,10 @@ class Recorder(DispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        parts = made_of_others(func)
+        if parts is not None:
+            with self:
+                return parts(*args, **(kwargs or {}))
         rewrite = self._rules.rewrites.get(func)
         if rewrite is not None:
             with self:

@@ -39,6 +39,10 @@ SHAPED = {
     "new_full",
 }  # fmt: skip
 """Operators that read the shape of their first argument, and not its values."""
+ON_EQUAL_VALUES = {
+    aten.all.default, aten.all.dim, aten.any.default, aten.any.dim, aten.logical_not.default, aten.bitwise_not.default,
+}  # fmt: skip
+"""Operators that a tensor of equal values goes through as one of them does."""
 MOST_OPERANDS = 1 << 24
 """Most elements of an operator's inputs for which it runs on the host; views may repeat the bytes that are kept."""
 WRITTEN_SILENTLY = {
@@ -131,8 +135,17 @@ class Followed:
         if random and self._are_more(tensors, MOST_DRAWN):
             return
         computed = self._run(func, args, kwargs, random)
-        if computed is not None:
+        if computed is None and func in ON_EQUAL_VALUES and isinstance(result, Tensor):
+            self._compute_of_equal(func, args[0], result)
+        elif computed is not None:
             self.keep(result, computed, max(origin, DRAWN) if random else origin)
+
+    def _compute_of_equal(self, func: Any, tensor: Tensor, result: Tensor) -> None:
+        """Find the result for a tensor of equal values that is too large to compute with."""
+        value = self.known.uniform(tensor)
+        if value is not None:
+            overload = {aten.all.dim: aten.all.default, aten.any.dim: aten.any.default}.get(func, func)
+            self.known.put_uniform(result, overload(value).item())
 
     def keep(self, result: Any, computed: Any, origin: Origin) -> None:
         """Keep computed values for meta results where their layouts agree."""

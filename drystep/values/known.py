@@ -64,6 +64,11 @@ class KnownValues:
         assert entry.bytes is not None
         return _viewed(entry.bytes, tensor)
 
+    def uniform(self, tensor: Tensor) -> Tensor | None:
+        """The one value that all elements of a tensor have, if it was assumed so; otherwise None."""
+        entry = self._entries.get(storage_key(tensor)) if tensor.is_meta else None
+        return None if entry is None else entry.uniform
+
     @staticmethod
     def _of_uniform(value: Tensor, tensor: Tensor) -> Tensor | None:
         if value.dtype != tensor.dtype or tensor.numel() > MOST_UNIFORM:

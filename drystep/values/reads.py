@@ -15,9 +15,9 @@ from drystep.values.oracle_lookup import Lookup, OracleLookup, flattened
 from drystep.values.oracles import Oracles, as_count, as_item
 from drystep.values.sides import FIRST_SIDES, Question, Sides, answers_for_rows, answers_for_value
 
-MOST_READS = 100_000
+MOST_READS = 20_000
 """Values that one line may ask for in one step."""
-MOST_ASSUMED = 10_000
+MOST_ASSUMED = 2_000
 """Values that one line may ask for in one step where the answers are assumed: a loop that waits for another value
 never ends."""
 

@@ -181,13 +181,13 @@ def _session(file: Path, name: str, **asked: object) -> FitSession:
 def test_a_session_tells_a_wrong_command_from_a_step_that_failed(tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text(
-        "import torch\n\ndef needs_values(device):\n    x = torch.ones(3, device=device)\n"
+        "import torch\n\ndef mixed_up(device):\n    x = torch.ones(3, device=device)\n"
+        "    return lambda: x.view(2, 2)\n\ndef needs_values(device):\n    x = torch.ones(3, device=device)\n"
         "    return lambda: x.sum().item()\n"
     )
-    assert _session(file, "nowhere").fit()["wrong"].endswith("choose from needs_values")
+    assert _session(file, "nowhere").fit()["wrong"].endswith("choose from mixed_up, needs_values")
     assert "takes no batch_size" in _session(file, "needs_values", batch_size=2).fit()["wrong"]
-    failed = _session(file, "needs_values").fit()["failed"]
-    assert "train.py:5 (`return lambda: x.sum().item()`)" in failed and "state it with" in failed
+    assert "train.py:5 (`return lambda: x.view(2, 2)`)" in _session(file, "mixed_up").fit()["failed"]
     rows = _session(file, "needs_values", oracles=asdict(Oracles(item=0, by_name={"nms": 3}))).fit()["rows"]
     assert rows[0]["warnings"][0].startswith("oracle 'nms' was never asked")
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from drystep.cuda.semantics import semantics
 from drystep.time.work import work_of
@@ -62,6 +63,33 @@ def test_without_a_batch_attention_stays_explicit() -> None:
     names = {operator.name for operator in trace.operators}
     assert "bmm.default" in names
     assert not any("efficient" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("backends", "dtype", "is_fused"),
+    [
+        ([SDPBackend.MATH], torch.float16, False),
+        ([SDPBackend.FLASH_ATTENTION], torch.float32, False),
+        ([SDPBackend.FLASH_ATTENTION], torch.float16, True),
+        ([SDPBackend.EFFICIENT_ATTENTION], torch.float32, True),
+    ],
+)
+def test_the_program_may_disable_fused_kernels(backends, dtype: torch.dtype, is_fused: bool) -> None:
+    """Flash attention takes no float32, and explicit attention writes all weights."""
+
+    def build(device: torch.device):
+        query = torch.empty(2, 3, 128, 32, dtype=dtype, device=device)
+
+        def step() -> None:
+            with sdpa_kernel([*backends, SDPBackend.MATH]):
+                F.scaled_dot_product_attention(query, query, query)
+
+        return step
+
+    with semantics("torch-2.11", "fp32", META):
+        trace = record(build, META, iterations=1)
+    weights_bytes = 2 * 3 * 128 * 128 * dtype.itemsize
+    assert (max(allocation.requested_bytes for allocation in trace.allocations) < weights_bytes) is is_fused
 
 
 def _grouped(dtype: torch.dtype, key_heads: int, masked: bool = False, enable_gqa: bool = True) -> Trace:

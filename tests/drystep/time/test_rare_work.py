@@ -16,6 +16,7 @@ from drystep.operators import registered
 from drystep.simulator import trace_steps
 from drystep.time import work
 from drystep.time.rare_work import RULES
+from drystep.values.oracle_lookup import OracleLookup
 from drystep.values.reads import Reads
 
 aten = torch.ops.aten
@@ -116,7 +117,7 @@ def uncounted(build: Callable[[torch.device], Callable[[], None]], monkeypatch: 
         return count(func, args, kwargs, result)
 
     monkeypatch.setattr(simulator, "work_of", noting)
-    operators = MetaOperators(Reads(Oracles(rows=8, item=0)))
+    operators = MetaOperators(Reads(OracleLookup(Oracles(rows=8, item=0)), 0))
     trace_steps(build, META, iterations=1, operators=operators)
     return names
 

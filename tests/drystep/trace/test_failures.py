@@ -11,17 +11,6 @@ from torch import Tensor, nn
 from drystep import Oracles, SimulationError, simulate
 
 
-class _Host(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        assert gradient.sum().item()  # in backward
-        return gradient
-
-
 def _message(body: Callable[[nn.Module, Tensor], object], **options: object) -> str:
     def build(device: torch.device):
         model, data = nn.Linear(4, 4).to(device), torch.empty(3, 4, device=device)
@@ -38,11 +27,6 @@ def _message(body: Callable[[nn.Module, Tensor], object], **options: object) -> 
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
-        (lambda m, x: m(x).sum().item(), "m(x).sum().item()", "aten._local_scalar_dense.default reads a value"),
-        (lambda m, x: 1 if m(x).sum() > 0 else 0, "1 if m(x).sum() > 0", "state it with oracles=Oracles(item=...)"),
-        (lambda m, x: m(x)[x > 0], "m(x)[x > 0]", "aten.nonzero.default returns as many rows as the values say"),
-        (lambda m, x: torchvision.ops.nms(x, x[:, 0], 0.5), "torchvision.ops.nms", "torchvision.nms.default returns"),
-        (lambda m, x: _Host.apply(m(x)).sum().backward(), "gradient.sum().item()", "aten._local_scalar_dense.default"),
         (lambda m, x: m(x.cuda()), "m(x.cuda())", "use the device that build_step is given"),
         (lambda m, x: m(torch.ones(3, 4, device="cuda")), 'device="cuda"', "this needs a GPU"),
         (lambda m, x: torch.cuda.synchronize(), "torch.cuda.synchronize()", "this needs a GPU"),
@@ -83,9 +67,9 @@ def test_the_library_between_is_named() -> None:
     def build(device: torch.device):
         model = torchvision.ops.MLP(4, [4]).to(device)
         boxes = torch.empty(3, 4, device=device)
-        return lambda: torchvision.ops.batched_nms(model(boxes), boxes[:, 0], boxes[:, 1], 0.5)
+        return lambda: torchvision.ops.box_area(model(boxes)[:, 0])
 
-    with pytest.raises(SimulationError, match=r"test_failures.py:\d+ .*in torchvision/ops/boxes.py:\d+ nms"):
+    with pytest.raises(SimulationError, match=r"test_failures.py:\d+ .*in torchvision/ops/boxes.py:\d+ box_area"):
         simulate(build)
 
 

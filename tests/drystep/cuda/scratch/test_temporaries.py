@@ -35,3 +35,15 @@ def test_several_dimensions_are_rolled_one_by_one() -> None:
 
 def test_other_cards_are_left_as_they_were() -> None:
     assert _temporaries(lambda tensor: tensor.softmax(-1), "8.6") == _temporaries(lambda tensor: tensor, "") == []
+
+
+def test_sums_of_exponentials_hold_the_exponentials_on_every_card() -> None:
+    def build(device: torch.device):
+        tensor = torch.empty(4, 6, 10, device=device)
+        return lambda: tensor.logsumexp(-1)
+
+    trace = trace_steps(build, META, Rules(), "fp32", iterations=1)
+    assert [(each.requested_bytes, each.category) for each in trace.allocations][1:] == [
+        (4 * 24, "inputs"),  # no model was called
+        (4 * 240, "workspace"),
+    ]
