@@ -242,6 +242,8 @@ def replacing_replica_parts(to_device: Callable[..., Any], verify: Callable[...,
     with (
         mock.patch(f"{path}._to_kwargs", to_device),
         mock.patch(f"{path}._verify_param_shape_across_processes", verify),
+    ):
+        yield
 
 
 @functools.cache
