@@ -226,6 +226,55 @@ def forget_unscaled(scaler: GradScaler) -> None:
     scaler._per_optimizer_states.clear()
 
 
+def replacing_dynamo_callbacks(replacement: Callable[[Any], None]) -> AbstractContextManager[Any]:
+    """Replace what a compiled region asks for the compiler to call (`torch._dynamo.eval_frame._callback_from_stance`).
+
+    Where the answer is None, the region runs eagerly.
+    """
+    find_part("torch._dynamo.eval_frame._callback_from_stance", "to run compiled models eagerly")
+    return mock.patch("torch._dynamo.eval_frame._callback_from_stance", replacement)
+
+
+def finished_work(future: Any) -> Any:
+    """The work of a collective that is done, whose result a future has (`_create_work_from_future`)."""
+    return find_part(
+        "torch._C._distributed_c10d._create_work_from_future", "to answer collectives without other processes"
+    )(future)
+
+
+@contextmanager
+def replacing_group_creation(backend: Callable[[], Any], rendezvous: Callable[..., Any]) -> Iterator[None]:
+    """Make process groups of one backend, and find their processes by `rendezvous`.
+
+    Functions of `torch.distributed` may have been imported by name, so their parts are replaced
+    (`torch.distributed.distributed_c10d._new_process_group_helper`).
+    """
+    path = "torch.distributed.distributed_c10d"
+    create = find_part(f"{path}._new_process_group_helper", "to make process groups without other processes")
+
+    def create_here(size: int, rank: int, ranks: Any, _: Any, *args: Any, **options: Any) -> Any:
+        return create(size, rank, ranks, backend(), *args, **{**options, "backend_options": None, "device_id": None})
+
+    with mock.patch(f"{path}._new_process_group_helper", create_here), mock.patch(f"{path}.rendezvous", rendezvous):
+        yield
+
+
+@contextmanager
+def replacing_replica_parts(to_device: Callable[..., Any], verify: Callable[..., Any]) -> Iterator[None]:
+    """Replace how DistributedDataParallel moves inputs and compares shapes among processes, which reads the device.
+
+    (`_to_kwargs` and `_verify_param_shape_across_processes` of `torch.nn.parallel.distributed`)
+    """
+    path = "torch.nn.parallel.distributed"
+    for part in ("_to_kwargs", "_verify_param_shape_across_processes"):
+        find_part(f"{path}.{part}", "to run DistributedDataParallel without other processes")
+    with (
+        mock.patch(f"{path}._to_kwargs", to_device),
+        mock.patch(f"{path}._verify_param_shape_across_processes", verify),
+    ):
+        yield
+
+
 @functools.cache
 def made_of_others(operator: Any) -> Callable[..., Any] | None:
     """What runs an operator as a series of others, where CUDA has no kernel of its own for it; None where it has one.

@@ -23,7 +23,9 @@ from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
 from drystep.cuda.missing.ctc_loss import READING_LENGTHS
 from drystep.cuda.missing.flex_attention import flex_attention_anywhere
+from drystep.cuda.programs.accelerate import accelerate_on
 from drystep.cuda.recurrent import FUSED_LAYERS
+from drystep.cuda.replicas.data_parallel import replicas
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
 from drystep.errors import choose
 from drystep.torch_private import PATCHING
@@ -76,5 +78,8 @@ def semantics(
         stack.enter_context(autocast_regions(device.type, kernels, precision, rules.version))
         if precision in MIXED_PRECISIONS:
             stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels, rules.version).casting())
+        if device.type != "cuda":
+            stack.enter_context(replicas(device))
+            stack.enter_context(accelerate_on(device))
         stack.enter_context(flex_attention_anywhere())
         yield stack.enter_context(cuda_by_name(device, rules, handlers))

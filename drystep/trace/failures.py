@@ -19,6 +19,8 @@ HARMLESS = (
     "for .*: copying from a non-meta parameter in the checkpoint to a meta parameter",
 )
 """Warnings about what does not matter here: whether host memory is pinned, and which values a checkpoint has."""
+OF_TORCHRUN = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+"""Variables of the environment in which torchrun runs a program."""
 
 
 def guarded(build_step: BuildStep) -> BuildStep:
@@ -62,6 +64,9 @@ def _said(what: str, error: Exception) -> str:
     if isinstance(error, SimulationError):
         return text
     message = next(iter(text.strip().splitlines()), "")
+    if isinstance(error, KeyError) and error.args and error.args[0] in OF_TORCHRUN:
+        name = error.args[0]
+        return f"{what} reads {name} from the environment, which torchrun sets: set it yourself, such as {name}=0"
     if isinstance(error, Warning) and NEEDS_GPU.search(message):
         return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
     if NEEDS_GPU.search(text):

@@ -7,7 +7,7 @@ operator first returns it, and freed when its last reference is gone.
 import functools
 import gc
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +80,8 @@ class OperatorRules:
     """Memory that an operator requests besides its results."""
     work_of: WorkOf = _no_work
     """What an operator computes and moves."""
+    buckets: Callable[[], Iterable[Tensor]] = tuple
+    """Tensors in which gradients are exchanged, when an optimizer steps."""
 
 
 PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
@@ -293,7 +295,7 @@ class Recorder(DispatchMode):
             for parameter in group["params"]:
                 self._label(parameter, "parameters")
                 self._label(parameter.grad, "gradients", self._owner(parameter))
-        for bucket in getattr(optimizer, "gradient_buckets", ()):
+        for bucket in (*getattr(optimizer, "gradient_buckets", ()), *self._rules.buckets()):
             self._label(bucket, "gradients")
 
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:

@@ -1,5 +1,6 @@
 """What is wrong with a step is one line that names the user's."""
 
+import os
 import warnings
 from collections.abc import Callable
 
@@ -96,8 +97,18 @@ def test_a_step_that_is_not_on_the_device() -> None:
         model = nn.Linear(4, 4)
         return lambda: model(torch.ones(3, 4)).sum().backward()
 
-    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+    with pytest.raises(SimulationError, match="2 of 2 parameters that train are on the CPU"):
         simulate(build)
+    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+        simulate(lambda device: lambda: torch.ones(3, 4))
+
+
+def test_what_torchrun_sets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(
+        SimulationError, match="reads LOCAL_RANK from the environment, which torchrun sets: .* LOCAL_RANK=0"
+    ):
+        simulate(lambda device: os.environ["LOCAL_RANK"])
 
 
 def test_oddities_are_warnings() -> None:
