@@ -30,7 +30,7 @@ from drystep.values.oracles import Oracles
 from drystep.values.python_data import Handler, handlers
 from drystep.values.reads import Reads
 from drystep.values.recorded import RecordedReads, ReplayedReads
-from drystep.values.sides import Sides
+from drystep.values.sides import FIRST_SIDES, Sides
 from drystep.values.tries import run_with_tries
 
 
@@ -58,6 +58,7 @@ def simulate(
     oracles: Oracles | RecordedReads | None = None,
     known_limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
     strict: bool = False,
+    sides: Sides = FIRST_SIDES,
 ) -> Simulation:
     """Simulate the memory of a training step on a GPU.
 
@@ -68,7 +69,8 @@ def simulate(
     or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
     `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. What depends on values follows from known data
     where it can: storages of up to `known_limit_bytes` have values (None: all of them, 0: none). Otherwise `oracles`
-    answer it, or it is assumed; `assumptions` of the result list all answers.
+    answer it, or it is assumed; `assumptions` of the result list all answers. `sides` choose other answers than those
+    that are assumed first.
     With `strict`, what would be a warning that figures differ from those of the real step is an error: parameters that
     got no gradient, a foreign autocast region, modules that are collected before the step, compiled models.
     Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
@@ -90,7 +92,7 @@ def simulate(
     def reads_of(sides: Sides) -> Reads:
         return Reads(_lookup(oracles), known_limit_bytes, sides)
 
-    trace, reads = run_with_tries(run, reads_of)
+    trace, reads = run_with_tries(run, reads_of, sides)
     found = checks.findings(strict)
     if not trace.allocations:
         raise SimulationError(

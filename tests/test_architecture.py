@@ -38,7 +38,7 @@ ROOMS = {
         {"checks", "cuda", "measure", "memory", "time", "zoo"},
         {"batches", "simulation"},
         {"simulator"},
-        {"probe"},
+        {"assumed_rows", "probe"},
         {"calibration", "fit", "pytest_plugin", "validation"},
         {"commands"},
         {"__main__"},

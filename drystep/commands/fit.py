@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from drystep.bounds import require_whole
+from drystep.commands.assumption_lines import print_assumptions, print_shares
 from drystep.commands.exit_status import DOES_NOT_FIT, FAILED, OK
 from drystep.commands.step_options import (
     DEFAULT_TIME_LIMIT_S,
@@ -32,7 +33,7 @@ from drystep.gpus.classes import select_gpus
 from drystep.time.gradient_exchange import MOST_RANKS
 from drystep.units import ABSENT, GIB
 
-SESSION = "drystep.fit:FitSession"
+SESSION = "drystep.fit.session:FitSession"
 Row = Mapping[str, Any]
 
 
@@ -67,6 +68,18 @@ def fit(
         ),
     ] = False,
     oracles: OracleTexts = [],
+    assumptions: Annotated[
+        bool,
+        typer.Option(
+            "--assumptions", help="List what the step reads of values and how it was answered, and what hangs on it."
+        ),
+    ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Only run the step on the CPU, with batch_size=1, and print how many rows it selects there."
+        ),
+    ] = False,
     strict: Strict = False,
     gpu_files: GpuFiles = [],
     time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
@@ -97,14 +110,18 @@ def fit(
         "ranks": ranks,
         "with_throughput": throughput,
         "strict": strict,
+        "with_hinges": assumptions,
     }
     with stderr.status(target):
-        answer = _ask(arguments, file.resolve().parent, time_limit)
+        answer = _ask("probe" if probe else "fit", arguments, file.resolve().parent, time_limit)
     if "wrong" in answer:
         raise ValueError(answer["wrong"])
     if "failed" in answer:
         say(f"error: {answer['failed']}")
         return FAILED
+    if probe:
+        print_shares(answer["shares"], as_json)
+        return OK
     rows: list[Row] = answer["rows"]
     for warning in rows[0]["warnings"]:
         say(f"warning: {warning}")
@@ -114,7 +131,7 @@ def fit(
     else:
         settings = "" if rules.allocator else str(rules.allocator_settings)  # those of the environment
         title = ", ".join(filter(None, (target, rules.title, settings, precision)))
-        _show(rows, f"{title}; simulated", {card.name: card.label for card in cards})
+        _show(rows, f"{title}; simulated", {card.name: card.label for card in cards}, assumptions)
     return DOES_NOT_FIT if gpus and any(row["verdict"] in ("oom", "depends") for row in rows) else OK
 
 
@@ -135,19 +152,19 @@ def _file_of(target: str) -> Path:
     return path
 
 
-def _ask(arguments: Mapping[str, Any], folder: Path, time_limit_s: float) -> dict[str, Any]:
+def _ask(question: str, arguments: Mapping[str, Any], folder: Path, time_limit_s: float) -> dict[str, Any]:
     """Judge the step in a child that imports from the file's folder first, as Python does for a program it runs."""
     from drystep.measure.failure import ChildError
     from drystep.measure.parent import Child
 
     try:
         with Child(SESSION, arguments, time_limit_s, folders=[folder]) as child:
-            return child.call("fit")
+            return child.call(question)
     except ChildError as error:
         return {"failed": str(error)}
 
 
-def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
+def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str], with_all: bool) -> None:
     stdout.print(title)
     columns = ["GPU", "verdict", "headroom GiB", "allocated MiB", "reserved MiB", "alloc retries", "largest batch"]
     table = plain_table(columns)
@@ -168,6 +185,7 @@ def _show(rows: Sequence[Row], title: str, labels: Mapping[str, str]) -> None:
     if chosen:
         stdout.print(chosen, soft_wrap=True)
     _show_times(rows, labels)
+    print_assumptions(rows[0], with_all)
 
 
 def _show_times(rows: Sequence[Row], labels: Mapping[str, str]) -> None:

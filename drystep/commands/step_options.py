@@ -1,14 +1,15 @@
 """Options that several commands about a training step share, and what is made of their texts."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from drystep.bounds import is_finite, require_time_limit, shown
 from drystep.cuda.rules import PROFILES, VERSIONS
-from drystep.values.oracles import ITEM, ROWS, Oracles
+from drystep.values.oracles import ITEM, ROWS, Answer, Oracles, Share
 
 Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
 GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]
@@ -16,8 +17,9 @@ OracleTexts = Annotated[
     list[str],
     typer.Option(
         "--oracle",
-        metavar="NAME=NUMBER",
-        help="State a value that the step reads, such as rows=512 or item=0. Repeatable.",
+        metavar="NAME=ANSWER",
+        help="State a value that the step reads, such as rows=512, item=0, nms=50% or roi_heads.py:808=512,128. Names "
+        "are those of operators, functions and lines, which --assumptions prints. Repeatable.",
     ),
 ]
 Profile = Annotated[
@@ -67,16 +69,39 @@ TimeLimit = Annotated[
 
 
 def parse_oracles(texts: Sequence[str]) -> Oracles:
-    """Turn `rows=512`, `item=0` and `nms=1000` into oracles. Raises `ValueError` for anything else."""
-    values: dict[str, float] = {}
+    """Turn `rows=512`, `nms=50%`, `loss=512,128` and `grid_thw=[[1,16,16]]` into oracles.
+
+    Raises `ValueError` for anything else.
+    """
+    values: dict[str, Any] = {}
     for text in texts:
-        name, equals, number = text.partition("=")
-        value = _number(number)
+        name, equals, answer = text.rpartition("=")
+        value = _answer(answer)
         if not (name and equals) or value is None:
-            raise ValueError(f"oracle {shown(text)} is not NAME=NUMBER, such as rows=512, item=0 or nms=1000")
-        values[name] = int(value) if value == value // 1 else value
+            raise ValueError(
+                f"oracle {shown(text)} is not NAME=NUMBER, such as rows=512 or item=0; a share of the rows is written "
+                "as nms=50%, several answers as loss=512,128, and a list of values as grid_thw=[1,16,16]"
+            )
+        values[name] = value
     item, rows = values.pop(ITEM, None), values.pop(ROWS, None)
-    return Oracles(rows=rows, item=item, by_name=values)  # type: ignore[arg-type]  # oracles check what is a count
+    return Oracles(rows=rows, item=item, by_name=values)
+
+
+def _answer(text: str) -> "Answer | None":
+    """A number, share or list; None for a text that is none of these."""
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    if "," in text:
+        parts = [_answer(part) for part in text.split(",")]
+        return None if None in parts else [part for part in parts if part is not None]
+    if text.endswith("%"):
+        percent = _number(text[:-1])
+        return None if percent is None else Share(percent / 100)
+    number = _number(text)
+    return int(number) if number is not None and number == number // 1 else number
 
 
 def _number(text: str) -> float | None:

@@ -34,8 +34,18 @@ class Assumption:
     """What a known answer rests on, if it follows from random numbers that were drawn; otherwise ""."""
     most_rows: int | None = None
     """The most rows that the operator could return, if it asks for rows and they are bounded."""
-    decides_rows: bool = False
-    """Whether it is an assumed number of rows."""
+    question: tuple[str, int, str] = ("", 0, "")
+    """File and line that ask, and the operator: what distinguishes this question from others."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was assumed, and does not just follow from another assumption."""
+        return self.kind == "assumed" and not self.note
+
+    @property
+    def decides_rows(self) -> bool:
+        """Whether it is an assumed number of rows, which a peak may hang on."""
+        return self.is_open and self.most_rows is not None
 
     @property
     def answer(self) -> Any:

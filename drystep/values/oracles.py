@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from drystep.bounds import is_finite, shown
 
@@ -56,6 +56,12 @@ class Oracles:
     boolean index asks `nonzero`), or else of the innermost line (`roi_heads.py:756`) or function
     (`remove_small_boxes`, `RoIHeads.forward`) that leads to it."""
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Oracles":
+        """Make oracles anew from what `dataclasses.asdict` made of them."""
+        by_name = {name: _as_answer(answer) for name, answer in fields["by_name"].items()}
+        return cls(fields["rows"], fields["item"], by_name)
+
     def __post_init__(self) -> None:
         for name, value in {ROWS: self.rows, ITEM: self.item}.items():
             if value is not None:
@@ -64,6 +70,12 @@ class Oracles:
             _check(name, answer)
         if self.rows is not None:
             as_count(ROWS, self.rows)
+
+
+def _as_answer(fields: Any) -> Answer:
+    if isinstance(fields, Mapping):
+        return Share(**fields)
+    return [_as_answer(part) for part in fields] if isinstance(fields, list | tuple) else fields
 
 
 def _check(name: str, answer: object) -> None:

@@ -72,9 +72,9 @@ class Reads:
             Assumption(
                 tally.asked, tally.operator, tally.place.where, tally.place.library, kind, tuple(tally.answers),
                 tally.times, tally.place.names, note, tally.most_rows,
-                decides_rows=kind == "assumed" and not note and tally.most_rows is not None,
+                question,
             )
-            for (_, kind, note), tally in self._tallies.items()
+            for (question, kind, note), tally in self._tallies.items()
         )  # fmt: skip
 
     def answer(self, answer: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -27,9 +27,13 @@ FIRST_SIDES = Sides()
 """The first answer to every question."""
 
 
+NO_ROWS, ONE_ROW = 1, 2
+"""Numbers of the answers to a question about rows, after 0 for all of them."""
+
+
 def answers_for_rows(limit: int) -> tuple[int, ...]:
     """All rows, none, and one."""
-    return tuple(dict.fromkeys((limit, 0, min(1, limit))))
+    return limit, 0, min(1, limit)
 
 
 def answers_for_value(is_bool: bool) -> tuple[Any, ...]:

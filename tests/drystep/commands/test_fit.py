@@ -8,7 +8,7 @@ import pytest
 from drystep.commands.cli import main
 from drystep.commands.terminal import stdout
 from drystep.cuda.rules import Rules
-from drystep.fit import fit_step
+from drystep.fit.step import fit_step
 from drystep.gpus.classes import select_gpus
 from drystep.zoo.python_file import load_function
 

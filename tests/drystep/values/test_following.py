@@ -153,7 +153,7 @@ OPERATIONS: list[Callable[[Tensor, Tensor, int], Tensor]] = [
     lambda a, b, n: a.sort(0).values,
     lambda a, b, n: a.masked_fill_(b > n, 1),
     lambda a, b, n: a.roll(n, 0).abs_(),
-    lambda a, b, n: a.view(-1).cumsum(0).view(4, 4),
+    lambda a, b, n: a.reshape(-1).cumsum(0).view(4, 4),
     lambda a, b, n: a.index_copy_(0, torch.tensor([n % 4], device=a.device), b[:1].clone()),
 ]
 

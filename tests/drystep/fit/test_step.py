@@ -9,7 +9,8 @@ import torch
 
 from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError
-from drystep.fit import FitSession, fit_step, step_throughput
+from drystep.fit.session import FitSession
+from drystep.fit.step import fit_step, step_throughput
 from drystep.gpus.classes import Gpu, select_gpus
 from drystep.simulator import simulate
 from drystep.values.oracles import Oracles
