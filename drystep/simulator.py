@@ -137,9 +137,10 @@ def trace_steps(
     if operators is not None:
         of_operators = replace(of_operators, call=operators)
         build_step, replaced = _announced(build_step, operators), operators.handlers(device)
-    with semantics(rules, precision, device, replaced):
+    with semantics(rules, precision, device, replaced) as ignored:
         trace = record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
     trace.failures += workspaces.failures
+    trace.remarks += ignored.remarks()
     return trace
 
 
@@ -174,6 +175,6 @@ def _oddities(trace: Trace, reads: Reads) -> list[str]:
     odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in reads.oracles.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
-    odd += trace.failures
+    odd += [*trace.failures, *trace.remarks]
     odd += [f"predicted times leave out {name}: {why}" for name, why in trace.uncounted.items()]
     return odd

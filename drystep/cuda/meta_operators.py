@@ -7,7 +7,7 @@ from torch import Tensor
 
 from drystep.cuda.layouts import as_on_cuda
 from drystep.cuda.meta_cache import MetaCache
-from drystep.cuda.missing.kernels import KERNELS
+from drystep.cuda.missing.kernels import KERNELS, READING
 from drystep.errors import SimulationError
 from drystep.values.answers import ANSWERS
 from drystep.values.python_data import Handler, handlers
@@ -38,7 +38,7 @@ class MetaOperators:
 
         Raises `SimulationError` where the operator cannot run on meta, or a stated answer does not suit it.
         """
-        answer = ANSWERS.get(func)
+        answer = ANSWERS.get(func) or READING.get(func)
         if answer is not None and any(isinstance(argument, Tensor) and argument.is_meta for argument in args[:2]):
             result = self.reads.answer(answer, func, args, kwargs)
             if result is not NotImplemented:

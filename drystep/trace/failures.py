@@ -12,10 +12,15 @@ from drystep.program.source_lines import line_of_error
 from drystep.trace.recorder import BuildStep, Step
 
 NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
+SILENTLY_OFF = r"(?s).*CUDA is not available\. +Disabling"
+"""A warning that mixed precision does nothing. The step would run in another precision then."""
+HARMLESS = (
+    "'pin_memory' argument is set as true but no accelerator is found",
+    "for .*: copying from a non-meta parameter in the checkpoint to a meta parameter",
+)
+"""Warnings about what does not matter here: whether host memory is pinned, and which values a checkpoint has."""
 OF_TORCHRUN = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 """Variables of the environment in which torchrun runs a program."""
-SILENTLY_OFF = r"(?s).*CUDA is not available"
-"""PyTorch's warning that autocast and gradient scaling do nothing. The step would run in another precision then."""
 
 
 def guarded(build_step: BuildStep) -> BuildStep:
@@ -46,6 +51,8 @@ def _naming_failures(what: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", SILENTLY_OFF)
+            for message in HARMLESS:
+                warnings.filterwarnings("ignore", message)
             yield
     except Exception as error:
         line = line_of_error(error)

@@ -214,6 +214,10 @@ class Ask:
         if value is not None and value.shape == tensor.shape and value.dtype == tensor.dtype:
             self._reads.known.put(tensor, value, rows.origin)
 
+    def known(self, tensor: Tensor) -> Tensor | None:
+        """The values of a tensor on the host, where they follow from data of the program."""
+        return self._reads.known.of(tensor) if self._reads.known.origin(tensor) == KNOWN else None
+
     def keeps(self, size_bytes: int) -> bool:
         """Whether values of so many bytes are kept."""
         return self._reads.known.fits(size_bytes)

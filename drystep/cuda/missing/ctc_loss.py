@@ -8,6 +8,7 @@ from torch import Tensor
 
 from drystep.cuda.dispatch import Replacements
 from drystep.operators import Workspace
+from drystep.values.reads import Ask
 
 aten = torch.ops.aten
 Lengths = Sequence[int] | Tensor
@@ -24,8 +25,8 @@ def ctc_loss(
 ) -> tuple[Tensor, Tensor]:
     """Losses (B,) and log-probabilities of all beginnings (B, T, 2 L + 1), as `cuda/LossCTC.cu` allocates them.
 
-    `log_probs` is (T, B, classes), L the length of the longest target. Lengths that are tensors on the device are not
-    known: targets in one row are then taken to be equally long.
+    `log_probs` is (T, B, classes), L the length of the longest target. Targets in one row are taken to be equally long
+    where their lengths are on the device and nothing is known of them.
     """
     times, batch = log_probs.shape[:2]
     beginnings = log_probs.new_empty((batch, times, 2 * _longest(targets, target_lengths, batch) + 1))
@@ -40,6 +41,18 @@ def _longest(targets: Tensor, lengths: Lengths, batch: int) -> int:
     if lengths.is_meta:
         return -(-len(targets) // max(1, batch))
     return int(lengths.max())
+
+
+def answer_ctc_loss(
+    ask: Ask, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor, *options: Any
+) -> Any:
+    """The loss of targets in one row; how long the longest is, is known or asked for, of at most all labels."""
+    if targets.dim() == 2 or not target_lengths.is_meta:
+        return NotImplemented
+    known = ask.known(target_lengths)
+    even = _longest(targets, target_lengths, log_probs.shape[1])
+    longest = ask.rows(target_lengths, None, len, fallback=even).total if known is None else int(known.max())
+    return ctc_loss(log_probs, targets, (), [longest], *options)
 
 
 def ctc_loss_backward(grad: Tensor, log_probs: Tensor, *_: Any) -> Tensor:

@@ -53,19 +53,24 @@ def test_the_loss_allocates_what_its_kernel_on_cuda_does(targets: str, lengths: 
         assert _of_loss(trace) == expected
 
 
-def test_unequal_lengths_are_read_where_they_are_on_the_host() -> None:
-    """The longest of 2, 5 and 3 labels in one row makes 11 states; lengths on the device are taken to be equal."""
+@pytest.mark.parametrize(("place", "longest"), [("host", 5), ("device", 5), ("unknown", 4)])
+def test_unequal_lengths_of_targets_in_one_row(place: str, longest: int) -> None:
+    """The longest of 2, 5 and 3 labels; unknown lengths are assumed to be equal, and the assumption is listed."""
 
-    def build(device: torch.device, on_device: bool = False):
+    def build(device: torch.device):
         scores = torch.zeros(TIMES, BATCH, CLASSES, device=device).log_softmax(-1)
         labels = torch.ones(10, dtype=torch.int64, device=device)
         ends = torch.full((BATCH,), TIMES), torch.tensor([2, 5, 3])
-        return lambda: F.ctc_loss(scores, labels, *(end.to(device) if on_device else end for end in ends))
+        if place != "host":
+            ends = tuple(end.to(device) for end in ends)
+        if place == "unknown":
+            ends = ends[0], torch.empty(BATCH, dtype=torch.int64, device=device)
+        return lambda: F.ctc_loss(scores, labels, *ends)
 
-    on_host = simulate(build, iterations=1).trace
-    assert _of_loss(on_host)[1] == ("forward", 4 * BATCH * TIMES * 11)
-    on_device = simulate(lambda device: build(device, on_device=True), iterations=1).trace
-    assert _of_loss(on_device)[1] == ("forward", 4 * BATCH * TIMES * 9)
+    simulation = simulate(build, iterations=1)
+    assert _of_loss(simulation.trace)[1] == ("forward", 4 * BATCH * TIMES * (2 * longest + 1))
+    asked = [each.answers for each in simulation.assumptions if each.kind == "assumed"]
+    assert asked == ([(4,)] if place == "unknown" else [])
 
 
 def test_one_sequence_without_a_batch() -> None:
