@@ -226,13 +226,25 @@ def forget_unscaled(scaler: GradScaler) -> None:
     scaler._per_optimizer_states.clear()
 
 
+def compiling_operator() -> bool:
+    """Whether PyTorch itself compiles the functions of an operator, such as flex attention, so that it can run it."""
+    parts: Any = import_module("torch._higher_order_ops.utils")
+    asks = getattr(parts, "_in_hop_compile", None)  # older versions do not tell
+    return asks is not None and bool(asks())
+
+
 def replacing_dynamo_callbacks(replacement: Callable[[Any], None]) -> AbstractContextManager[Any]:
     """Replace what a compiled region asks for the compiler to call (`torch._dynamo.eval_frame._callback_from_stance`).
 
-    Where the answer is None, the region runs eagerly.
+    Where the answer is None, the region runs eagerly. Regions of PyTorch's own operators are left alone.
     """
-    find_part("torch._dynamo.eval_frame._callback_from_stance", "to run compiled models eagerly")
-    return mock.patch("torch._dynamo.eval_frame._callback_from_stance", replacement)
+    path = "torch._dynamo.eval_frame._callback_from_stance"
+    original = find_part(path, "to run compiled models eagerly")
+
+    def answer(callback: Any) -> Any:
+        return original(callback) if compiling_operator() else replacement(callback)
+
+    return mock.patch(path, answer)
 
 
 def finished_work(future: Any) -> Any:

@@ -9,7 +9,7 @@ from unittest import mock
 import torch
 
 from drystep.program.source_lines import line_of_stack
-from drystep.torch_private import replacing_dynamo_callbacks
+from drystep.torch_private import compiling_operator, replacing_dynamo_callbacks
 
 HOOKS_TWICE = r"Using `torch.compile\(module\)` when there are global hooks"
 """PyTorch's warning that hooks see a compiled module as well as the module in it, which does no harm here."""
@@ -33,6 +33,8 @@ class Compiled:
         compile_model = torch.compile
 
         def eagerly(model: Any = None, **options: Any) -> Any:
+            if compiling_operator():
+                return compile_model(model, **options)
             kept = {name: value for name, value in options.items() if name in ("dynamic", "disable")}
             compiled = compile_model(model, backend="eager", **kept)
             self.begin_step()

@@ -275,3 +275,19 @@ def test_the_eager_optimizers_of_pytorch_are_not_compiled() -> None:
 
     assert torch.compile is not None
     assert not _warnings(build_step)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_flex_attention_is_not_compiled_by_its_user() -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    def build_step(device: torch.device) -> Callable[[], None]:
+        layer = _layer().to(device)
+
+        def step() -> None:
+            heads = layer(torch.zeros(2, 32, WIDTH, device=device)).view(2, 4, 32, WIDTH // 4)
+            flex_attention(heads, heads, heads).sum().backward()
+
+        return step
+
+    assert not [warning for warning in _warnings(build_step) if "compiled" in warning]
