@@ -23,6 +23,7 @@ from drystep.cuda.missing.ctc_loss import READING_LENGTHS
 from drystep.cuda.missing.flex_attention import flex_attention_anywhere
 from drystep.cuda.recurrent import FUSED_LAYERS
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
+from drystep.cuda.torchvision_operators import suppression_as_on_cuda
 from drystep.errors import choose
 from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, replacing_scaler
 
@@ -92,5 +93,6 @@ def semantics(
         if device.type != "cuda":
             stack.enter_context(_steps_without_overflow())
         stack.enter_context(flex_attention_anywhere())
+        stack.enter_context(suppression_as_on_cuda(device))
         stack.enter_context(Calls(handlers).watching())
         yield
