@@ -97,13 +97,15 @@ def fit_step(
     oracles: Oracles | None = None,
     ranks: int | None = None,
     with_throughput: bool = False,
+    strict: bool = False,
 ) -> list[CardFit]:
     """Judge `build_step(device)` for each card, and find the largest batch if it also takes a `batch_size`.
 
     A card is judged under its own rules where `rules` name none. With `ranks`, the time of a step is predicted for so
     many processes of DistributedDataParallel, one per card, whose buckets count in the memory if the rules say so.
-    `with_throughput` predicts images per second of each card, from the batch size on. Raises `ValueError` for unknown
-    names and impossible sizes, and `SimulationError` for a step that cannot run.
+    `with_throughput` predicts images per second of each card, from the batch size on. With `strict`, a step whose
+    figures may not be those of the real one is an error (`drystep.simulate`). Raises `ValueError` for unknown names and
+    impossible sizes, and `SimulationError` for a step that cannot run.
     """
     takes_batch = "batch_size" in inspect.signature(build_step).parameters
     if batch_size is not None and not takes_batch:
@@ -120,7 +122,7 @@ def fit_step(
         require_whole("batch size", size_asked, 1, MOST_BATCH_SIZE)
     if ranks is not None:
         require_whole("ranks", ranks, 1, MOST_RANKS)
-    simulations = _Simulations(build_step, gpus, size_asked, rules_of(rules), precision, oracles)
+    simulations = _Simulations(build_step, gpus, size_asked, rules_of(rules), precision, oracles, strict)
     rows = []
     for gpu in gpus:
         most = simulations.largest_batch(gpu)
@@ -160,7 +162,9 @@ class _Simulations:
         rules: Rules,
         precision: str,
         oracles: Oracles | None,
+        strict: bool,
     ) -> None:
+        self._strict = strict
         self._build_step, self._gpus, self._size_asked = build_step, gpus, size_asked
         self._rules, self._precision, self._oracles = rules, precision, oracles
         self._alike = _alike(rules, gpus)
@@ -208,7 +212,7 @@ class _Simulations:
         build = self._build_step if size is None else functools.partial(self._build_step, batch_size=size)
         judged = [gpu for gpu in self._gpus if self._alike[gpu.name] == of_card]
         try:
-            return simulate(build, of_card, self._precision, gpus=judged, oracles=self._oracles)
+            return simulate(build, of_card, self._precision, gpus=judged, oracles=self._oracles, strict=self._strict)
         except SimulationError as error:
             if size == self._size_asked:
                 raise

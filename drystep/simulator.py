@@ -6,8 +6,10 @@ from typing import Any, Protocol
 
 import torch
 
+from drystep.checks.step_checks import StepChecks
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
+from drystep.cuda.replicas.process_group import reduced_tensors
 from drystep.cuda.rewrites import REWRITES
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, Rules, rules_of
 from drystep.cuda.semantics import semantics
@@ -55,6 +57,7 @@ def simulate(
     steady_steps: int = 1,
     oracles: Oracles | RecordedReads | None = None,
     known_limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
+    strict: bool = False,
 ) -> Simulation:
     """Simulate the memory of a training step on a GPU.
 
@@ -66,6 +69,8 @@ def simulate(
     `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. What depends on values follows from known data
     where it can: storages of up to `known_limit_bytes` have values (None: all of them, 0: none). Otherwise `oracles`
     answer it, or it is assumed; `assumptions` of the result list all answers.
+    With `strict`, what would be a warning that figures differ from those of the real step is an error: parameters that
+    got no gradient, a foreign autocast region, modules that are collected before the step, compiled models.
     Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
     Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
     the user's program and a remedy.
@@ -74,22 +79,25 @@ def simulate(
     rules = rules_of(rules)
     _require_precision(rules, precision)
     remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs
-    build_step = guarded(build_step)
+    checks = StepChecks(META, iterations, steady_steps)
+    build_step = guarded(checks.around(build_step))
 
     def run(reads: Reads, note_lines: bool = False) -> Trace:
         operators = MetaOperators(reads)
-        return trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators, note_lines)
+        with checks.watching():
+            return trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators, note_lines)
 
     def reads_of(sides: Sides) -> Reads:
         return Reads(_lookup(oracles), known_limit_bytes, sides)
 
     trace, reads = run_with_tries(run, reads_of)
+    found = checks.findings(strict)
     if not trace.allocations:
         raise SimulationError(
             "the step has nothing on the device: build the model and data on, or move them to, "
             "the device that build_step is given"
         )
-    warnings = [*_oddities(trace, reads), *remarks]
+    warnings = [*_oddities(trace, reads), *found, *remarks]
     if leftovers(trace):  # recording source lines takes time, and only such a step needs them
         again = run(reads_of(reads.sides), note_lines=True)
         warnings += [leak_warning(again) or leak_warning(trace) or ""]
@@ -122,16 +130,17 @@ def trace_steps(
     register_torchvision()
     rules = rules_of(rules)
     workspaces = Workspaces(rules)
-    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of)
+    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of, buckets=reduced_tensors)
     if device.type == "meta":
         operators = operators or MetaOperators()
     replaced = handlers(device)
     if operators is not None:
         of_operators = replace(of_operators, call=operators)
         build_step, replaced = _announced(build_step, operators), operators.handlers(device)
-    with semantics(rules, precision, device, replaced):
+    with semantics(rules, precision, device, replaced) as ignored:
         trace = record(build_step, device, iterations, of_operators, steady_steps, note_lines, repeats)
     trace.failures += workspaces.failures
+    trace.remarks += ignored.remarks()
     return trace
 
 
@@ -166,6 +175,6 @@ def _oddities(trace: Trace, reads: Reads) -> list[str]:
     odd = [f"oracle {name!r} was never asked: nothing of that name needed it" for name in reads.oracles.unused]
     if not any(allocation.category == "parameters" for allocation in trace.allocations):
         odd.append("no parameters on the device: neither a module nor an optimizer that has any there took part")
-    odd += trace.failures
+    odd += [*trace.failures, *trace.remarks]
     odd += [f"predicted times leave out {name}: {why}" for name, why in trace.uncounted.items()]
     return odd

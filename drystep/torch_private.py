@@ -103,12 +103,36 @@ tree_map: Callable[[Callable[[Any], Any], Any], Any] = find_part(
 )
 below_autograd: Any = find_part("torch._C._AutoDispatchBelowAutograd", "to run operators on the host without gradients")
 find_part("torch.autograd._engine_run_backward", "to clear autocast's copies of weights before a backward pass")
-find_part(
-    "torch.optim.optimizer._get_foreach_kernels_supported_devices", "to give optimizers their foreach form, as on CUDA"
+foreach_devices: Any = find_part(
+    "torch.utils._foreach_utils._get_foreach_kernels_supported_devices",
+    "to give optimizers their foreach form, as on CUDA",
+)
+fused_devices: Any = find_part(
+    "torch.utils._foreach_utils._get_fused_kernels_supported_devices", "to let optimizers be fused, as on CUDA"
+)
+capturable_devices: Any = find_part(
+    "torch.optim.optimizer._get_capturable_supported_devices", "to let optimizers be capturable, as on CUDA"
 )
 find_part("torch.amp.grad_scaler.GradScaler._maybe_opt_step", "to step a scaled optimizer without reading the device")
 find_part("torch.nn.Module._apply", "to copy a model to the device in the order of its parameters")
 _conv_settings = find_part("torch.backends.cudnn.conv", "to know whether convolutions take TF32")
+device_constructors: Callable[[], set[Any]] = find_part(
+    "torch.utils._device._device_constructors", "to know which functions take a device by name"
+)
+DeviceContext: Any = find_part("torch.utils._device.DeviceContext", "to let the GPU be the default device")
+get_growth_tracker: Any = find_part(
+    "torch.amp.grad_scaler.GradScaler._get_growth_tracker", "to save the state of a scaler without reading the device"
+)
+has_kernel: Callable[[str, str], bool] = find_part(
+    "torch._C._dispatch_has_kernel_for_dispatch_key", "to know which operators cannot run on the meta device"
+)
+is_functorch_tensor: Callable[[Tensor], bool] = find_part(
+    "torch._C._functorch.is_functorch_wrapped_tensor", "to find the memory of tensors in torch.func"
+)
+inside_functorch: Callable[[Tensor], Tensor] = find_part(
+    "torch._C._functorch.get_unwrapped", "to find the memory of tensors in torch.func"
+)
+cast_arguments: Any = find_part("torch.amp.autocast_mode._cast", "to cast the inputs of autograd functions")
 find_part("torch.Tensor._is_view", "to know which weights autocast keeps a copy of")
 
 
@@ -182,19 +206,73 @@ def replacing_run_backward(replacement: Callable[..., Any]) -> AbstractContextMa
     return mock.patch("torch.autograd._engine_run_backward", replacement)
 
 
-def foreach_devices(device_types: list[str]) -> AbstractContextManager[Any]:
-    """Make optimizers use their foreach implementation on these devices (`torch/optim/optimizer.py`)."""
-    return mock.patch("torch.optim.optimizer._get_foreach_kernels_supported_devices", return_value=device_types)
-
-
 def replacing_scaler(step: Callable[..., Any], update: Callable[..., None]) -> AbstractContextManager[Any]:
     """Replace the functions by which `GradScaler` steps and updates its scale (`_maybe_opt_step`, `update`)."""
     return mock.patch.multiple(GradScaler, _maybe_opt_step=step, update=update)
 
 
+def first_scale(scaler: GradScaler) -> float:
+    """The scale with which a scaler begins (`GradScaler._init_scale`)."""
+    return float(scaler._init_scale)
+
+
+def first_growth_tracker(scaler: GradScaler) -> int:
+    """How many steps a scaler had made without overflow when it began (`GradScaler._init_growth_tracker`)."""
+    return int(scaler._init_growth_tracker)
+
+
 def forget_unscaled(scaler: GradScaler) -> None:
     """Make a scaler forget that it unscaled its optimizers' gradients (`GradScaler._per_optimizer_states`)."""
     scaler._per_optimizer_states.clear()
+
+
+def replacing_dynamo_callbacks(replacement: Callable[[Any], None]) -> AbstractContextManager[Any]:
+    """Replace what a compiled region asks for the compiler to call (`torch._dynamo.eval_frame._callback_from_stance`).
+
+    Where the answer is None, the region runs eagerly.
+    """
+    find_part("torch._dynamo.eval_frame._callback_from_stance", "to run compiled models eagerly")
+    return mock.patch("torch._dynamo.eval_frame._callback_from_stance", replacement)
+
+
+def finished_work(future: Any) -> Any:
+    """The work of a collective that is done, whose result a future has (`_create_work_from_future`)."""
+    return find_part(
+        "torch._C._distributed_c10d._create_work_from_future", "to answer collectives without other processes"
+    )(future)
+
+
+@contextmanager
+def replacing_group_creation(backend: Callable[[], Any], rendezvous: Callable[..., Any]) -> Iterator[None]:
+    """Make process groups of one backend, and find their processes by `rendezvous`.
+
+    Functions of `torch.distributed` may have been imported by name, so their parts are replaced
+    (`torch.distributed.distributed_c10d._new_process_group_helper`).
+    """
+    path = "torch.distributed.distributed_c10d"
+    create = find_part(f"{path}._new_process_group_helper", "to make process groups without other processes")
+
+    def create_here(size: int, rank: int, ranks: Any, _: Any, *args: Any, **options: Any) -> Any:
+        return create(size, rank, ranks, backend(), *args, **{**options, "backend_options": None, "device_id": None})
+
+    with mock.patch(f"{path}._new_process_group_helper", create_here), mock.patch(f"{path}.rendezvous", rendezvous):
+        yield
+
+
+@contextmanager
+def replacing_replica_parts(to_device: Callable[..., Any], verify: Callable[..., Any]) -> Iterator[None]:
+    """Replace how DistributedDataParallel moves inputs and compares shapes among processes, which reads the device.
+
+    (`_to_kwargs` and `_verify_param_shape_across_processes` of `torch.nn.parallel.distributed`)
+    """
+    path = "torch.nn.parallel.distributed"
+    for part in ("_to_kwargs", "_verify_param_shape_across_processes"):
+        find_part(f"{path}.{part}", "to run DistributedDataParallel without other processes")
+    with (
+        mock.patch(f"{path}._to_kwargs", to_device),
+        mock.patch(f"{path}._verify_param_shape_across_processes", verify),
+    ):
+        yield
 
 
 @functools.cache

@@ -35,7 +35,7 @@ ROOMS = {
             "visible_text",
         },
         {"gpus", "trace", "values"},
-        {"cuda", "measure", "memory", "time", "zoo"},
+        {"checks", "cuda", "measure", "memory", "time", "zoo"},
         {"batches", "simulation"},
         {"simulator"},
         {"probe"},

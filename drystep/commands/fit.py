@@ -19,6 +19,7 @@ from drystep.commands.step_options import (
     Gpus,
     OracleTexts,
     Profile,
+    Strict,
     TimeLimit,
     TorchVersion,
     parse_oracles,
@@ -66,6 +67,7 @@ def fit(
         ),
     ] = False,
     oracles: OracleTexts = [],
+    strict: Strict = False,
     gpu_files: GpuFiles = [],
     time_limit: TimeLimit = DEFAULT_TIME_LIMIT_S,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per GPU class.")] = False,
@@ -94,6 +96,7 @@ def fit(
         "oracles": asdict(stated),
         "ranks": ranks,
         "with_throughput": throughput,
+        "strict": strict,
     }
     with stderr.status(target):
         answer = _ask(arguments, file.resolve().parent, time_limit)

@@ -36,6 +36,14 @@ AllocConf = Annotated[
     str | None,
     typer.Option("--alloc-conf", metavar="SETTINGS", help="Settings of the allocator, as in PYTORCH_CUDA_ALLOC_CONF."),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Fail where figures may not be those of the real step: parameters without a gradient, compiled models, "
+        "autocast for another device, modules that the step does not refer to.",
+    ),
+]
 DEFAULT_TIME_LIMIT_S = 1800.0
 
 

@@ -3,7 +3,8 @@
 `drystep.cuda.rules` says which versions did what.
 """
 
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -15,6 +16,8 @@ from torch.optim import Optimizer
 from drystep.cuda.dispatch import Replacements, composed
 from drystep.cuda.fused_kernels import aten, widens
 
+_replicated: set[int] = set()
+_with_buckets: weakref.WeakSet[Any] = weakref.WeakSet()
 FIRST_BUCKET_BYTES = 1 << 20
 BUCKET_BYTES = 25 << 20
 """Sizes of DistributedDataParallel's buckets (`bucket_cap_mb` and `dist._DEFAULT_FIRST_BUCKET_BYTES`)."""
@@ -135,19 +138,37 @@ def gradient_buckets() -> Iterator[None]:
 
     A replica holds a second copy of all its gradients, divided into buckets in the order in which they become ready,
     last parameters first (`Reducer::initialize_buckets` in `torch/csrc/distributed/c10d/reducer.cpp`). A single
-    process has nothing to reduce, so the buckets are never read here.
+    process has nothing to reduce, so the buckets are never read here. Where the program itself makes replicas, these
+    have the buckets.
     """
     build = Optimizer.__init__
+    _replicated.clear()
 
     def build_with_buckets(self: Any, *args: Any, **kwargs: Any) -> None:
         build(self, *args, **kwargs)
-        trained = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        trained = [p for p in parameters if p.requires_grad and id(p) not in _replicated]
         self.gradient_buckets = [
             torch.empty(elements, dtype=like.dtype, device=like.device) for elements, like in bucket_sizes(trained)
         ]
+        _with_buckets.add(self)
 
     with mock.patch.object(Optimizer, "__init__", build_with_buckets):
-        yield
+        try:
+            yield
+        finally:
+            _with_buckets.clear()
+
+
+def leave_buckets_to_replica(parameters: Iterable[Tensor]) -> None:
+    """Say that a replica which the program makes has the buckets of these parameters.
+
+    Optimizers that are made before it or after it have none for them then.
+    """
+    _replicated.update(id(parameter) for parameter in parameters)
+    for optimizer in list(_with_buckets):
+        if any(id(parameter) in _replicated for group in optimizer.param_groups for parameter in group["params"]):
+            optimizer.gradient_buckets = []
 
 
 def bucket_sizes(parameters: Sequence[Tensor]) -> list[tuple[int, Tensor]]:

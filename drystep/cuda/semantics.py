@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from drystep.cuda import legacy
-from drystep.cuda.api.calls import Calls, Handlers
+from drystep.cuda.api.calls import Handlers
+from drystep.cuda.api.cuda_by_name import cuda_by_name
+from drystep.cuda.api.ignored import Ignored
 from drystep.cuda.attention import FUSED_ATTENTION
 from drystep.cuda.autocast.casts import MIXED_PRECISIONS, Autocast
 from drystep.cuda.autocast.regions import autocast_regions
@@ -21,11 +23,13 @@ from drystep.cuda.dispatch import interposed
 from drystep.cuda.fused_kernels import FUSED
 from drystep.cuda.missing.ctc_loss import READING_LENGTHS
 from drystep.cuda.missing.flex_attention import flex_attention_anywhere
+from drystep.cuda.programs.accelerate import accelerate_on
 from drystep.cuda.recurrent import FUSED_LAYERS
+from drystep.cuda.replicas.data_parallel import replicas
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
 from drystep.cuda.torchvision_operators import suppression_as_on_cuda
 from drystep.errors import choose
-from drystep.torch_private import PATCHING, foreach_devices, forget_unscaled, replacing_scaler
+from drystep.torch_private import PATCHING
 
 
 @contextmanager
@@ -44,29 +48,15 @@ def _keeping_parameters(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _steps_without_overflow() -> Iterator[None]:
-    """Make `GradScaler` step as if no gradient had overflowed, without asking the device."""
-
-    def step(self: Any, optimizer: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
-        return optimizer.step(*args, **kwargs)
-
-    def keep_scale(self: Any, new_scale: Any = None) -> None:
-        if self.is_enabled():
-            forget_unscaled(self)
-
-    with replacing_scaler(step, keep_scale):
-        yield
-
-
-@contextmanager
 def semantics(
     rules: Rules | str, precision: str, device: torch.device, handlers: Handlers = MappingProxyType({})
-) -> Iterator[None]:
+) -> Iterator[Ignored]:
     """Apply rules (or those of a preset) and a precision to tensors on `device`.
 
     `handlers` replace functions of PyTorch besides those that are replaced on every device.
-    They apply to the whole process, so other threads that ask for rules wait until the context ends. Raises
-    `ValueError` for unknown names.
+    They apply to the whole process, so other threads that ask for rules wait until the context ends. Yields which
+    functions the program calls in vain, because only a GPU has what they are for. Raises `ValueError` for unknown
+    names.
     """
     rules = rules_of(rules)
     choose("precision", precision, PRECISIONS)
@@ -81,7 +71,6 @@ def semantics(
         kernels |= FUSED_ATTENTION
     with PATCHING, ExitStack() as stack:
         stack.enter_context(_keeping_parameters(device))
-        stack.enter_context(foreach_devices(["cuda", device.type] if rules.foreach_optimizers else []))
         if rules.zeroed_gradients:
             stack.enter_context(legacy.zeroed_gradients())
         if rules.ddp:
@@ -91,8 +80,8 @@ def semantics(
         if precision in MIXED_PRECISIONS:
             stack.enter_context(Autocast(MIXED_PRECISIONS[precision], device.type, kernels, rules.version).casting())
         if device.type != "cuda":
-            stack.enter_context(_steps_without_overflow())
+            stack.enter_context(replicas(device))
+            stack.enter_context(accelerate_on(device))
         stack.enter_context(flex_attention_anywhere())
         stack.enter_context(suppression_as_on_cuda(device))
-        stack.enter_context(Calls(handlers).watching())
-        yield
+        yield stack.enter_context(cuda_by_name(device, rules, handlers))

@@ -41,6 +41,7 @@ class GpuMemory:
         precision: str | None = None,
         iterations: int | None = None,
         oracles: "Oracles | None" = None,
+        strict: bool | None = None,
     ) -> "StepMemory":
         """Measure a step, and fail the test where it exceeds its limit or has grown since the baseline.
 
@@ -53,7 +54,7 @@ class GpuMemory:
         if test in self.names:
             raise ValueError(f'{test} is measured already: tell its steps apart with measure(..., name="...")')
         self.names.add(test)
-        asked = {"rules": rules, "precision": precision, "iterations": iterations, "oracles": oracles}
+        asked = {"rules": rules, "precision": precision, "iterations": iterations, "oracles": oracles, "strict": strict}
         options = Options(**self._options | {key: value for key, value in asked.items() if value is not None})
         memory = measure_step(build_step, self._limit if limit is None else limit, options, self._gate.engine)
         self._judge(_measured(test, memory), memory)

@@ -12,7 +12,8 @@
 
 `build_step(device)` builds model, optimizer and data on the device, and returns a function without arguments that is
 one training step, as in `drystep.simulate`. Without a GPU it is simulated; on one it is really run under an allocator
-limit. The marker takes `rules`, `precision`, `iterations` and `oracles` as `simulate` does, and so does `measure`.
+limit. The marker takes `rules`, `precision`, `iterations`, `oracles` and `strict` as `simulate` does, and so does
+`measure`.
 
     pytest --memory-baseline memory.json --memory-baseline-update      # record the peaks of all measured tests
     pytest --memory-baseline memory.json --fail-on-increase 1%         # fail where one grew by more
@@ -33,7 +34,7 @@ from drystep.pytest_plugin.gate import Gate, MeasuredTest
 from drystep.pytest_plugin.limits import parse_limit
 from drystep.units import parse_percent
 
-OPTIONS = ("rules", "precision", "iterations", "oracles")
+OPTIONS = ("rules", "precision", "iterations", "oracles", "strict")
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the baseline. A bad one stops the run before any test."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(limit, *, rules, precision, iterations, oracles): fail when the training step that the test "
+        f"{MARKER}(limit, *, rules, precision, iterations, oracles, strict): fail when the training step that the test "
         "returns, or measures with the fixture gpu_memory, needs more GPU memory; simulated without a GPU.",
     )
     file, tolerance = config.getoption("--memory-baseline"), config.getoption("--fail-on-memory-increase")

@@ -31,6 +31,7 @@ class Options:
     precision: str = DEFAULT_PRECISION
     iterations: int = WARM_UP_STEPS + 1
     oracles: Oracles | None = None
+    strict: bool = False
 
     @property
     def real(self) -> bool:
@@ -94,7 +95,12 @@ def _require_real(options: Options, limit: Limit | None) -> None:
 
 def _simulated(build_step: BuildStep, limit: Limit | None, options: Options) -> StepMemory:
     free = simulate(
-        build_step, options.rules, options.precision, iterations=options.iterations, oracles=options.oracles
+        build_step,
+        options.rules,
+        options.precision,
+        iterations=options.iterations,
+        oracles=options.oracles,
+        strict=options.strict,
     )
     bounded = None if limit is None else judge(free.trace, (), free.rules, limit.size_bytes)
     return StepMemory(

@@ -83,6 +83,20 @@ def foreach(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: A
     yield Work("optimizer", 0, bytes_of_all(read) + bytes_of_all(written), kernels, written[0].dtype)
 
 
+def fused_update(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Iterator[Work]:
+    """The whole step of an optimizer: it reads all lists and writes all but the gradients (`fused_*_impl.cu`).
+
+    Those are written, too, where a gradient scaler has left it to the kernel to unscale them.
+    """
+    parameters, gradients, *states = (list(tensors_in(part)) for part in args)
+    written = [*parameters, *(tensor for state in states for tensor in state)]
+    written += gradients if kwargs.get("grad_scale") is not None else []
+    elements = sum(parameter.numel() for parameter in parameters)
+    kernels = max(math.ceil(len(parameters) / FOREACH_TENSORS), math.ceil(elements / FOREACH_ELEMENTS))
+    moved_bytes = bytes_of_all(list(tensors_in(args))) + bytes_of_all(written)
+    yield Work("optimizer", 0, moved_bytes, kernels, parameters[0].dtype)
+
+
 def moved(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Iterator[Work]:
     """Any other operator, which reads its tensors once and writes its results once.
 
@@ -127,6 +141,9 @@ RULES = {
     }),
     pooling: frozenset({
         aten.max_pool2d_with_indices, aten.max_pool2d_with_indices_backward, aten.avg_pool2d, aten.avg_pool2d_backward,
+    }),
+    fused_update: frozenset({
+        aten._fused_adam_, aten._fused_adamw_, aten._fused_sgd_, aten._fused_adagrad_,
     }),
 }  # fmt: skip
 """Rule -> the operators that it counts."""

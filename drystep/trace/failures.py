@@ -12,8 +12,15 @@ from drystep.program.source_lines import line_of_error
 from drystep.trace.recorder import BuildStep, Step
 
 NEEDS_GPU = re.compile(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|CUDA driver", re.I)
-SILENTLY_OFF = r"(?s).*CUDA is not available"
-"""PyTorch's warning that autocast and gradient scaling do nothing. The step would run in another precision then."""
+SILENTLY_OFF = r"(?s).*CUDA is not available\. +Disabling"
+"""A warning that mixed precision does nothing. The step would run in another precision then."""
+HARMLESS = (
+    "'pin_memory' argument is set as true but no accelerator is found",
+    "for .*: copying from a non-meta parameter in the checkpoint to a meta parameter",
+)
+"""Warnings about what does not matter here: whether host memory is pinned, and which values a checkpoint has."""
+OF_TORCHRUN = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+"""Variables of the environment in which torchrun runs a program."""
 
 
 def guarded(build_step: BuildStep) -> BuildStep:
@@ -44,6 +51,8 @@ def _naming_failures(what: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", SILENTLY_OFF)
+            for message in HARMLESS:
+                warnings.filterwarnings("ignore", message)
             yield
     except Exception as error:
         line = line_of_error(error)
@@ -55,6 +64,9 @@ def _said(what: str, error: Exception) -> str:
     if isinstance(error, SimulationError):
         return text
     message = next(iter(text.strip().splitlines()), "")
+    if isinstance(error, KeyError) and error.args and error.args[0] in OF_TORCHRUN:
+        name = error.args[0]
+        return f"{what} reads {name} from the environment, which torchrun sets: set it yourself, such as {name}=0"
     if isinstance(error, Warning) and NEEDS_GPU.search(message):
         return f"this does nothing without a GPU: state the precision with precision=..., or --precision ({message})"
     if NEEDS_GPU.search(text):

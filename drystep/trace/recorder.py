@@ -7,7 +7,7 @@ operator first returns it, and freed when its last reference is gone.
 import functools
 import gc
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,16 @@ from torch.optim.optimizer import (
 
 from drystep.operators import Work, Workspace
 from drystep.program.source_lines import line_of_stack
-from drystep.torch_private import DispatchMode, current_graph_task_id, key_of, made_of_others, storage_key
+from drystep.torch_private import (
+    DispatchMode,
+    current_graph_task_id,
+    inside_functorch,
+    is_functorch_tensor,
+    key_of,
+    made_of_others,
+    storage_key,
+)
+from drystep.trace.made_modules import MadeModules
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
 from drystep.trace.repetition import repeat_step
 from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
@@ -71,11 +80,17 @@ class OperatorRules:
     """Memory that an operator requests besides its results."""
     work_of: WorkOf = _no_work
     """What an operator computes and moves."""
+    buckets: Callable[[], Iterable[Tensor]] = tuple
+    """Tensors in which gradients are exchanged, when an optimizer steps."""
 
 
 PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
 """Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512
 bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree."""
+
+
+COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten._to_copy.default})
+"""Operators that copy a tensor as it is. Copies of parameters that are made before the first step are weights, too."""
 
 
 class Recorder(DispatchMode):
@@ -94,6 +109,8 @@ class Recorder(DispatchMode):
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._made = MadeModules()
+        self._copies: list[tuple[int, int]] = []  # while building: allocation of a tensor, and of a copy of it
         self.paths = ModulePaths()
         self._operator = functools.cache(Operator)  # a step repeats the same few hundred of them
         self._optimizing = False
@@ -124,6 +141,8 @@ class Recorder(DispatchMode):
             if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
                 on_device = True
                 self._see(tensor, on_host)
+        if self._building and func in COPIES:
+            self._note_copy(args[0], result)
         if on_device:
             for workspace in self._rules.workspaces(func, args, phase == "backward"):
                 self._request(workspace)
@@ -145,6 +164,7 @@ class Recorder(DispatchMode):
         """Mark the start of a training step. The work of a step that `counts` is recorded, too."""
         self._weighing = counts
         gc.collect(0)  # free reference cycles of the last step now, not whenever Python reaches its threshold
+        self._label_weights()
         self._building = False
         self._model_called = False
         self.paths.restart()
@@ -162,7 +182,8 @@ class Recorder(DispatchMode):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            yield
+            with self._made.watching():
+                yield
         finally:
             self._live.clear()  # what is freed after the last step is not part of it
             if collecting:
@@ -230,10 +251,28 @@ class Recorder(DispatchMode):
             allocation.category = category
             allocation.module = allocation.module or module  # a shared parameter belongs to its first module
 
+    def _note_copy(self, tensor: Tensor, copy: Tensor) -> None:
+        original, copied = self._index_of(tensor), self._index_of(copy)
+        if original is not None and copied is not None:
+            self._copies.append((original, copied))
+
+    def _label_weights(self) -> None:
+        """Label what belongs to new modules, which need not ever run, and what was copied from weights."""
+        for module in self._made.take():
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                self._label(tensor, "parameters")
+        for original, copy in self._copies:
+            if self.trace.allocations[original].category == "parameters":
+                self.trace.allocations[copy].category = "parameters"
+        self._copies.clear()
+
+    def _index_of(self, tensor: Tensor) -> int | None:
+        while is_functorch_tensor(tensor):
+            tensor = inside_functorch(tensor)
+        return self._live.get(storage_key(tensor), (None, None))[0]
+
     def _allocation_of(self, tensor: object) -> Allocation | None:
-        if not isinstance(tensor, Tensor):
-            return None
-        index, _ = self._live.get(storage_key(tensor), (None, None))
+        index = self._index_of(tensor) if isinstance(tensor, Tensor) else None
         return None if index is None else self.trace.allocations[index]
 
     def _owner(self, parameter: Tensor) -> str:
@@ -256,7 +295,7 @@ class Recorder(DispatchMode):
             for parameter in group["params"]:
                 self._label(parameter, "parameters")
                 self._label(parameter.grad, "gradients", self._owner(parameter))
-        for bucket in getattr(optimizer, "gradient_buckets", ()):
+        for bucket in (*getattr(optimizer, "gradient_buckets", ()), *self._rules.buckets()):
             self._label(bucket, "gradients")
 
     def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:

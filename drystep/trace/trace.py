@@ -73,6 +73,8 @@ class Trace:
     """Operators whose work could not be counted, and why."""
     failures: list[str] = field(default_factory=list)
     """Sentences about calls that fail on a GPU because of an error of PyTorch."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences about what the program asked of a GPU and a simulation does not do."""
     source_lines: list[SourceLine | None] = field(default_factory=list)
     """The user's line of each operator, if lines were recorded; otherwise empty."""
 

@@ -39,6 +39,8 @@ SHAPED = {
     "new_full",
 }  # fmt: skip
 """Operators that read the shape of their first argument, and not its values."""
+NOWHERE_TRUE = {aten.isnan.default, aten.isinf.default, aten.isposinf.default, aten.isneginf.default}
+"""Operators whose results a program expects to be false everywhere, as in PyTorch's detection of anomalies."""
 ON_EQUAL_VALUES = {
     aten.all.default, aten.all.dim, aten.any.default, aten.any.dim, aten.logical_not.default, aten.bitwise_not.default,
 }  # fmt: skip
@@ -79,7 +81,9 @@ class Followed:
             return
         origin = self._origin(args[1:] if func in self._shaped else args, kwargs)
         if plan == "compute" and origin is None:
-            if func in WRITTEN_SILENTLY:
+            if func in NOWHERE_TRUE:
+                self.known.put_uniform(result, False)
+            elif func in WRITTEN_SILENTLY:
                 self._forget(args[position] for position in WRITTEN_SILENTLY[func])
             return
         if plan == "blank":
@@ -182,8 +186,11 @@ class Followed:
         if len(written) == 1 and not blank and (func in FILLING or random) and _covers(written[0]):
             self.known.put_blank(written[0])
             blank = [tensor for tensor in written if self.known.is_blank(tensor)]
-        others = [value for value in args if not any(value is tensor for tensor in blank)]
-        return self._origin(tuple(others), kwargs) if blank else None
+        if len(blank) != len(written) or not blank:
+            return None
+        of_schema = schema_of(func).arguments
+        others = [value for value, argument in zip(args, of_schema, strict=False) if not _is_written(argument)]
+        return self._origin(tuple(others), kwargs)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool = False) -> Any:
         """The operator's result on the host; None if it is not tried or fails."""
@@ -240,7 +247,7 @@ def _plan(func: Any) -> Plan:
     if schema is None:
         return "nothing"
     name = schema.name.split("::")[-1]
-    writes = any(argument.alias_info and argument.alias_info.is_write for argument in schema.arguments)
+    writes = any(map(_is_written, schema.arguments))
     if func.namespace not in NAMESPACES:
         return "forget" if writes else "nothing"
     if name in RANDOM:
@@ -258,8 +265,12 @@ def _plan(func: Any) -> Plan:
 def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
     """The arguments that an operator writes to, by its schema."""
     for position, argument in enumerate(schema_of(func).arguments):
-        if argument.alias_info and argument.alias_info.is_write:
+        if _is_written(argument):
             yield args[position] if position < len(args) else kwargs.get(argument.name)
+
+
+def _is_written(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
 
 
 def _covers(tensor: Tensor) -> bool:

@@ -12,7 +12,7 @@ from drystep.values.known import KnownValues
 Handler = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 """(function, arguments, keyword arguments) -> what the call returns."""
 OBVIOUS = {"isfinite": True, "isreal": True, "isnan": False, "isinf": False, "isposinf": False, "isneginf": False}
-"""Functions whose results a program expects to be the same everywhere."""
+"""Functions whose results a program expects to be the same everywhere; most are made of several operators."""
 
 
 def handlers(device: torch.device, known: KnownValues | None = None) -> dict[Any, Handler]:
@@ -49,7 +49,8 @@ def _made(device: torch.device) -> Handler:
         place = torch.get_default_device() if asked is None else torch.device(asked)
         if place.type not in (device.type, "cuda"):
             return func(*args, **kwargs)
-        if device.type == "cpu" and (asked is None or pytorch_calls()):  # data that stays on the host
+        on_host = asked is None or (isinstance(asked, str) and pytorch_calls())  # optimizers say "cpu" for constants
+        if device.type == "cpu" and on_host:
             return func(*args, **kwargs)
         return _moved(func, args, kwargs, device)
 

@@ -40,8 +40,14 @@ def _replaced() -> list[object]:
     return [
         torch.autocast.__init__, torch.autocast.__enter__, torch.autocast.__exit__, Optimizer.__init__,
         Optimizer.zero_grad, GradScaler.update, GradScaler._maybe_opt_step, functional.gelu,
-        torch.autograd._engine_run_backward, OPTIMIZERS._get_foreach_kernels_supported_devices,
+        torch.autograd._engine_run_backward, OPTIMIZERS._get_foreach_kernels_supported_devices.__code__,
+        OPTIMIZERS._get_fused_kernels_supported_devices.__code__, GradScaler.__init__.__code__,
+        OPTIMIZERS._get_capturable_supported_devices.__code__, GradScaler.get_scale.__code__,
         torch.__future__.get_swap_module_params_on_conversion(), torch.is_autocast_enabled("privateuseone"),
+        torch.Generator, torch.get_autocast_gpu_dtype, torch.load.__code__, torch.get_default_device(),
+        torch.cuda.synchronize.__code__, torch.cuda.synchronize.__kwdefaults__, torch.cuda.mem_get_info.__code__,
+        torch.cuda.Event.__new__, torch.cuda.Stream.__new__, torch.cuda.device.__init__, torch.Tensor.record_stream,
+        nn.Module.__init__, nn.Module.__setstate__, torch.amp.autocast_mode._cast.__code__,
     ]  # fmt: skip
 
 

@@ -41,6 +41,10 @@ def autocast_regions(
         self.lowers_to = MIXED_PRECISIONS[name].dtype if enabled else None
 
     def simulated_enter(self: Any) -> Any:
+        if not hasattr(self, "simulated"):
+            if simulates(self.device):  # PyTorch has disabled it, because it found no GPU
+                raise RuntimeError("this autocast region was made outside of build_step: make it in there")
+            self.simulated = False
         if not self.simulated:
             return enter(self)
         if self.lowers_to == dtypes[-1]:

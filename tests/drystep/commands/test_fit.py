@@ -107,6 +107,31 @@ def test_a_function_that_is_not_there(file: str, capsys) -> None:
     assert "choose from build_step, convolves, leaves, exits" in capsys.readouterr().err
 
 
+SKIPS = """
+import torch
+
+def build_step(device):
+    used, skipped = (torch.nn.Linear(1024, 1024, bias=False).to(device) for _ in range(2))
+    optimizer = torch.optim.SGD([used.weight, skipped.weight], 0.1)
+    data = torch.empty(4, 1024, device=device)
+
+    def step():
+        optimizer.zero_grad()
+        used(data).sum().backward()
+        optimizer.step()
+
+    return step
+"""
+
+
+def test_strict_fails_where_figures_may_be_of_another_step(file: str, capsys) -> None:
+    Path(file).write_text(SKIPS)
+    assert _fit(f"{file}:build_step") == 0
+    assert "warning: 1 of 2 parameters" in capsys.readouterr().err
+    assert _fit(f"{file}:build_step", "--strict") == 1
+    assert "error: 1 of 2 parameters" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [

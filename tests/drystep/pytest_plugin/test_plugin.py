@@ -128,6 +128,16 @@ def test_a_step_that_cannot_be_simulated_names_its_line(project) -> None:
     result.stdout.fnmatch_lines(["*SimulationError: test_theirs.py:* reads a value*"])
 
 
+def test_strict_fails_a_step_whose_figures_may_be_of_another(project) -> None:
+    skips = "return lambda device: build_step(device, compiled=True)"
+    text = _marked('"1 GiB"', skips).replace("device, width", "device, compiled=False, width", 1)
+    text = text.replace(".to(device)\n", ".to(device)\n    model = torch.compile(model) if compiled else model\n", 1)
+    project(text).assert_outcomes(passed=1)
+    result = project(text.replace('"1 GiB"', '"1 GiB", strict=True'))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*SimulationError: the model, or a part of it, is compiled at*"])
+
+
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
@@ -137,7 +147,7 @@ def test_a_step_that_cannot_be_simulated_names_its_line(project) -> None:
         ),
         ("True", "memory limit True is neither a size*"),
         ("-3", "memory limit -3 is neither a size*"),
-        ("", "limit_gpu_memory takes one limit, and by name rules, precision, iterations, oracles"),
+        ("", "limit_gpu_memory takes one limit, and by name rules, precision, iterations, oracles, strict"),
         ('"1 GiB", speed=3', "limit_gpu_memory takes one limit*"),
     ],
 )

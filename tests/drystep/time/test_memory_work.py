@@ -166,3 +166,16 @@ def test_foreach_reads_all_lists_and_launches_by_elements() -> None:
     (work,) = work_of_step(lambda: torch._foreach_add(left, right))
     assert (work.moved_bytes, work.kernels) == (3 * 2 * 4 * 320 * 65536, 2)
     assert work_of_step(lambda: torch._foreach_zero_([left[0]]))[0].kernels == 1
+
+
+@pytest.mark.parametrize(("scale", "passes"), [({}, 7), ({"grad_scale": meta(), "found_inf": meta()}, 8)])
+def test_a_fused_update_writes_all_but_the_gradients(scale: dict[str, Tensor], passes: int) -> None:
+    """Unless a scaler has left it to the kernel to unscale these. 40 tensors are two launches."""
+    lists = [[meta(100) for _ in range(40)] for _ in range(4)]
+    numbers = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0, "eps": 1e-8}
+    steps = [meta() for _ in range(40)]
+    (work,) = work_of_call(
+        aten._fused_adamw_.default, *lists, [], steps, **numbers, amsgrad=False, maximize=False, **scale
+    )
+    assert (work.kind, work.kernels) == ("optimizer", 2)
+    assert work.moved_bytes == 40 * (passes * 400 + 2 * 4)

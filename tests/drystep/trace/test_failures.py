@@ -1,5 +1,7 @@
 """What is wrong with a step is one line that names the user's."""
 
+import os
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -26,9 +28,9 @@ def _message(body: Callable[[nn.Module, Tensor], object], **options: object) -> 
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
-        (lambda m, x: m(x.cuda()), "m(x.cuda())", "use the device that build_step is given"),
-        (lambda m, x: m(torch.ones(3, 4, device="cuda")), 'device="cuda"', "this needs a GPU"),
-        (lambda m, x: torch.cuda.synchronize(), "torch.cuda.synchronize()", "this needs a GPU"),
+        (lambda m, x: m(x.cuda(1)), "m(x.cuda(1))", "one GPU is simulated, and this asks for cuda:1"),
+        (lambda m, x: m(torch.ones(3, 4, device="cuda:2")), 'device="cuda:2"', "one GPU is simulated"),
+        (lambda m, x: torch.cuda.current_blas_handle(), "torch.cuda.current_blas_handle()", "this needs a GPU"),
         (lambda m, x: m(torch.ones(3, 4)), "m(torch.ones(3, 4))", "aten.addmm.default gets tensors on the CPU"),
         (lambda m, x: nn.functional.embedding(torch.ones(3, dtype=int), m.weight), "embedding", "tensors on the CPU"),
         (lambda m, x: m(x[:, :2]), "m(x[:, :2])", "aten.addmm.default failed"),
@@ -48,17 +50,20 @@ def test_a_step_that_cannot_be_simulated(body, code: str, said: str) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_tensors_on_another_device() -> None:
-    message = _message(lambda m, x: torch.ones(3, device="cuda"))
-    assert "makes a tensor on cuda:0: use the device that build_step is given" in message
+def test_the_gpu_of_the_machine_is_not_used() -> None:
+    def build(device: torch.device):
+        model = nn.Linear(4, 4).cuda()
+        return lambda: model(torch.ones(3, 4, device="cuda"))
+
+    before = torch.cuda.memory_allocated()
+    assert simulate(build).at_peak["parameters"] == 2 * 512
+    assert torch.cuda.memory_allocated() == before
 
 
-def test_precision_that_would_silently_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a GPU, PyTorch only warns that autocast and gradient scaling do nothing."""
-    if torch.cuda.is_available():
-        pytest.skip("on a GPU they work")
-    message = _message(lambda m, x: torch.amp.GradScaler("cuda"))
-    assert 'torch.amp.GradScaler("cuda")' in message
+def test_precision_that_would_silently_be_off() -> None:
+    """Without a GPU, a library may only warn that mixed precision does nothing."""
+    message = _message(lambda m, x: warnings.warn("CUDA is not available. Disabling", stacklevel=1))
+    assert 'warnings.warn("CUDA is not available. Disabling", stacklevel=1)' in message
     assert "does nothing without a GPU: state the precision" in message
 
 
@@ -92,8 +97,18 @@ def test_a_step_that_is_not_on_the_device() -> None:
         model = nn.Linear(4, 4)
         return lambda: model(torch.ones(3, 4)).sum().backward()
 
-    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+    with pytest.raises(SimulationError, match="2 of 2 parameters that train are on the CPU"):
         simulate(build)
+    with pytest.raises(SimulationError, match="the step has nothing on the device"):
+        simulate(lambda device: lambda: torch.ones(3, 4))
+
+
+def test_what_torchrun_sets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(
+        SimulationError, match="reads LOCAL_RANK from the environment, which torchrun sets: .* LOCAL_RANK=0"
+    ):
+        simulate(lambda device: os.environ["LOCAL_RANK"])
 
 
 def test_oddities_are_warnings() -> None:
