@@ -363,3 +363,17 @@ def replacing_flex_attention(
         ),
     ):
         yield
+
+
+def replacing_batched_nms(largest_together: int) -> AbstractContextManager[Any]:
+    """Make torchvision suppress boxes of all classes together, up to so many numbers of their corners, on the CPU too.
+
+    Its `batched_nms` does so on a GPU; on a CPU it takes class by class beyond 4000 numbers.
+    """
+    boxes_of: Any = import_module("torchvision.ops.boxes")
+    together, apart = boxes_of._batched_nms_coordinate_trick, boxes_of._batched_nms_vanilla
+
+    def suppressed(boxes: Tensor, *others: Any) -> Any:
+        return (together if boxes.numel() <= largest_together else apart)(boxes, *others)
+
+    return mock.patch.object(boxes_of, "_batched_nms_vanilla", suppressed)

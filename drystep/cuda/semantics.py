@@ -27,6 +27,7 @@ from drystep.cuda.programs.accelerate import accelerate_on
 from drystep.cuda.recurrent import FUSED_LAYERS
 from drystep.cuda.replicas.data_parallel import replicas
 from drystep.cuda.rules import PRECISIONS, Rules, rules_of
+from drystep.cuda.torchvision_operators import suppression_as_on_cuda
 from drystep.errors import choose
 from drystep.torch_private import PATCHING
 
@@ -82,4 +83,5 @@ def semantics(
             stack.enter_context(replicas(device))
             stack.enter_context(accelerate_on(device))
         stack.enter_context(flex_attention_anywhere())
+        stack.enter_context(suppression_as_on_cuda(device))
         yield stack.enter_context(cuda_by_name(device, rules, handlers))

@@ -5,13 +5,14 @@ import importlib
 import importlib.util
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from drystep.operators import Work, WorkRule, Workspace, register_operator
-from drystep.torch_private import schema_of
+from drystep.torch_private import replacing_batched_nms, schema_of
 from drystep.values.answers import ANSWERS, answer_nms
 
 FP32_OPERATORS = ("deform_conv2d", "nms", "ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool")
@@ -22,6 +23,8 @@ MOST_IMAGES_AT_ONCE = 32
 
 BOXES_TOGETHER = 64
 """Boxes that a block of threads compares with as many others, one for each bit of a word (`nms_kernel.cu`)."""
+CORNERS_TOGETHER = 100_000
+"""Numbers of boxes up to which those of all classes are suppressed at once (`batched_nms` in `ops/boxes.py`)."""
 TAPS = 4
 """Values that a bilinear sample is made of."""
 SAMPLES_PER_SIDE = 2
@@ -43,6 +46,13 @@ def register_torchvision() -> None:
             workspaces={"deform_conv2d": _deform_forward, "_deform_conv2d_backward": _deform_backward}.get(name),
         )
     ANSWERS[torch.ops.torchvision.nms.default] = answer_nms
+
+
+def suppression_as_on_cuda(device: torch.device) -> AbstractContextManager[Any]:
+    """Suppress boxes on the CPU as torchvision does on a GPU, where it compares more of them at once."""
+    if device.type != "cpu" or importlib.util.find_spec("torchvision") is None:
+        return nullcontext()
+    return replacing_batched_nms(CORNERS_TOGETHER)
 
 
 def _deform_forward(args: tuple[Any, ...]) -> Iterator[Workspace]:

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torchvision.ops import DeformConv2d
+from torchvision.ops import DeformConv2d, batched_nms
 
 from drystep import simulate
 from drystep.cuda.torchvision_operators import FP32_OPERATORS, WORK, register_torchvision
 from drystep.operators import Work, registered
+from drystep.simulator import trace_steps
 
 OPS = torch.ops.torchvision
 
@@ -108,3 +109,16 @@ def test_casts_are_those_of_torchvision() -> None:
         assert stated is not None
         assert stated.cast == ("float32" if name in FP32_OPERATORS else None)
     assert set(FP32_OPERATORS) <= set(WORK)
+
+
+def test_boxes_of_all_classes_are_suppressed_together_as_on_a_gpu() -> None:
+    """1100 boxes of 11 classes: one suppression, where a CPU by itself takes class by class."""
+
+    def build(device: torch.device):
+        boxes = torch.arange(4400.0, device=device).reshape(1100, 4)
+        classes = torch.arange(1100, device=device) % 11
+        return lambda: batched_nms(boxes, boxes[:, 0], classes, 0.5)
+
+    for device in ("cpu", "meta"):
+        names = [operator.name for operator in trace_steps(build, torch.device(device), iterations=1).operators]
+        assert names.count("nms.default") == 1

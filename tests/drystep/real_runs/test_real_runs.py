@@ -23,8 +23,11 @@ ALWAYS = {
 """Those that run at every change; the others run every night."""
 UNLIKE_A_GPU = {
     "timm-sequencer": "its LSTM runs on the CPU as cells of oneDNN, whose memory differs from cuDNN's layer",
+    "torchvision-mvit": "its relative positions are counted on the host, which is the device of a real run here",
     "torchvision-raft": "its grids of points and numbers are made on the host, which is the device of a real run here",
     "transformers-deberta": "its scales are tensors on the host, which is the device of a real run here",
+    "transformers-gemma3": "its masks make numbers of Python into tensors, which only a GPU needs copied",
+    "transformers-gpt_oss": "its masks make numbers of Python into tensors, which only a GPU needs copied",
     "transformers-videomae": "its table of positions stays on the host, and is copied to a GPU in each step",
 }
 """Step -> why the CPU allocates other memory than a GPU for it."""

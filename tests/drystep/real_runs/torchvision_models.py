@@ -60,11 +60,7 @@ def _flow(name: str) -> BuildStep:
 
 
 def _detected(name: str, side: int = 64, **options: Any) -> BuildStep:
-    """Two images with two objects each; the second has its boxes elsewhere.
-
-    Sizes are chosen so that torchvision suppresses boxes in the same way on every device: it compares all of a CPU at
-    once up to 1000 boxes, all of a GPU up to 25,000 (`batched_nms`).
-    """
+    """Two images with two objects each; the second has its boxes elsewhere."""
     boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0], [10.0, 20.0, 60.0, 60.0]])
     points = torch.tensor([[[20.0, 20.0, 1.0]] * 17, [[30.0, 40.0, 1.0]] * 17])
     masks = torch.zeros(2, side, side, dtype=torch.uint8)
@@ -77,8 +73,6 @@ def _detected(name: str, side: int = 64, **options: Any) -> BuildStep:
             {key: _copy(value, device) for key, value in each.items()} for each in given
         ]
 
-    if "rcnn" in name:
-        options["rpn_pre_nms_top_n_train"] = 300
     if "ssd" not in name:
         options |= {"min_size": side, "max_size": side}
     model = _build(name, weights_backbone=None, num_classes=2, **options)
