@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from drystep.torch_private import below_autograd, schema_of, tree_map
-from drystep.values.known import DRAWN, KNOWN, KnownValues, Origin
+from drystep.torch_private import below_autograd, schema_of
+from drystep.values.known import ASSUMED, DRAWN, KNOWN, KnownValues, Origin
 
 aten = torch.ops.aten
 Plan = Literal["nothing", "blank", "random", "compute", "write", "forget"]
@@ -34,6 +34,11 @@ MOST_DRAWN = 1 << 19
 """Most random numbers that are drawn for one result. Boxes, labels and orders of anchors need fewer."""
 MOST_DRAWN_IN_PLACE = 1 << 16
 """Most random numbers that are drawn in place, as initialisations and dropout masks do more often than data."""
+FILLED = {
+    "zeros": 0, "ones": 1, "full": None, "zeros_like": 0, "ones_like": 1, "full_like": None, "new_zeros": 0,
+    "new_ones": 1, "new_full": None,
+}  # fmt: skip
+"""Operators whose results have the same value everywhere, and that value; None for the value of their argument."""
 SHAPED = {
     "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones",
     "new_full",
@@ -82,7 +87,7 @@ class Followed:
         origin = self._origin(args[1:] if func in self._shaped else args, kwargs)
         if plan == "compute" and origin is None:
             if func in NOWHERE_TRUE:
-                self.known.put_uniform(result, False)
+                self.known.put_uniform(result, False, ASSUMED)
             elif func in WRITTEN_SILENTLY:
                 self._forget(args[position] for position in WRITTEN_SILENTLY[func])
             return
@@ -134,6 +139,11 @@ class Followed:
         size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         if not tensors or not self.known.fits(size_bytes):
             return
+        name = schema_of(func).name.split("::")[-1]
+        if name in FILLED and tensors[0].layout is torch.strided:
+            value = FILLED[name]
+            self.known.put_uniform(tensors[0], args[-1] if value is None else value, origin)
+            return
         if isinstance(args[0] if args else None, nn.Parameter) and func is aten._to_copy.default:
             return  # a module moves to the device; it is to be trained, so nothing reads its parameters
         if random and self._are_more(tensors, MOST_DRAWN):
@@ -149,7 +159,7 @@ class Followed:
         value = self.known.uniform(tensor)
         if value is not None:
             overload = {aten.all.dim: aten.all.default, aten.any.dim: aten.any.default}.get(func, func)
-            self.known.put_uniform(result, overload(value).item())
+            self.known.put_uniform(result, overload(value).item(), ASSUMED)
 
     def keep(self, result: Any, computed: Any, origin: Origin) -> None:
         """Keep computed values for meta results where their layouts agree."""
@@ -210,7 +220,11 @@ class Followed:
             unknown = unknown or found is None
             return found
 
-        host_args, host_kwargs = tree_map(on_host, args), tree_map(on_host, kwargs)
+        def all_on_host(value: Any) -> Any:
+            return [on_host(item) for item in value] if isinstance(value, list | tuple) else on_host(value)
+
+        host_args = [all_on_host(value) for value in args]
+        host_kwargs = {name: all_on_host(value) for name, value in kwargs.items()}
         if unknown:
             return None
         try:

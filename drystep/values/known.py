@@ -59,8 +59,10 @@ class KnownValues:
         entry = self._entries.get(storage_key(tensor))
         if entry is None or entry.is_blank or tensor.is_conj() or tensor.is_neg():
             return None
-        if entry.uniform is not None:
-            return self._of_uniform(entry.uniform, tensor)
+        if entry.uniform is not None and entry.uniform.dtype == tensor.dtype:
+            return entry.uniform.expand(tensor.shape) if tensor.numel() <= MOST_UNIFORM else None
+        if entry.uniform is not None and not self.writable(tensor):
+            return None
         assert entry.bytes is not None
         return _viewed(entry.bytes, tensor)
 
@@ -68,12 +70,6 @@ class KnownValues:
         """The one value that all elements of a tensor have, if it was assumed so; otherwise None."""
         entry = self._entries.get(storage_key(tensor)) if tensor.is_meta else None
         return None if entry is None else entry.uniform
-
-    @staticmethod
-    def _of_uniform(value: Tensor, tensor: Tensor) -> Tensor | None:
-        if value.dtype != tensor.dtype or tensor.numel() > MOST_UNIFORM:
-            return None
-        return value.expand(tensor.shape)
 
     def fits(self, size_bytes: int) -> bool:
         """Whether values of so many bytes are kept."""
@@ -92,9 +88,8 @@ class KnownValues:
         """Keep room for values in memory that nobody has written yet; its values are unknown until somebody does."""
         storage = tensor.untyped_storage()
         if storage.nbytes() and self.fits(storage.nbytes()):
-            blank = torch.zeros(storage.nbytes(), dtype=torch.uint8).untyped_storage()
             entry = self._entry(storage, KNOWN)
-            entry.bytes, entry.is_blank = blank, True
+            entry.uniform, entry.is_blank = torch.zeros((), dtype=torch.uint8), True
 
     def is_blank(self, tensor: Tensor) -> bool:
         """Whether nobody has written to a tensor's storage yet."""
@@ -107,11 +102,11 @@ class KnownValues:
         if entry is not None:
             entry.is_blank = False
 
-    def put_uniform(self, tensor: Tensor, value: float) -> None:
-        """Assume that all elements of a meta tensor are equal, however large it is."""
+    def put_uniform(self, tensor: Tensor, value: complex, origin: Origin) -> None:
+        """Keep that all elements of a meta tensor are equal, however large it is. That takes no memory."""
         storage = tensor.untyped_storage()
         if tensor.numel() * tensor.element_size() == storage.nbytes() and storage.nbytes():
-            self._entry(storage, ASSUMED).uniform = torch.full((), value, dtype=tensor.dtype)
+            self._entry(storage, origin).uniform = torch.full((), value, dtype=tensor.dtype)
 
     def taint(self, tensor: Tensor, origin: Origin) -> None:
         """Note that values of another origin were written to a tensor."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from drystep.program.source_lines import pytorch_calls
-from drystep.values.known import KnownValues
+from drystep.values.known import ASSUMED, KnownValues
 
 Handler = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 """(function, arguments, keyword arguments) -> what the call returns."""
@@ -95,7 +95,7 @@ def _obvious(known: KnownValues, value: bool) -> Handler:
     def ask(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = func(*args, **kwargs)
         if isinstance(result, Tensor) and result.is_meta and known.origin(result) is None:
-            known.put_uniform(result, value)
+            known.put_uniform(result, value, ASSUMED)
         return result
 
     return ask
