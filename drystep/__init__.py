@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from drystep.operators import Work, Workspace, register_operator
     from drystep.simulation import Simulation
     from drystep.simulator import simulate
-    from drystep.values.oracles import Oracles
+    from drystep.values.oracles import Oracles, Share
 
 __version__ = "0.2.0"
 __all__ = [
-    "Gpu", "Oracles", "Rules", "Simulation", "SimulationError", "Work", "Workspace", "__version__",
+    "Gpu", "Oracles", "Rules", "Share", "Simulation", "SimulationError", "Work", "Workspace", "__version__",
     "register_operator", "simulate",
 ]  # fmt: skip
 
@@ -27,6 +27,7 @@ _MODULES = {
     "Gpu": "drystep.gpus.classes",
     "Oracles": "drystep.values.oracles",
     "Rules": "drystep.cuda.rules",
+    "Share": "drystep.values.oracles",
     "Simulation": "drystep.simulation",
     "SimulationError": "drystep.errors",
     "Work": "drystep.operators",
