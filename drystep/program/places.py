@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import CodeType
 
@@ -24,8 +24,8 @@ class Place:
 
     @property
     def where(self) -> str:
-        """The user's line."""
-        return "" if self.line is None else str(self.line)
+        """The user's line, without the library that it calls."""
+        return "" if self.line is None else str(replace(self.line, library=""))
 
     @property
     def library(self) -> str:

@@ -11,7 +11,7 @@ from drystep.values.assumptions import Kind
 from drystep.values.known import ASSUMED, DRAWN, KNOWN, Origin
 from drystep.values.oracle_lookup import flattened
 from drystep.values.oracles import as_count, as_item
-from drystep.values.reads import Reads
+from drystep.values.reads import Choice, Reads
 from drystep.values.sides import Question, answers_for_rows, answers_for_value
 
 
@@ -170,7 +170,7 @@ class Ask:
         question: Question = (*self.place.key, str(self._func))
         answer = self._reads.sides.pick(question, answers, about_rows)
         self._reads.assumed.pop(question, None)
-        self._reads.assumed[question] = len(answers)
+        self._reads.assumed[question] = Choice(asked, answers)
         most_rows = answers[0] if about_rows else None
         self._reads.note(self._func, self.place, asked, answer, "assumed", most_rows=most_rows)
         return answer

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from drystep.errors import SimulationError
 from drystep.program.places import Place
-from drystep.values.oracles import ITEM, ROWS, Answer, Oracles
+from drystep.values.oracles import ITEM, ROWS, Answer, Oracles, Share
 
 
 class Stated(NamedTuple):
@@ -66,6 +66,11 @@ class OracleLookup(Lookup):
         if found is None:
             return None if self._oracles.item is None else Stated(ITEM, self._oracles.item)
         name, answer = found
+        share = next((part for part in flattened(answer) if isinstance(part, Share)), None)
+        if share is not None:
+            raise SimulationError(
+                f"oracle {name!r} states {share} of the rows for what is read as a number: state a number"
+            )
         if count != 1 and isinstance(answer, list | tuple) and _numbers(answer) == count:
             return Stated(name, answer)
         answer = self._in_turn(name, answer)

@@ -1,6 +1,6 @@
 """What one run of a step knows of values, and the answers that it was given."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from drystep.errors import SimulationError
 from drystep.program.places import Place
@@ -16,6 +16,15 @@ MOST_READS = 20_000
 MOST_ASSUMED = 2_000
 """Values that one line may ask for in one step where the answers are assumed: a loop that waits for another value
 never ends."""
+
+
+class Choice(NamedTuple):
+    """What may be assumed of a question."""
+
+    asked: str
+    """The question in words."""
+    answers: tuple[Any, ...]
+    """Its answers, by number."""
 
 
 class _Tally:
@@ -44,8 +53,8 @@ class Reads:
         self.followed = Followed(self.known)
         self.oracles: Lookup = lookup or OracleLookup(Oracles())
         self.sides = sides
-        self.assumed: dict[Question, int] = {}
-        """Question that was answered by an assumption -> number of answers that it may have; the latest last."""
+        self.assumed: dict[Question, Choice] = {}
+        """Questions that were answered by an assumption, the latest last."""
         self._tallies: dict[tuple[Question, Kind, str], _Tally] = {}
         self._reads_of_step: dict[Question, int] = {}
         self._last: str = ""
