@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drystep.commands.terminal import mib_cell, print_paragraph, stdout
+from drystep.errors import counted
 from drystep.values.assumptions import NOWHERE
 
 Row = Mapping[str, Any]
@@ -20,7 +21,7 @@ def print_assumptions(row: Row, with_all: bool) -> None:
     else:
         count = sum(map(_is_open, reads))
         if count:
-            stdout.print(f"assumed: {count} read{'s' if count > 1 else ''}, see --assumptions")
+            stdout.print(f"assumed: {counted(count, 'read')}, see --assumptions")
     if row["assumed_rows"]:
         _print_rows(row["assumed_rows"])
 
@@ -51,7 +52,7 @@ def _print_read(read: Row) -> None:
         print_paragraph(f"in {read['library']}", INDENT)
     if read["names"]:
         first, *more = read["names"]
-        or_under = f"  (or under {', '.join(more)})" if more else ""
+        or_under = f" (or under {', '.join(more)})" if more else ""
         print_paragraph(f"--oracle {first}=ANSWER{or_under}", INDENT)
 
 
@@ -71,7 +72,7 @@ def _print_rows(rows: Row) -> None:
     else:
         print_paragraph(f"{most}, and {mib_cell(least_bytes, 2)} MiB with as few as the step runs with.")
     for hinge in rows["hinges"]:
-        name = next(iter(hinge["names"]), "rows")
+        name = _short_place(hinge)
         without = f"{mib_cell(hinge['peak_without_bytes'], 2)} MiB"
         print_paragraph(f"{without} without those of {name} alone, which are at most {hinge['most_rows']}", INDENT)
 

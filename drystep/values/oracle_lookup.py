@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from drystep.errors import SimulationError
+from drystep.errors import SimulationError, counted
 from drystep.program.places import Place
 from drystep.values.oracles import ITEM, ROWS, Answer, Oracles, Share
 
@@ -76,7 +76,7 @@ class OracleLookup(Lookup):
         answer = self._in_turn(name, answer)
         if isinstance(answer, list | tuple) and _numbers(answer) != count:
             raise SimulationError(
-                f"oracle {name!r} states {_numbers(answer)} values for a tensor of {count}: state as many as it has, "
+                f"oracle {name!r} states {counted(_numbers(answer), 'value')} for a tensor of {count}: state as many as it has, "
                 "or one number for all of them"
             )
         return Stated(name, answer)
@@ -91,7 +91,7 @@ class OracleLookup(Lookup):
         turn = self._asked[name]
         if turn >= len(answer):
             raise SimulationError(
-                f"oracle {name!r} states {len(answer)} answers, and the step asks for one more: "
+                f"oracle {name!r} states {counted(len(answer), 'answer')}, and the step asks for one more: "
                 "state an answer for each time, or a number for all"
             )
         self._asked[name] += 1

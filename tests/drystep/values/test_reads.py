@@ -111,7 +111,7 @@ def test_statements_by_line_and_order() -> None:
         simulation = _simulated(two, oracles=Oracles(by_name={name: [5, 3]}))
         assert {500, 300} <= _sizes(simulation), name
         assert simulation.assumptions[0].answers == (5, 3)
-    with pytest.raises(SimulationError, match="oracle 'two' states 1 answers, and the step asks for one more"):
+    with pytest.raises(SimulationError, match="oracle 'two' states 1 answer, and the step asks for one more"):
         _simulated(two, oracles=Oracles(by_name={"two": [5]}))
 
 
