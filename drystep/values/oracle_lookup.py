@@ -76,8 +76,8 @@ class OracleLookup(Lookup):
         answer = self._in_turn(name, answer)
         if isinstance(answer, list | tuple) and _numbers(answer) != count:
             raise SimulationError(
-                f"oracle {name!r} states {counted(_numbers(answer), 'value')} for a tensor of {count}: state as many as it has, "
-                "or one number for all of them"
+                f"oracle {name!r} states {counted(_numbers(answer), 'value')} for a tensor of {count}: "
+                "state as many as it has, or one number for all of them"
             )
         return Stated(name, answer)
 

@@ -148,8 +148,8 @@ def test_all_reads_are_listed_with_what_hangs_on_them(here: Path, capsys: pytest
         f"    at train.py:{item} (`if x.sum().item() > 9:`)",
         f"    --oracle train.py:{item}=ANSWER (or under build_step.step)",
         "known:",
-        f"    train.py:{known}: .cpu(), .tolist() or .to('cpu') of (2,) values = [2, 3],",
-        "      asked 3 times",
+        f"    train.py:{known}: .cpu(), .tolist() or .to('cpu') of (2,) values = [2, 3], asked",
+        "      3 times",
         lines[start + 10],
     ]
     # 32 MiB for all rows, beside less than a MiB of data and 8 MiB of cuBLAS's workspace; without them half a MiB.
