@@ -206,6 +206,15 @@ def test_what_a_probe_says_can_be_stated(here: Path, capsys: pytest.CaptureFixtu
     assert "the step raised ValueError: the sum must be 5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "options", [["--batch-size", "3"], ["--strict"], ["--assumptions"], ["--oracle", "rows=3"], ["--ranks", "2"]]
+)
+def test_a_probe_does_not_ignore_options(here: Path, options: list[str], capsys) -> None:
+    assert _fit("build_step", "--probe", *options) == 2
+    said = f"error: --probe only runs the step on the CPU, with batch_size=1: leave {options[0]} out of this run\n"
+    assert capsys.readouterr().err == said
+
+
 def test_statements_in_all_forms(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The step itself fails where an answer is another one."""
     statements = [
