@@ -26,7 +26,7 @@ READS: dict[str, tuple[Callable[[Tensor], object], object]] = {
     "nonzero": (lambda x: x.nonzero().shape, (5, 2)),
     "a boolean index": (lambda x: x[x > 1].shape, (4,)),
     "unique": (lambda x: x.unique().shape, (5,)),
-    "unique rows": (lambda x: x[:, :1].unique(dim=0).shape, (2, 1)),
+    "unique rows": (lambda x: x[:, :1].expand(3, 2).unique(dim=0).shape, (2, 2)),
     "unique_consecutive": (lambda x: x[:, 0].unique_consecutive().shape, (2,)),
     "repeat_interleave": (lambda x: torch.repeat_interleave(x, x[:, 0].long(), dim=0).shape, (7, 2)),
     "bincount": (lambda x: torch.bincount(x[:, 0].long()).shape, (4,)),
@@ -60,6 +60,16 @@ def test_a_simulation_reads_what_the_real_run_read(name: str, limit_bytes: int) 
     assert real_answers == [expected] * 2
     simulate(_reading(read, answers), iterations=2, oracles=real.reads, known_limit_bytes=limit_bytes)
     assert answers == [expected] * 2
+
+
+def test_of_how_many_rows_a_real_run_got_some() -> None:
+    """No share of what has no limit."""
+    bounded = {"nonzero": (5, 6), "a boolean index": (4, 6), "unique": (5, 6), "unique rows": (2, 3)}
+    bounded |= {"unique_consecutive": (2, 3)}
+    for name, (read, _) in READS.items():
+        recorded = probe(_reading(read, []), iterations=2).reads
+        shares = [(rows, most) for _, _, rows, most in recorded.shares()]
+        assert shares == ([bounded[name]] if name in bounded else []), name
 
 
 def test_answers_are_those_of_the_step_in_order() -> None:
