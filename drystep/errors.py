@@ -25,6 +25,11 @@ def choose(kind: str, name: str, valid: Iterable[str]) -> str:
     return name
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with what it counts, such as "1 answer" or "2,000 answers"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def shortened(message: str) -> str:
     """The beginning of a message, and how long it is, where it is longer than a message may be."""
     if len(message) <= LONGEST_MESSAGE:

@@ -97,6 +97,13 @@ def fit(
         if ddp is False:
             raise ValueError("--ranks counts processes of DistributedDataParallel: leave --no-ddp out")
         ddp = True
+    if probe:
+        _require_alone(
+            {
+                "--batch-size": batch_size is not None, "--ranks": ranks is not None, "--throughput": throughput,
+                "--oracle": oracles, "--assumptions": assumptions, "--strict": strict,
+            }
+        )  # fmt: skip
     rules = combined(profile, torch_version, ddp, cudnn_benchmark, alloc_conf)
     stated = parse_oracles(oracles)
     file = _file_of(target)
@@ -133,6 +140,15 @@ def fit(
         title = ", ".join(filter(None, (target, rules.title, settings, precision)))
         _show(rows, f"{title}; simulated", {card.name: card.label for card in cards}, assumptions)
     return DOES_NOT_FIT if gpus and any(row["verdict"] in ("oom", "depends") for row in rows) else OK
+
+
+def _require_alone(given: Mapping[str, object]) -> None:
+    """Raise `ValueError` if options are given that mean nothing to a real run."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise ValueError(
+            f"--probe only runs the step on the CPU, with batch_size=1: leave {' and '.join(names)} out of this run"
+        )
 
 
 def _file_of(target: str) -> Path:

@@ -82,8 +82,11 @@ def parse_oracles(texts: Sequence[str]) -> Oracles:
                 f"oracle {shown(text)} is not NAME=NUMBER, such as rows=512 or item=0; a share of the rows is written "
                 "as nms=50%, several answers as loss=512,128, and a list of values as grid_thw=[1,16,16]"
             )
+        if name in values:
+            raise ValueError(f"oracle {shown(name)} is stated twice: write several answers as NAME=512,128")
         values[name] = value
-    item, rows = values.pop(ITEM, None), values.pop(ROWS, None)
+    rows = values.pop(ROWS, None)
+    item = None if isinstance(values.get(ITEM), list) else values.pop(ITEM, None)  # a list answers by name, in turn
     return Oracles(rows=rows, item=item, by_name=values)
 
 

@@ -5,6 +5,7 @@ the terminal that would steer it.
 """
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,19 @@ stderr = PlainConsole(stderr=True, soft_wrap=True)
 def say(message: str) -> None:
     """Print a message on stderr."""
     stderr.print(message)
+
+
+def print_paragraph(text: str, indent: int = 0) -> None:
+    """Print a text on stdout, wrapped between words to the terminal's width; all lines but the first are indented more.
+
+    A word that is longer than a line stays whole, so that it can be copied.
+    """
+    first, others = " " * indent, " " * (indent + 2)
+    wrapped = textwrap.fill(
+        one_line(text), stdout.width, initial_indent=first, subsequent_indent=others,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    stdout.print(wrapped, soft_wrap=True)
 
 
 def plain_table(columns: Sequence[str], left: int = 1) -> Table:

@@ -10,6 +10,7 @@ from drystep.cuda.meta_cache import MetaCache
 from drystep.cuda.missing.kernels import KERNELS, READING
 from drystep.errors import SimulationError
 from drystep.values.answers import ANSWERS
+from drystep.values.ask import Ask
 from drystep.values.python_data import Handler, handlers
 from drystep.values.reads import Reads
 
@@ -40,7 +41,7 @@ class MetaOperators:
         """
         answer = ANSWERS.get(func) or READING.get(func)
         if answer is not None and any(isinstance(argument, Tensor) and argument.is_meta for argument in args[:2]):
-            result = self.reads.answer(answer, func, args, kwargs)
+            result = answer(Ask(self.reads, func, args, kwargs), *args, **kwargs)
             if result is not NotImplemented:
                 return result
         try:

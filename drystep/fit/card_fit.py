@@ -79,7 +79,7 @@ class CardFit:
 
 
 def _assumption_fields(read: Assumption) -> dict[str, Any]:
-    fields = {**asdict(read), "text": str(read)}
+    fields = {**asdict(read), "said": read.said, "text": str(read)}
     del fields["question"]
     return fields
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import CodeType
 
@@ -24,8 +24,8 @@ class Place:
 
     @property
     def where(self) -> str:
-        """The user's line."""
-        return "" if self.line is None else str(self.line)
+        """The user's line, without the library that it calls."""
+        return "" if self.line is None else str(replace(self.line, library=""))
 
     @property
     def library(self) -> str:
@@ -59,11 +59,11 @@ class Place:
 
 def running_place() -> Place:
     """The place at which the program runs now."""
-    return _place_of(running_code())
+    return _place_of(tuple((code, code.co_filename, line) for code, line in running_code()))
 
 
 @functools.lru_cache(maxsize=MOST_PLACES)
-def _place_of(running: tuple[tuple[CodeType, int], ...]) -> Place:
-    """The place of running code, which a step comes to again and again."""
-    frames = [frame_of(code, line) for code, line in running]
+def _place_of(running: tuple[tuple[CodeType, str, int], ...]) -> Place:
+    """The place of running code, which a step comes to again and again. Code of two files may be equal."""
+    frames = [frame_of(code, line) for code, _, line in running]
     return Place(innermost(frames), tuple(frame for frame in frames if not (frame.is_own or is_pytorch(frame.file))))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drystep.values.reads import Ask, Rows
+from drystep.values.ask import Ask, Rows
 
 aten = torch.ops.aten
 Unique = tuple[Tensor, Tensor, Tensor]

@@ -6,8 +6,10 @@ from typing import Any, Literal
 Kind = Literal["known", "stated", "assumed"]
 MOST_ANSWERS = 10
 """Different answers to one question that are listed."""
-SHORTEST = 60
+LONGEST_ANSWER = 60
 """Characters of an answer in a sentence."""
+NOWHERE = "a line outside the program"
+"""Stands for the user's line where there is none."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,14 @@ class Assumption:
         """The first answer."""
         return self.answers[0]
 
+    @property
+    def said(self) -> str:
+        """The question, what it was answered, how often, and what a known answer rests on."""
+        given = ", ".join(str(answer)[:LONGEST_ANSWER] for answer in self.answers)
+        often = f", asked {self.times} times" if self.times > 1 else ""
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.asked} = {given}{often}{note}"
+
     def __str__(self) -> str:
-        given = ", ".join(str(answer)[:SHORTEST] for answer in self.answers)
-        inside = f" ({self.library})" if self.library else ""
-        often = f", {self.times} times" if self.times > 1 else ""
-        note = f", {self.note}" if self.note else ""
-        return (
-            f"{self.kind}: {self.asked} = {given} at {self.where or 'a line outside the program'}{inside}{often}{note}"
-        )
+        inside = f", in {self.library}" if self.library else ""
+        return f"{self.kind}: {self.said}, at {self.where or NOWHERE}{inside}"

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from drystep.errors import SimulationError
+from drystep.errors import SimulationError, counted
 from drystep.program.places import Place
-from drystep.values.oracles import ITEM, ROWS, Answer, Oracles
+from drystep.values.oracles import ITEM, ROWS, Answer, Oracles, Share
 
 
 class Stated(NamedTuple):
@@ -66,13 +66,18 @@ class OracleLookup(Lookup):
         if found is None:
             return None if self._oracles.item is None else Stated(ITEM, self._oracles.item)
         name, answer = found
+        share = next((part for part in flattened(answer) if isinstance(part, Share)), None)
+        if share is not None:
+            raise SimulationError(
+                f"oracle {name!r} states {share} of the rows for what is read as a number: state a number"
+            )
         if count != 1 and isinstance(answer, list | tuple) and _numbers(answer) == count:
             return Stated(name, answer)
         answer = self._in_turn(name, answer)
         if isinstance(answer, list | tuple) and _numbers(answer) != count:
             raise SimulationError(
-                f"oracle {name!r} states {_numbers(answer)} values for a tensor of {count}: state as many as it has, "
-                "or one number for all of them"
+                f"oracle {name!r} states {counted(_numbers(answer), 'value')} for a tensor of {count}: "
+                "state as many as it has, or one number for all of them"
             )
         return Stated(name, answer)
 
@@ -86,7 +91,7 @@ class OracleLookup(Lookup):
         turn = self._asked[name]
         if turn >= len(answer):
             raise SimulationError(
-                f"oracle {name!r} states {len(answer)} answers, and the step asks for one more: "
+                f"oracle {name!r} states {counted(len(answer), 'answer')}, and the step asks for one more: "
                 "state an answer for each time, or a number for all"
             )
         self._asked[name] += 1

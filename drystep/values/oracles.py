@@ -14,6 +14,8 @@ ITEM = "item"
 ROWS = "rows"
 MOST_ROWS = 10**12
 """Rows that an answer may state: more than any tensor has, and few enough that their bytes can be counted."""
+MOST_LEVELS = 64
+"""Lists within lists that an answer may have, as many as a tensor may have dimensions."""
 LARGEST_NUMBER = 2.0**62
 """Largest answer of either sign: whole numbers and floats on the device can both hold it."""
 
@@ -27,7 +29,8 @@ class Share:
 
     def __post_init__(self) -> None:
         if not is_finite(self.of_all) or not 0 <= self.of_all <= 1:
-            raise ValueError(f"a share of rows must be from 0 to 100 %, not {shown(self.of_all)}")
+            given = f"{100 * self.of_all:g} %" if isinstance(self.of_all, float) else shown(self.of_all)
+            raise ValueError(f"a share of rows must be from 0 (0 %) to 1 (100 %), not {given}")
 
     def __str__(self) -> str:
         return f"{100 * self.of_all:g}%"
@@ -67,7 +70,8 @@ class Oracles:
             if value is not None:
                 _check_number(name, value)
         for name, answer in self.by_name.items():
-            _check(name, answer)
+            if answer is not None:
+                _check(name, answer)
         if self.rows is not None:
             as_count(ROWS, self.rows)
 
@@ -78,20 +82,28 @@ def _as_answer(fields: Any) -> Answer:
     return [_as_answer(part) for part in fields] if isinstance(fields, list | tuple) else fields
 
 
-def _check(name: str, answer: object) -> None:
+def _check(name: str, answer: object, level: int = 0) -> None:
     """Raise `ValueError` for what is no answer."""
-    if isinstance(answer, Share) or answer is None:
+    if isinstance(answer, Share):
         return
     if isinstance(answer, list | tuple):
+        if level == MOST_LEVELS:
+            raise ValueError(f"oracle {name} states lists within lists, more than {MOST_LEVELS} deep")
         if not answer:
             raise ValueError(f"oracle {name} states no answer: give at least one")
         for part in answer:
-            _check(name, part)
+            _check(name, part, level + 1)
         return
     _check_number(name, answer)
 
 
 def _check_number(name: str, value: object) -> None:
+    if isinstance(value, Share | list | tuple):
+        given = value if isinstance(value, Share) else shown(value)
+        raise ValueError(
+            f"oracle {name} must be one number, not {given}: shares and lists answer for an operator, a function or a "
+            "line"
+        )
     if not isinstance(value, int | float):
         raise ValueError(f"oracle {name} must be a number, not {shown(value)}")
     # `item=True` answers a condition; a count refuses it where it is used.

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from drystep.errors import SimulationError
 from drystep.values.reads import Reads
@@ -28,8 +28,8 @@ def run_with_tries(
     """
     deadline = time.monotonic() + MOST_SECONDS
     base, failure = sides, ""
-    others: list[tuple[Question, int]] = []
-    tried: list[str] = []
+    others: list[_Other] = []
+    tried: list[_Other] = []
     first: SimulationError | None = None
     for _ in range(MOST_TRIES):
         reads = reads_of(sides)
@@ -39,28 +39,47 @@ def run_with_tries(
             if first is None:
                 first = SimulationError(_with_last_answer(str(error), reads))
                 first.__cause__ = error
+            else:
+                tried.append(others.pop(0))
             if str(error) != failure:  # the step came to another point, so the change is kept
                 failure, base = str(error), sides
                 others = _others(reads, sides)
         if not others or time.monotonic() > deadline:
             break
-        question, number = others.pop(0)
-        sides = Sides({**base.chosen, question: number}, base.of_rows)
-        tried.append(f"{question[2]} at {PurePath(question[0]).name}:{question[1]}")
+        sides = Sides({**base.chosen, others[0].question: others[0].number}, base.of_rows)
     assert first is not None
     if not tried:
         raise first
-    places = ", ".join(dict.fromkeys(tried))
-    raise SimulationError(f"{first}. {len(tried)} other answers were tried and failed too ({places})") from first
+    raise SimulationError(f"{first}; {_tries_text(tried)}") from first
 
 
-def _others(reads: Reads, sides: Sides) -> list[tuple[Question, int]]:
+class _Other(NamedTuple):
+    """Another answer to what was assumed."""
+
+    question: Question
+    asked: str
+    number: int
+    answer: Any
+
+
+def _others(reads: Reads, sides: Sides) -> list[_Other]:
     """The other answers to what was assumed, those to the latest question first."""
     return [
-        (question, number)
-        for question, count in reversed(reads.assumed.items())
-        for number in range(sides.chosen.get(question, 0) + 1, count)
+        _Other(question, choice.asked, number, choice.answers[number])
+        for question, choice in reversed(reads.assumed.items())
+        for number in range(sides.chosen.get(question, 0) + 1, len(choice.answers))
     ]
+
+
+def _tries_text(tried: list[_Other]) -> str:
+    """The other answers that failed too, by question."""
+    answers: dict[str, list[str]] = {}
+    for other in tried:
+        file, line, _ = other.question
+        answers.setdefault(f"{other.asked} at {PurePath(file).name}:{line}", []).append(str(other.answer))
+    given = "; ".join(f"{question} = {' and '.join(dict.fromkeys(those))}" for question, those in answers.items())
+    count = "1 other answer was" if len(tried) == 1 else f"{len(tried)} other answers were"
+    return f"{count} tried and failed too ({given})"
 
 
 def _with_last_answer(message: str, reads: Reads) -> str:

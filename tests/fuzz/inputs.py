@@ -78,17 +78,18 @@ def changed(draw: st.DrawFn, line: str) -> bytes:
             holder[draw(texts)] = draw(values)
         else:
             holder[last] = deep(600) if change == "nest" else draw(values)
-    text = _written(value)
+    text = written(value).encode()
     if draw(st.integers(0, 4)) == 0:
         position = draw(st.integers(0, len(text)))
         text = text[:position] + draw(st.binary(max_size=8)) + text[position + draw(st.integers(0, 40)) :]
     return text + b"\n"
 
 
-def _written(value: Any) -> bytes:
+def written(value: Any) -> str:
+    """A value as JSON."""
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)  # a file may hold numbers that Python would not write
     try:
-        return json.dumps(value).encode()
+        return json.dumps(value)
     finally:
         sys.set_int_max_str_digits(before)

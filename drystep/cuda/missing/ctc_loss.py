@@ -8,7 +8,7 @@ from torch import Tensor
 
 from drystep.cuda.dispatch import Replacements
 from drystep.operators import Workspace
-from drystep.values.reads import Ask
+from drystep.values.ask import Ask
 
 aten = torch.ops.aten
 Lengths = Sequence[int] | Tensor

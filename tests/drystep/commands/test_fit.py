@@ -138,7 +138,7 @@ def test_strict_fails_where_figures_may_be_of_another_step(file: str, capsys) ->
         ("build_step", [], "'build_step' is not FILE.py:NAME, such as train.py:build_step"),
         ("nosuch.py:build_step", [], "cannot read nosuch.py: no such file"),
         ("{folder}/gpus.toml:build_step", [], "gpus.toml is not a Python file: its name must end in .py"),
-        ("{file}:f", ["--oracle", "rows"], "oracle 'rows' is not NAME=NUMBER, such as rows=512, item=0 or nms=1000"),
+        ("{file}:f", ["--oracle", "rows"], "oracle 'rows' is not NAME=NUMBER, such as rows=512 or item=0; a share"),
         ("{file}:f", ["--oracle", "rows=many"], "oracle 'rows=many' is not NAME=NUMBER"),
         ("{file}:f", ["--oracle", "rows=inf"], "oracle 'rows=inf' is not NAME=NUMBER"),
         ("{file}:f", ["--oracle", "rows=-1"], "oracle rows must be a whole number of rows from 0"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import nms
 
 from drystep import Oracles, Simulation, SimulationError, simulate
 from drystep.values.oracles import Share
@@ -41,7 +42,18 @@ def test_an_assumption_names_question_lines_answer_and_kind() -> None:
     assert mask.where.startswith("tests/drystep/values/test_reads.py:") and "return x[m(x)[:, 0] > 0]" in mask.where
     assert mask.library == "" and mask.most_rows == 6 and mask.decides_rows
     assert "_half" in mask.names and any(name.startswith("test_reads.py:") for name in mask.names)
-    assert str(mask).startswith("assumed: rows of aten.nonzero.default, of at most 6 = 6 at tests/")
+    said = "assumed: rows of aten.nonzero.default, of at most 6 = 6, asked 3 times, at "
+    assert str(mask) == f"{said}{mask.where}"
+
+
+def test_the_line_of_a_library_that_asks_is_named_once() -> None:
+    def keep(m: nn.Module, x: Tensor) -> None:
+        nms(m(x), x[:, 0], 0.5)
+
+    (read,) = _simulated(keep).assumptions
+    assert read.library.startswith("torchvision/ops/boxes.py:") and read.library.endswith(" nms")
+    assert read.where.endswith("(`nms(m(x), x[:, 0], 0.5)`)")
+    assert str(read).endswith(f"at {read.where}, in {read.library}")
 
 
 def test_known_goes_before_stated_and_stated_before_drawn_and_assumed() -> None:
@@ -99,20 +111,25 @@ def test_statements_by_line_and_order() -> None:
         simulation = _simulated(two, oracles=Oracles(by_name={name: [5, 3]}))
         assert {500, 300} <= _sizes(simulation), name
         assert simulation.assumptions[0].answers == (5, 3)
-    with pytest.raises(SimulationError, match="oracle 'two' states 1 answers, and the step asks for one more"):
+    with pytest.raises(SimulationError, match="oracle 'two' states 1 answer, and the step asks for one more"):
         _simulated(two, oracles=Oracles(by_name={"two": [5]}))
 
 
 def test_shares_of_the_rows() -> None:
     assert 3 * 4 * 4 in _sizes(_simulated(_half, oracles=Oracles(by_name={"_half": Share(0.5)})))
-    with pytest.raises(ValueError, match="a share of rows must be from 0 to 100 %, not 2"):
+    with pytest.raises(ValueError, match=r"a share of rows must be from 0 \(0 %\) to 1 \(100 %\), not 2"):
         Share(2)
+
+    def sum_of(m: nn.Module, x: Tensor) -> None:
+        m(x).sum().item()
 
     def repeated(m: nn.Module, x: Tensor) -> None:
         torch.repeat_interleave(x, m(x)[:, 0].long(), dim=0)
 
     with pytest.raises(SimulationError, match="oracle repeated must be a number of rows, not 50%: it has no limit"):
         _simulated(repeated, oracles=Oracles(by_name={"repeated": Share(0.5)}))
+    with pytest.raises(SimulationError, match="oracle 'sum_of' states 50% of the rows for what is read as a number"):
+        _simulated(sum_of, oracles=Oracles(by_name={"sum_of": [1, Share(0.5)]}))
 
 
 def test_lists_for_what_is_read_as_a_list() -> None:
@@ -179,13 +196,16 @@ def test_an_error_names_the_answer_before_it() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_loop_that_waits_for_a_value_ends_with_a_sentence(known: bool) -> None:
+def test_a_loop_that_waits_for_a_value_ends_with_a_sentence(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drystep.values.reads.MOST_READS", 200)
+    monkeypatch.setattr("drystep.values.reads.MOST_ASSUMED", 20)
+
     def forever(m: nn.Module, x: Tensor) -> None:
         while (torch.ones((), device=x.device) if known else m(x).sum()).item() < 5:
             pass
 
     with pytest.raises(
-        SimulationError, match="one line asks for values 2.* a number, as by .item().*to be 1"
+        SimulationError, match="one line asks for values 2.*1 times in one step: a number, as by .item().*to be 1"
     ) as caught:
         _simulated(forever)
-    assert ("other answers were tried and failed too (aten._local_scalar_dense" in str(caught.value)) is not known
+    assert ("1 other answer was tried and failed too (a number, as by .item() at" in str(caught.value)) is not known

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from drystep import SimulationError, simulate
+from drystep.values.tries import MOST_TRIES
 
 
 def _answers(body: Callable[[Tensor], object]) -> list[tuple]:
@@ -61,7 +62,44 @@ def test_when_no_side_works_the_error_says_what_was_tried() -> None:
         _answers(body)
     message = str(caught.value)
     assert "ValueError: never right; before that, a number, as by .item() was assumed to be 1" in message
-    assert "1 other answers were tried and failed too (aten._local_scalar_dense.default at test_tries.py:" in message
+    line = test_when_no_side_works_the_error_says_what_was_tried.__code__.co_firstlineno + 2
+    tried = f"1 other answer was tried and failed too (a number, as by .item() at test_tries.py:{line} = 0)"
+    assert message.endswith(f"; {tried}")
+
+
+def test_the_answers_that_were_tried_are_told_question_by_question() -> None:
+    def body(y: Tensor) -> None:
+        for column in range(3):
+            rows = y[y[:, column] > 0]
+        raise ValueError(f"never right: {len(rows)}"[:11])
+
+    line = body.__code__.co_firstlineno + 2
+    with pytest.raises(SimulationError) as caught:
+        _answers(body)
+    tried = f"(rows of aten.nonzero.default, of at most 6 at test_tries.py:{line} = 0 and 1)"
+    assert str(caught.value).endswith(f"; 2 other answers were tried and failed too {tried}")
+
+
+def test_no_more_answers_are_told_than_were_tried() -> None:
+    def body(y: Tensor) -> None:
+        numbers = [
+            y.sum().item(),
+            y.mean().item(),
+            y.max().item(),
+            y.min().item(),
+            y.std().item(),
+            y.var().item(),
+            y.prod().item(),
+            y.norm().item(),
+            y.median().item(),
+        ]
+        raise ValueError("never right" + "!" * (not numbers))
+
+    with pytest.raises(SimulationError) as caught:
+        _answers(body)
+    message = str(caught.value)
+    assert f"; {MOST_TRIES - 1} other answers were tried and failed too (" in message
+    assert message.count(" = 0") == MOST_TRIES - 1
 
 
 def test_a_failure_that_follows_no_assumption_is_told_at_once() -> None:
