@@ -14,7 +14,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.futures import Future
 
-from drystep.torch_private import finished_work, replacing_group_creation
+from drystep.cuda.api.rare_parts import where_parts_exist
+from drystep.torch_replacements import finished_work, replacing_group_creation
 
 NAME = "simulated"
 RANKS = 2
@@ -132,7 +133,8 @@ def simulated_groups() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(dist, "init_process_group", without_device))
-        stack.enter_context(replacing_group_creation(_registered, rendezvous))
+        created = functools.partial(replacing_group_creation, _registered, rendezvous)
+        stack.enter_context(where_parts_exist(created, (dist, "init_process_group")))
         try:
             yield
         finally:
