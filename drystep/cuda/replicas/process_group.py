@@ -68,6 +68,8 @@ def _process_group() -> Any:
             output.view(self.size(), -1).copy_(tensor.reshape(1, -1).expand(self.size(), -1))
             return _done([output])
 
+        all_gather_single = _allgather_base  # its name since PyTorch 2.14
+
         def gather(self, outputs: Any, inputs: Any, opts: Any = None) -> Any:
             return self.allgather(outputs, inputs) if outputs else _done(inputs)
 
@@ -81,6 +83,8 @@ def _process_group() -> Any:
         def _reduce_scatter_base(self, output: Tensor, tensor: Tensor, opts: Any = None) -> Any:
             output.view(-1).copy_(tensor.view(self.size(), -1)[self.rank()])
             return _done([output])
+
+        reduce_scatter_single = _reduce_scatter_base  # its name since PyTorch 2.14
 
         @torch.no_grad()
         def scatter(self, outputs: Any, inputs: Any, opts: Any = None) -> Any:
