@@ -88,15 +88,23 @@ def compiling_operator() -> bool:
 def replacing_dynamo_callbacks(replacement: Callable[[Any], None]) -> AbstractContextManager[Any]:
     """Replace what a compiled region asks for the compiler to call (`torch._dynamo.eval_frame._callback_from_stance`).
 
-    Where the answer is None, the region runs eagerly. Regions of PyTorch's own operators are left alone.
+    Where the answer is None, the region runs eagerly, with `fullgraph=True` too. Regions of PyTorch's own operators are
+    left alone.
     """
-    path = "torch._dynamo.eval_frame._callback_from_stance"
-    original = find_part(path, "to run compiled models eagerly")
+    frames: Any = import_module("torch._dynamo.eval_frame")
+    original = find_part(f"{frames.__name__}._callback_from_stance", "to run compiled models eagerly")
+    count = getattr(frames, "set_fullgraph_compiled_frame_count", None)
 
     def answer(callback: Any) -> Any:
         return original(callback) if compiling_operator() else replacement(callback)
 
-    return mock.patch(path, answer)
+    def counted(frames_so_far: int) -> Any:
+        return count(frames_so_far) if count and compiling_operator() else 0  # 0: somebody else counts already
+
+    replaced: dict[str, Any] = {"_callback_from_stance": answer}
+    if count is not None:  # PyTorch 2.14 wants one frame at least to be compiled
+        replaced["set_fullgraph_compiled_frame_count"] = counted
+    return mock.patch.multiple(frames, **replaced)
 
 
 def finished_work(future: Any) -> Any:
