@@ -34,7 +34,7 @@ ROOMS = {
             "units",
             "visible_text",
         },
-        {"gpus", "trace", "values"},
+        {"gpus", "torch_replacements", "trace", "values"},
         {"checks", "cuda", "measure", "memory", "time", "zoo"},
         {"batches", "simulation"},
         {"simulator"},
@@ -56,7 +56,7 @@ ROOMS = {
 """Package -> its rooms floor by floor, from the bottom: a room imports only from floors below its own."""
 LONGEST_CHAIN = 9
 MOST_FILES = 16
-PRIVATE_PARTS = {"drystep/torch_private.py", "e3va/private_parts.py"}
+PRIVATE_PARTS = {"drystep/torch_private.py", "drystep/torch_replacements.py", "e3va/private_parts.py"}
 """The files that may reach for private parts of PyTorch and timm."""
 THEIRS = {"torch", "torchvision", "timm", "transformers"}
 

@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
 import torch
 
 from drystep.program.source_lines import line_of_stack
-from drystep.torch_private import compiling_operator, replacing_dynamo_callbacks
+from drystep.torch_private import MissingTorchPartError
+from drystep.torch_replacements import compiling_operator, replacing_dynamo_callbacks
 
 HOOKS_TWICE = r"Using `torch.compile\(module\)` when there are global hooks"
 """PyTorch's warning that hooks see a compiled module as well as the module in it, which does no harm here."""
@@ -24,6 +25,7 @@ class Compiled:
     def __init__(self) -> None:
         self._patches = ExitStack()
         self._patched = False
+        self._missing: MissingTorchPartError | None = None
         self.warning = ""
         """A sentence about the first compiled call; "" if there is none."""
 
@@ -38,6 +40,8 @@ class Compiled:
             kept = {name: value for name, value in options.items() if name in ("dynamic", "disable")}
             compiled = compile_model(model, backend="eager", **kept)
             self.begin_step()
+            if self._missing is not None:
+                raise self._missing
             return compiled
 
         with mock.patch.object(torch, "compile", eagerly), self._patches:
@@ -50,7 +54,12 @@ class Compiled:
     def begin_step(self) -> None:
         """Make compiled code run eagerly from now on, if the program has loaded PyTorch's compiler."""
         if not self._patched and "torch._dynamo.eval_frame" in sys.modules:
-            self._patches.enter_context(replacing_dynamo_callbacks(self._eager_callback))
+            try:
+                eager: AbstractContextManager[Any] = replacing_dynamo_callbacks(self._eager_callback)
+            except MissingTorchPartError as error:
+                eager = torch.compiler.set_stance("force_eager")  # for what was compiled before
+                self._missing = error
+            self._patches.enter_context(eager)
             self._patched = True
 
     def _eager_callback(self, callback: Callable[..., Any] | bool | None) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from drystep.program.source_lines import line_of_stack
-from drystep.torch_private import compiling_operator
+from drystep.torch_replacements import compiling_operator
 
 FOREIGN_TYPES = ("cpu", "mps", "xpu")
 """Device types of other hardware for which PyTorch has casts."""

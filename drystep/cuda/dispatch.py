@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from drystep.torch_private import DispatchKeySet, exclude_keys, include_key, keys_after, let_through, parse_dispatch_key
+from drystep.torch_private import DispatchKeySet, exclude_keys, include_key, keys_after, parse_dispatch_key
+from drystep.torch_replacements import let_through
 
 Rule = Callable[..., Any]
 """A function with the arguments of the operator that it replaces. Operators that it calls are not replaced again."""

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drystep.cuda.api.rare_parts import where_parts_exist
 from drystep.operators import Work, WorkRule, Workspace, register_operator
-from drystep.torch_private import replacing_batched_nms, schema_of
+from drystep.torch_private import schema_of
+from drystep.torch_replacements import replacing_batched_nms
 from drystep.values.answers import ANSWERS, answer_nms
 
 FP32_OPERATORS = ("deform_conv2d", "nms", "ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool")
@@ -52,7 +54,8 @@ def suppression_as_on_cuda(device: torch.device) -> AbstractContextManager[Any]:
     """Suppress boxes on the CPU as torchvision does on a GPU, where it compares more of them at once."""
     if device.type != "cpu" or importlib.util.find_spec("torchvision") is None:
         return nullcontext()
-    return replacing_batched_nms(CORNERS_TOGETHER)
+    boxes = importlib.import_module("torchvision.ops.boxes")
+    return where_parts_exist(lambda: replacing_batched_nms(CORNERS_TOGETHER), (boxes, "batched_nms"))
 
 
 def _deform_forward(args: tuple[Any, ...]) -> Iterator[Workspace]:

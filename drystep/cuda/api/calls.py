@@ -10,7 +10,7 @@ from typing import Any
 
 from torch.overrides import TorchFunctionMode
 
-from drystep.torch_private import replacing_run_backward, running_backward
+from drystep.torch_replacements import replacing_run_backward, running_backward
 
 Handler = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 """(function, arguments, keyword arguments) -> what the call returns. Calls that a handler makes are not replaced."""

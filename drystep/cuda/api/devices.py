@@ -1,16 +1,18 @@
 """The GPU by its name: `"cuda"` in a program means the device on which the step is simulated."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from drystep.cuda.api.calls import Handler, Handlers
+from drystep.cuda.api.rare_parts import where_parts_exist
 from drystep.cuda.api.redirection import copy_of, redirected
 from drystep.errors import SimulationError
-from drystep.torch_private import DeviceContext, device_constructors
+from drystep.torch_private import device_constructors
+from drystep.torch_replacements import device_context
 
 FACTORIES = {
     *device_constructors(),
@@ -99,13 +101,18 @@ def default_devices(device: torch.device) -> Iterator[None]:
 
     What the program sets is undone when the context ends.
     """
-    begin: Callable[..., None] = copy_of(DeviceContext.__init__)
 
-    def of_simulated(self: Any, name: Any) -> None:
-        begin(self, simulated(name, device))
+    def simulating() -> AbstractContextManager[None]:
+        original = device_context().__init__
+        begin: Callable[..., None] = copy_of(original)
+
+        def of_simulated(self: Any, name: Any) -> None:
+            begin(self, simulated(name, device))
+
+        return redirected({original: of_simulated})
 
     before = torch.get_default_device()
-    with redirected({DeviceContext.__init__: of_simulated}):
+    with where_parts_exist(simulating, (torch, "set_default_device")):
         try:
             yield
         finally:

@@ -10,14 +10,15 @@ import torch
 from drystep.cuda.api.devices import simulated
 
 _ORIGINAL: Any = torch.Generator
+_KIND: Any = type(_ORIGINAL)  # PyTorch 2.14 has its own, which a derived class must share
 
 
 @contextmanager
 def generators(on: torch.device) -> Iterator[None]:
     """Make `torch.Generator("cuda")`, or of the simulated device, a generator that says it is on that device."""
 
-    class Kind(type):
-        def __instancecheck__(cls, instance: object) -> bool:
+    class Kind(_KIND):
+        def __instancecheck__(self, instance: object) -> bool:
             return isinstance(instance, _ORIGINAL)
 
     class Generator(_ORIGINAL, metaclass=Kind):

@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 
+from drystep.cuda.api.rare_parts import where_parts_exist
 from drystep.cuda.api.redirection import copy_of, redirected
-from drystep.torch_private import capturable_devices, foreach_devices, fused_devices, has_kernel
+from drystep.torch_private import foreach_devices, has_kernel
+from drystep.torch_replacements import capturable_devices, fused_devices
 
 FUSED = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_adagrad_")
 
@@ -20,7 +22,7 @@ def _update(*_: object, **__: object) -> None:
 @functools.cache
 def register_fused_kernels() -> None:
     """Let the fused kernels run on the meta device where PyTorch has none for it. Later calls do nothing."""
-    for name in FUSED:
+    for name in (name for name in FUSED if hasattr(torch.ops.aten, name)):
         for overload in getattr(torch.ops.aten, name).overloads():
             full = name if overload == "default" else f"{name}.{overload}"
             if not has_kernel(f"aten::{full}", "Meta"):
@@ -46,22 +48,24 @@ class _Devices(list[str]):
 @contextmanager
 def optimizer_forms(device: torch.device, foreach_by_default: bool) -> Iterator[None]:
     """Let optimizers be fused and capturable on `device`, and by default take all parameters at once if asked to."""
-    fused, capturable = copy_of(fused_devices), copy_of(capturable_devices)
 
     def for_all_at_once() -> list[str]:
         return ["cuda", device.type] if foreach_by_default else []
 
-    def for_fused() -> list[str]:
-        return _Devices(fused(), device.type)
-
-    def for_capturable(supports_xla: bool = True) -> list[str]:
-        return _Devices(capturable(supports_xla), device.type)
-
     register_fused_kernels()
-    replacements: dict[Any, Callable[..., list[str]]] = {
-        foreach_devices: for_all_at_once,
-        fused_devices: for_fused,
-        capturable_devices: for_capturable,
-    }
-    with redirected(replacements):
+    with (
+        redirected({foreach_devices: for_all_at_once}),
+        where_parts_exist(lambda: _among(fused_devices(), device)),
+        where_parts_exist(lambda: _among(capturable_devices(), device)),
+    ):
         yield
+
+
+def _among(ask: Any, device: torch.device) -> AbstractContextManager[None]:
+    """Add the type of `device` to those that a function of PyTorch returns."""
+    original: Callable[..., list[str]] = copy_of(ask)
+
+    def devices(*args: Any, **kwargs: Any) -> list[str]:
+        return _Devices(original(*args, **kwargs), device.type)
+
+    return redirected({ask: devices})

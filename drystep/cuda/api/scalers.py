@@ -8,8 +8,9 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 from drystep.cuda.api.devices import simulated
+from drystep.cuda.api.rare_parts import where_parts_exist
 from drystep.cuda.api.redirection import copy_of, redirected
-from drystep.torch_private import (
+from drystep.torch_replacements import (
     first_growth_tracker,
     first_scale,
     forget_unscaled,
@@ -40,10 +41,15 @@ def gradient_scalers(device: torch.device) -> Iterator[None]:
     def get_scale(self: Any) -> float:
         return first_scale(self) if self.is_enabled() else 1.0
 
-    redirections: dict[Any, Callable[..., Any]] = {
-        GradScaler.__init__: init,
-        GradScaler.get_scale: get_scale,
-        get_growth_tracker: first_growth_tracker,
-    }
-    with redirected(redirections), replacing_scaler(step, keep_scale):
+    @contextmanager
+    def scaling() -> Iterator[None]:
+        redirections: dict[Any, Callable[..., Any]] = {
+            GradScaler.__init__: init,
+            GradScaler.get_scale: get_scale,
+            get_growth_tracker(): first_growth_tracker,
+        }
+        with replacing_scaler(step, keep_scale), redirected(redirections):
+            yield
+
+    with where_parts_exist(scaling, (GradScaler, "__init__")):
         yield

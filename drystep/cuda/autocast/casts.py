@@ -19,7 +19,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from drystep.cuda.autocast.lists import APEX, CastLists, pytorch_lists
 from drystep.cuda.dispatch import Replacements, Rule, interposed
 from drystep.operators import registered_with_cast
-from drystep.torch_private import current_graph_task_id, is_view, replacing_run_backward, running_backward, tree_map
+from drystep.torch_private import current_graph_task_id, is_view, tree_map
+from drystep.torch_replacements import replacing_run_backward, running_backward
 
 
 @dataclass(frozen=True)

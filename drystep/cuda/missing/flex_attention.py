@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 
 import torch
 from torch import Tensor
 
+from drystep.cuda.api.rare_parts import where_parts_exist
 from drystep.cuda.dispatch import not_interposed
-from drystep.torch_private import replacing_flex_attention
+from drystep.torch_replacements import replacing_flex_attention
 
 
 @contextmanager
@@ -17,7 +19,8 @@ def flex_attention_anywhere() -> Iterator[None]:
     That is what CUDA runs where the function is not compiled (`sdpa_dense` and `sdpa_dense_backward` in
     `torch/_higher_order_ops/flex_attention.py`). Under autocast, query, key and value are cast, and nothing else is.
     """
-    with replacing_flex_attention(_cast, _computing):
+    attention = import_module("torch.nn.attention.flex_attention")
+    with where_parts_exist(lambda: replacing_flex_attention(_cast, _computing), (attention, "flex_attention")):
         yield
 
 

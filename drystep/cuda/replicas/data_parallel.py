@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from drystep.cuda.api.rare_parts import where_parts_exist
 from drystep.cuda.legacy import leave_buckets_to_replica
 from drystep.cuda.replicas.process_group import ensure_group, simulated_groups
-from drystep.torch_private import replacing_replica_parts, tree_map
+from drystep.torch_private import tree_map
+from drystep.torch_replacements import replacing_replica_parts
 
 
 class _SilentLogger:
@@ -58,6 +60,8 @@ def replicas(device: torch.device) -> Iterator[None]:
     with (
         simulated_groups(),
         mock.patch.object(DistributedDataParallel, "__init__", init),
-        replacing_replica_parts(moved, lambda *_: True),
+        where_parts_exist(
+            lambda: replacing_replica_parts(moved, lambda *_: True), (DistributedDataParallel, "__init__")
+        ),
     ):
         yield

@@ -14,7 +14,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.futures import Future
 
-from drystep.torch_private import finished_work, replacing_group_creation
+from drystep.cuda.api.rare_parts import where_parts_exist
+from drystep.torch_replacements import finished_work, replacing_group_creation
 
 NAME = "simulated"
 RANKS = 2
@@ -67,6 +68,8 @@ def _process_group() -> Any:
             output.view(self.size(), -1).copy_(tensor.reshape(1, -1).expand(self.size(), -1))
             return _done([output])
 
+        all_gather_single = _allgather_base  # its name since PyTorch 2.14
+
         def gather(self, outputs: Any, inputs: Any, opts: Any = None) -> Any:
             return self.allgather(outputs, inputs) if outputs else _done(inputs)
 
@@ -80,6 +83,8 @@ def _process_group() -> Any:
         def _reduce_scatter_base(self, output: Tensor, tensor: Tensor, opts: Any = None) -> Any:
             output.view(-1).copy_(tensor.view(self.size(), -1)[self.rank()])
             return _done([output])
+
+        reduce_scatter_single = _reduce_scatter_base  # its name since PyTorch 2.14
 
         @torch.no_grad()
         def scatter(self, outputs: Any, inputs: Any, opts: Any = None) -> Any:
@@ -132,7 +137,8 @@ def simulated_groups() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(dist, "init_process_group", without_device))
-        stack.enter_context(replacing_group_creation(_registered, rendezvous))
+        created = functools.partial(replacing_group_creation, _registered, rendezvous)
+        stack.enter_context(where_parts_exist(created, (dist, "init_process_group")))
         try:
             yield
         finally:

@@ -22,6 +22,9 @@ FUSED = {
     "Adam": (2, TENSORS), "AdamW": (2, TENSORS), "Adam amsgrad": (3, TENSORS), "SGD": (0, 0), "SGD momentum": (1, 0),
 }  # fmt: skip
 """Optimizer -> states as large as the parameters, and steps, which are on the device and take a block of 512 bytes."""
+CUDA_FUSES_ADAGRAD = "CPU and CUDA only" in str(torch.optim.Adagrad.__doc__)
+if CUDA_FUSES_ADAGRAD:
+    FUSED["Adagrad"] = (1, TENSORS)
 OPTIONS = {"Adam amsgrad": {"amsgrad": True}, "SGD momentum": {"momentum": 0.9}}
 
 
@@ -88,6 +91,7 @@ def test_a_rate_that_is_a_tensor() -> None:
     assert simulate(build).warnings == ()
 
 
+@pytest.mark.skipif(CUDA_FUSES_ADAGRAD, reason="CUDA fuses Adagrad since PyTorch 2.14")
 def test_what_cuda_cannot_fuse() -> None:
     with pytest.raises(SimulationError, match="`fused=True` requires all the params to be .*supported devices"):
         simulate(_build("Adagrad", fused=True))

@@ -139,6 +139,10 @@ def test_collectives_of_metrics_neither_fail_nor_wait(monkeypatch: pytest.Monkey
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
 
+    renamed = hasattr(dist, "all_gather_single")  # in PyTorch 2.14
+    gather_into = dist.all_gather_single if renamed else dist.all_gather_into_tensor
+    scatter_from = dist.reduce_scatter_single if renamed else dist.reduce_scatter_tensor
+
     def build_step(device: torch.device) -> Callable[[], None]:
         dist.init_process_group("nccl")
         assert (dist.get_rank(), dist.get_world_size()) == (0, 2)
@@ -152,7 +156,10 @@ def test_collectives_of_metrics_neither_fail_nor_wait(monkeypatch: pytest.Monkey
             dist.reduce(loss, 0)
             losses = [torch.zeros_like(loss) for _ in range(dist.get_world_size())]
             dist.all_gather(losses, loss)
-            dist.all_gather_into_tensor(torch.zeros(6, device=device), loss)
+            gathered = torch.zeros(6, device=device)
+            gather_into(gathered, loss)
+            scatter_from(loss, gathered)
+            del gathered
             names: list = [None, None]
             dist.all_gather_object(names, {"rank": dist.get_rank()})
             assert names == [{"rank": 0}] * 2
