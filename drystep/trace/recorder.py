@@ -117,18 +117,22 @@ class Recorder(DispatchMode):
         self._building = True
         self._model_called = False
         self._weighing = False
+        self._rewriting = False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        parts = made_of_others(func)
+        # Copies that a rewrite makes stay whole, without work: calibrated factors hold for times without them.
+        parts = None if self._rewriting else made_of_others(func)
         if parts is not None:
             with self:
                 return parts(*args, **(kwargs or {}))
         rewrite = self._rules.rewrites.get(func)
         if rewrite is not None:
+            before, self._rewriting = self._rewriting, True
             with self:
                 func, args = rewrite(func, args)
+            self._rewriting = before
         phase = self._phase()
         module = self.paths.differentiated() if phase == "backward" else self.paths.running
         self.trace.operators.append(self._operator(func.__name__, phase, module))
