@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import drystep.pytest_plugin.step_memory  # noqa: F401  # a run in this process must find loaded what cannot be loaded twice
 from tests.conftest import INSTALLED, PLUGIN
+
+torch.compiler.list_backends()  # which loads the compiler: PyTorch 2.14 cannot load it twice either
 
 ROOT = Path(__file__).parents[3]
 WIDTH = 1024
