@@ -2,68 +2,30 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from drystep.torch_private import below_autograd, schema_of
 from drystep.values.known import ASSUMED, DRAWN, KNOWN, KnownValues, Origin
+from drystep.values.operator_plans import (
+    FILLED,
+    FILLING,
+    MOST_DRAWN,
+    MOST_DRAWN_IN_PLACE,
+    MOST_OPERANDS,
+    NOWHERE_TRUE,
+    ON_EQUAL_VALUES,
+    SHAPED,
+    WRITTEN_SILENTLY,
+    Plan,
+    is_written,
+    plan_of,
+    written_arguments,
+)
 
 aten = torch.ops.aten
-Plan = Literal["nothing", "blank", "random", "compute", "write", "forget"]
-NAMESPACES = ("aten", "torchvision", "prims")
-"""Packages whose operators run on the host as well. Those of others may do more there than their results show."""
-BLANK = {
-    "empty",
-    "empty_like",
-    "empty_strided",
-    "new_empty",
-    "new_empty_strided",
-    "empty_permuted",
-    "_efficientzerotensor",
-}
-"""Operators whose results are memory that nobody has written yet."""
-RANDOM = {
-    "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "normal_", "uniform",
-    "uniform_", "bernoulli", "bernoulli_", "random", "random_", "multinomial", "poisson", "exponential_", "log_normal_",
-    "geometric_", "cauchy_", "native_dropout", "_fused_dropout", "rrelu_with_noise", "rrelu_with_noise_",
-}  # fmt: skip
-"""Operators that draw random numbers."""
-MOST_DRAWN = 1 << 19
-"""Most random numbers that are drawn for one result. Boxes, labels and orders of anchors need fewer."""
-MOST_DRAWN_IN_PLACE = 1 << 16
-"""Most random numbers that are drawn in place, as initialisations and dropout masks do more often than data."""
-FILLED = {
-    "zeros": 0, "ones": 1, "full": None, "zeros_like": 0, "ones_like": 1, "full_like": None, "new_zeros": 0,
-    "new_ones": 1, "new_full": None,
-}  # fmt: skip
-"""Operators whose results have the same value everywhere, and that value; None for the value of their argument."""
-SHAPED = {
-    "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones",
-    "new_full",
-}  # fmt: skip
-"""Operators that read the shape of their first argument, and not its values."""
-NOWHERE_TRUE = {aten.isnan.default, aten.isinf.default, aten.isposinf.default, aten.isneginf.default}
-"""Operators whose results a program expects to be false everywhere, as in PyTorch's detection of anomalies."""
-ON_EQUAL_VALUES = {
-    aten.all.default, aten.all.dim, aten.any.default, aten.any.dim, aten.logical_not.default, aten.bitwise_not.default,
-}  # fmt: skip
-"""Operators that a tensor of equal values goes through as one of them does."""
-MOST_OPERANDS = 1 << 24
-"""Most elements of an operator's inputs for which it runs on the host; views may repeat the bytes that are kept."""
-WRITTEN_SILENTLY = {
-    aten.native_batch_norm.default: (3, 4),
-    aten.cudnn_batch_norm.default: (3, 4),
-    aten.miopen_batch_norm.default: (3, 4),
-    aten.batch_norm_gather_stats.default: (3, 4),
-    aten.batch_norm_gather_stats_with_counts.default: (3, 4),
-}
-"""Operators that write to arguments although their schema does not say so, and the positions of these."""
-RESIZING = {"resize_", "resize_as_", "_resize_output_", "set_", "set_data"}
-"""Operators that change a tensor's storage, or the size of it."""
-FILLING = {aten.zero_.default, aten.fill_.Scalar, aten.fill_.Tensor, aten.copy_.default}
-"""In-place operators whose result does not depend on what was there before."""
 
 
 class Followed:
@@ -79,7 +41,7 @@ class Followed:
         """Learn the values of an operator's results, and of what it wrote to, after it ran on meta."""
         plan = self._plans.get(func)
         if plan is None:
-            plan = self._plans[func] = _plan(func)
+            plan = self._plans[func] = plan_of(func)
             if plan != "nothing" and schema_of(func).name.split("::")[-1] in SHAPED:
                 self._shaped.add(func)
         if plan == "nothing":
@@ -171,7 +133,7 @@ class Followed:
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], origin: Origin | None, random: bool
     ) -> None:
         """Run an operator in place on the host, or forget what it writes to."""
-        written = list(_tensors(_written(func, args, kwargs)))
+        written = list(_tensors(written_arguments(func, args, kwargs)))
         if origin is None:
             origin = self._origin_of_writing(func, args, kwargs, written, random)
         parameters = random and any(isinstance(tensor, nn.Parameter) for tensor in written)
@@ -199,7 +161,7 @@ class Followed:
         if len(blank) != len(written) or not blank:
             return None
         of_schema = schema_of(func).arguments
-        others = [value for value, argument in zip(args, of_schema, strict=False) if not _is_written(argument)]
+        others = [value for value, argument in zip(args, of_schema, strict=False) if not is_written(argument)]
         return self._origin(tuple(others), kwargs)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool = False) -> Any:
@@ -253,38 +215,6 @@ class Followed:
         for tensor in tensors:
             if isinstance(tensor, Tensor) and tensor.is_meta and tensor.layout is torch.strided:
                 self.known.forget(tensor)
-
-
-def _plan(func: Any) -> Plan:
-    """What happens to values in an operator, from its name and schema."""
-    schema = schema_of(func)
-    if schema is None:
-        return "nothing"
-    name = schema.name.split("::")[-1]
-    writes = any(map(_is_written, schema.arguments))
-    if func.namespace not in NAMESPACES:
-        return "forget" if writes else "nothing"
-    if name in RANDOM:
-        return "random"
-    if name in BLANK:
-        return "blank"
-    if name in RESIZING:
-        return "forget"
-    if writes:
-        return "nothing" if torch.Tag.inplace_view in func.tags else "write"
-    is_view = any(argument.alias_info for argument in schema.arguments) or name == "_unsafe_view"
-    return "nothing" if is_view or not schema.returns else "compute"
-
-
-def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
-    """The arguments that an operator writes to, by its schema."""
-    for position, argument in enumerate(schema_of(func).arguments):
-        if _is_written(argument):
-            yield args[position] if position < len(args) else kwargs.get(argument.name)
-
-
-def _is_written(argument: Any) -> bool:
-    return argument.alias_info is not None and argument.alias_info.is_write
 
 
 def _covers(tensor: Tensor) -> bool:
