@@ -9,8 +9,8 @@ from drystep.torch_private import schema_of
 
 aten = torch.ops.aten
 Plan = Literal["nothing", "blank", "random", "compute", "write", "forget"]
-"""What happens to values: nothing, room for unwritten memory, numbers drawn on the host, results computed there, the same
-in place, or all arguments become unknown."""
+"""What happens to values: nothing, room for unwritten memory, numbers drawn on the host, results computed there, the
+same in place, or all arguments become unknown."""
 NAMESPACES = ("aten", "torchvision", "prims")
 """Packages whose operators run on the host as well. Those of others may do more there than their results show."""
 BLANK = {
