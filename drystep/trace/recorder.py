@@ -13,25 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.optimizer import (
-    Optimizer,
-    register_optimizer_step_post_hook,
-    register_optimizer_step_pre_hook,
-)
+from torch import Tensor
 
 from drystep.operators import Work, Workspace
 from drystep.program.source_lines import line_of_stack
 from drystep.torch_private import (
     DispatchMode,
     current_graph_task_id,
-    inside_functorch,
-    is_functorch_tensor,
     key_of,
     made_of_others,
-    storage_key,
 )
-from drystep.trace.made_modules import MadeModules
+from drystep.trace.labels import Labels
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
 from drystep.trace.repetition import repeat_step
 from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
@@ -108,14 +100,10 @@ class Recorder(DispatchMode):
         self._note_lines = note_lines
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
-        self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-        self._made = MadeModules()
-        self._copies: list[tuple[int, int]] = []  # while building: allocation of a tensor, and of a copy of it
         self.paths = ModulePaths()
+        self._labels = Labels(self.trace, self._live, self.paths, rules.buckets)
         self._operator = functools.cache(Operator)  # a step repeats the same few hundred of them
-        self._optimizing = False
         self._building = True
-        self._model_called = False
         self._weighing = False
         self._rewriting = False
 
@@ -146,7 +134,7 @@ class Recorder(DispatchMode):
                 on_device = True
                 self._see(tensor, on_host)
         if self._building and func in COPIES:
-            self._note_copy(args[0], result)
+            self._labels.note_copy(args[0], result)
         if on_device:
             for workspace in self._rules.workspaces(func, args, phase == "backward"):
                 self._request(workspace)
@@ -168,9 +156,9 @@ class Recorder(DispatchMode):
         """Mark the start of a training step. The work of a step that `counts` is recorded, too."""
         self._weighing = counts
         gc.collect(0)  # free reference cycles of the last step now, not whenever Python reaches its threshold
-        self._label_weights()
+        self._labels.label_weights()
         self._building = False
-        self._model_called = False
+        self._labels.model_called = False
         self.paths.restart()
         self.trace.iteration_starts.append(len(self.trace.events))
         self.trace.first_operators.append(len(self.trace.operators))
@@ -178,27 +166,20 @@ class Recorder(DispatchMode):
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Learn what storages are for from the modules and optimizers that run, until the context ends."""
-        handles = (
-            nn.modules.module.register_module_forward_pre_hook(self._before_module),
-            register_optimizer_step_pre_hook(self._before_optimizer),
-            register_optimizer_step_post_hook(self._after_optimizer),
-        )
         collecting = gc.isenabled()
         gc.disable()
         try:
-            with self._made.watching():
+            with self._labels.watching():
                 yield
         finally:
             self._live.clear()  # what is freed after the last step is not part of it
             if collecting:
                 gc.enable()
-            for handle in handles:
-                handle.remove()
 
     def _phase(self) -> Phase:
         if self._building:
             return "build"
-        if self._optimizing:
+        if self._labels.optimizing:
             return "optimizer"
         return "forward" if current_graph_task_id() == -1 else "backward"
 
@@ -246,68 +227,8 @@ class Recorder(DispatchMode):
     def _category(self, phase: Phase) -> Category:
         """Guess the category of a storage from its phase. Modules and optimizers correct it for what they own."""
         if phase == "forward":
-            return "activations" if self._model_called else "inputs"
+            return "activations" if self._labels.model_called else "inputs"
         return "inputs" if phase == "build" else "other"
-
-    def _label(self, tensor: Tensor | None, category: Category, module: str = OUTSIDE) -> None:
-        allocation = self._allocation_of(tensor)
-        if allocation is not None:
-            allocation.category = category
-            allocation.module = allocation.module or module  # a shared parameter belongs to its first module
-
-    def _note_copy(self, tensor: Tensor, copy: Tensor) -> None:
-        original, copied = self._index_of(tensor), self._index_of(copy)
-        if original is not None and copied is not None:
-            self._copies.append((original, copied))
-
-    def _label_weights(self) -> None:
-        """Label what belongs to new modules, which need not ever run, and what was copied from weights."""
-        for module in self._made.take():
-            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-                self._label(tensor, "parameters")
-        for original, copy in self._copies:
-            if self.trace.allocations[original].category == "parameters":
-                self.trace.allocations[copy].category = "parameters"
-        self._copies.clear()
-
-    def _index_of(self, tensor: Tensor) -> int | None:
-        while is_functorch_tensor(tensor):
-            tensor = inside_functorch(tensor)
-        return self._live.get(storage_key(tensor), (None, None))[0]
-
-    def _allocation_of(self, tensor: object) -> Allocation | None:
-        index = self._index_of(tensor) if isinstance(tensor, Tensor) else None
-        return None if index is None else self.trace.allocations[index]
-
-    def _owner(self, parameter: Tensor) -> str:
-        """Path of the module that a parameter belongs to."""
-        allocation = self._allocation_of(parameter)
-        return OUTSIDE if allocation is None else allocation.module
-
-    def _before_module(self, module: nn.Module, _: object) -> None:
-        self._model_called = True
-        if module in self._modules:
-            return
-        self._modules.update(module.modules())
-        for part in module.modules():
-            for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
-                self._label(tensor, "parameters", self.paths.path_of(part))
-
-    def _before_optimizer(self, optimizer: Optimizer, *_: object) -> None:
-        self._optimizing = True
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                self._label(parameter, "parameters")
-                self._label(parameter.grad, "gradients", self._owner(parameter))
-        for bucket in (*getattr(optimizer, "gradient_buckets", ()), *self._rules.buckets()):
-            self._label(bucket, "gradients")
-
-    def _after_optimizer(self, optimizer: Optimizer, *_: object) -> None:
-        self._optimizing = False
-        for parameter, state in optimizer.state.items():
-            owner = self._owner(parameter)
-            for value in state.values():
-                self._label(value, "optimizer_state", owner)
 
 
 def record(
