@@ -31,11 +31,6 @@ class Ask:
         self._args, self._kwargs = args, kwargs
         self._place: Place | None = None
 
-    @property
-    def device(self) -> torch.device:
-        """The device of the tensors that it gets."""
-        return next(value.device for value in self._args if isinstance(value, Tensor))
-
     def rows(
         self, about: Tensor, limit: int | None, count_of: Callable[[Any], int], fallback: int | None = None
     ) -> Rows:
