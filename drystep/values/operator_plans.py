@@ -11,7 +11,7 @@ aten = torch.ops.aten
 Plan = Literal["nothing", "blank", "random", "compute", "write", "forget"]
 """What happens to values: nothing, room for unwritten memory, numbers drawn on the host, results computed there, the
 same in place, or all arguments become unknown."""
-NAMESPACES = ("aten", "torchvision", "prims")
+NAMESPACES = ("aten", "prims")
 """Packages whose operators run on the host as well. Those of others may do more there than their results show."""
 BLANK = {
     "empty",
@@ -59,6 +59,11 @@ WRITTEN_SILENTLY = {
     aten.batch_norm_gather_stats_with_counts.default: (3, 4),
 }
 """Operators that write to arguments although their schema does not say so, and the positions of these."""
+UNCHECKED = {
+    "_ctc_loss", "_ctc_loss_backward", "_embedding_bag", "_embedding_bag_forward_only", "_pack_padded_sequence",
+    "_unsafe_index", "_unsafe_index_put", "_unsafe_masked_index", "_unsafe_masked_index_put_accumulate",
+}  # fmt: skip
+"""Operators whose kernels do not check that values lie within bounds. Assumed or drawn values might not."""
 RESIZING = {"resize_", "resize_as_", "_resize_output_", "set_", "set_data"}
 """Operators that change a tensor's storage, or the size of it."""
 FILLING = {aten.zero_.default, aten.fill_.Scalar, aten.fill_.Tensor, aten.copy_.default}
@@ -78,6 +83,8 @@ def plan_of(func: Any) -> Plan:
         return "random"
     if name in BLANK:
         return "blank"
+    if name in UNCHECKED:
+        return "nothing"
     if name in RESIZING:
         return "forget"
     if writes:
