@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from drystep.program.source_lines import pytorch_calls
-from drystep.values.known import ASSUMED, KnownValues
+from drystep.values.known import ASSUMED, KNOWN, KnownValues
 
 Handler = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 """(function, arguments, keyword arguments) -> what the call returns."""
+BLOCK_BYTES = 512
+"""Smallest block of PyTorch's allocator."""
 OBVIOUS = {"isfinite": True, "isreal": True, "isnan": False, "isinf": False, "isposinf": False, "isneginf": False}
 """Functions whose results a program expects to be the same everywhere; most are made of several operators."""
 
@@ -19,13 +21,14 @@ def handlers(device: torch.device, known: KnownValues | None = None) -> dict[Any
     """Handlers of calls that make tensors of Python data on a device, and, with `known`, of obvious conditions.
 
     PyTorch makes such a tensor in host memory and copies it to the device, where no operator is seen. On meta it drops
-    the data. So the tensor is made on the CPU and moved by an operator.
+    the data. So the tensor is made on the CPU and moved by an operator, unless it is as small as the numbers that no
+    recording counts (`PYTHON_VALUES` in `drystep/trace/recorder.py`).
     """
     found: dict[Any, Handler] = {
-        torch.tensor: _made(device),
-        torch.as_tensor: _made(device),
-        torch.asarray: _made(device),
-        torch.Tensor.new_tensor: _made_like(device),
+        torch.tensor: _made(device, known),
+        torch.as_tensor: _made(device, known),
+        torch.asarray: _made(device, known),
+        torch.Tensor.new_tensor: _made_like(device, known),
     }
     if known is not None:
         found[torch.Tensor.__format__] = _formatted
@@ -36,7 +39,7 @@ def handlers(device: torch.device, known: KnownValues | None = None) -> dict[Any
     return found
 
 
-def _made(device: torch.device) -> Handler:
+def _made(device: torch.device, known: KnownValues | None) -> Handler:
     def make(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         asked, data = kwargs.get("device"), args[0] if args else kwargs.get("data", kwargs.get("obj"))
         if isinstance(data, Tensor):
@@ -52,27 +55,35 @@ def _made(device: torch.device) -> Handler:
         on_host = asked is None or (isinstance(asked, str) and pytorch_calls())  # optimizers say "cpu" for constants
         if device.type == "cpu" and on_host:
             return func(*args, **kwargs)
-        return _moved(func, args, kwargs, device)
+        return _moved(func, args, kwargs, device, known)
 
     return make
 
 
-def _made_like(device: torch.device) -> Handler:
+def _made_like(device: torch.device, known: KnownValues | None) -> Handler:
     def make(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         like, data, *rest = args if len(args) > 1 else (args[0], kwargs.pop("data"))
         place = torch.device(kwargs.get("device") or like.device)
         if isinstance(data, Tensor) or place.type not in (device.type, "cuda"):
             return func(like, data, *rest, **kwargs)
         kwargs = {"dtype": like.dtype, **kwargs}
-        return _moved(torch.tensor, (_without_tensors(data), *rest), kwargs, device)
+        return _moved(torch.tensor, (_without_tensors(data), *rest), kwargs, device, known)
 
     return make
 
 
-def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: torch.device) -> Tensor:
-    """Make a tensor on the CPU and copy it to the device."""
+def _moved(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: torch.device, known: KnownValues | None
+) -> Tensor:
+    """Make a tensor on the CPU and copy it to the device; a tensor that takes one block at most is not counted."""
     requires_grad = kwargs.pop("requires_grad", False)
-    made = func(*args, **{**kwargs, "device": "cpu"}).to(device, copy=True)
+    made = func(*args, **{**kwargs, "device": "cpu"})
+    if made.numel() * made.element_size() > BLOCK_BYTES:
+        made = made.to(device, copy=True)
+    elif device.type == "meta":
+        value, made = made, func(*args, **{**kwargs, "device": device})
+        if known is not None:
+            known.put(made, value, KNOWN)
     return made.requires_grad_() if requires_grad else made
 
 
