@@ -80,8 +80,11 @@ def _moved(
     made = func(*args, **{**kwargs, "device": "cpu"})
     if made.numel() * made.element_size() > BLOCK_BYTES:
         made = made.to(device, copy=True)
-    elif device.type == "meta":
-        value, made = made, func(*args, **{**kwargs, "device": device})
+    else:
+        value = made
+        if device.type == "meta":
+            made = func(*args, **{**kwargs, "device": device})
+        made = torch.ops.aten.lift_fresh.default(made)  # shows a recording that it is left out
         if known is not None:
             known.put(made, value, KNOWN)
     return made.requires_grad_() if requires_grad else made
