@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from drystep.torch_private import storage_key
+from drystep.trace.made_modules import noting_modules
 
 
 class DroppedModules:
@@ -41,18 +41,8 @@ class DroppedModules:
 
         The end of the context must follow the function's return at once.
         """
-        init, set_state = nn.Module.__init__, nn.Module.__setstate__
-
-        def noted_init(module: Any, *args: Any, **kwargs: Any) -> None:
-            init(module, *args, **kwargs)
-            self._watch(module)
-
-        def noted_set_state(module: Any, state: Any) -> None:  # a copy
-            set_state(module, state)
-            self._watch(module)
-
         self._caller = caller
-        with mock.patch.multiple(nn.Module, __init__=noted_init, __setstate__=noted_set_state):
+        with noting_modules(self._watch):
             try:
                 yield
             finally:

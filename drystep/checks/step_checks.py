@@ -17,9 +17,6 @@ from drystep.errors import SimulationError
 from drystep.torch_private import PATCHING
 from drystep.trace.recorder import BuildStep, Step
 
-NOT_PINNED = "'pin_memory' argument is set as true but no accelerator is found"
-"""PyTorch's warning about a data loader's memory on the host, which a simulation does not count."""
-
 
 class StepChecks:
     """Watches a step on `device` that runs for a number of iterations, the last `steady_steps` of which count."""
@@ -40,8 +37,7 @@ class StepChecks:
         """Run what is compiled eagerly, and look at modules and optimizers, until the context ends."""
         self._compiled = Compiled()
         with PATCHING, warnings.catch_warnings(), ExitStack() as stack:
-            for harmless in (HOOKS_TWICE, NOT_PINNED):
-                warnings.filterwarnings("ignore", harmless)
+            warnings.filterwarnings("ignore", HOOKS_TWICE)
             stack.enter_context(self._compiled.watching())
             hook = nn.modules.module.register_module_forward_pre_hook(self._before_module)
             stack.callback(hook.remove)
