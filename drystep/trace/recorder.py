@@ -78,7 +78,8 @@ class OperatorRules:
 
 PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
 """Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512
-bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree."""
+bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree, until
+an operator returns them: then they are a program's own tensors, such as the count of a batch norm."""
 
 
 COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten._to_copy.default})
@@ -186,7 +187,7 @@ class Recorder(DispatchMode):
     def _see(self, tensor: Tensor, on_host: bool) -> None:
         storage = tensor.untyped_storage()
         key = key_of(storage)
-        if key in self._live:
+        if key in self._live and (on_host or self._live[key][0] is not None):
             self._note_return(self._live[key][0])
             return
         if storage.nbytes() == 0:
