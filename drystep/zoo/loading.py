@@ -1,6 +1,5 @@
 """A spec and settings made into a function that builds a step."""
 
-import inspect
 import linecache
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -102,7 +102,7 @@ def _rank(name: str, kind: Adapter, rank: int | None, model: ModelCode) -> dict[
     if not 1 <= rank <= MOST_RANK:
         raise ValueError(f"rank must be between 1 and {MOST_RANK}, got {rank}")
     first, *others = kind.rank_fields
-    return {first: rank, **{other: rank + rank // 2 for other in others}}
+    return {first: rank, **dict.fromkeys(others, rank + rank // 2)}
 
 
 def _second_layers(name: str, model: ModelCode, targets: list[str]) -> dict[str, list[str]]:
