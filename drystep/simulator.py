@@ -149,7 +149,7 @@ def trace_steps(
 def _require_precision(rules: Rules, precision: str) -> None:
     """Raise `ValueError` where the card that the rules name cannot compute in this precision."""
     card = rules.card
-    if precision == "amp-bf16" and isinstance(card, Gpu) and card.peaks.fp32_tflops and not card.peaks.bf16_tflops:
+    if precision == "amp-bf16" and isinstance(card, Gpu) and card.peaks.lacks_bfloat16:
         able = [name for name in PRECISIONS if name != precision]
         raise ValueError(f"{card.name} has no bfloat16 units: choose the precision from {', '.join(able)}")
 

@@ -1,57 +1,95 @@
-"""The step of a file judged in a child process."""
+"""The step of a spec judged in a child process."""
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError, shortened
+from drystep.fit.asked import AskedStep
+from drystep.fit.card_fit import CardFit
+from drystep.fit.levers import FITTING, advice
 from drystep.fit.step import fit_step
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
 from drystep.probe import probe
-from drystep.values.oracles import Oracles
-from drystep.zoo.python_file import load_function
+from drystep.zoo.loading import LoadedStep
 
 PROBED_STEPS = 2
 """Steps of a real run: the first, and one with trained weights."""
+Answer = dict[str, Any]
 
 
 class FitSession:
-    """Judges the step of a file in a child process, so that whatever the file does stays there."""
+    """Answers questions about a step in a child process, so that whatever a file or a library does stays there.
+
+    Every answer is a dictionary: with "wrong" if the command was, with "failed" if the step failed.
+    """
 
     def __init__(
-        self, note_phase: Callable[[str], None], target: str, gpus: Sequence[Mapping[str, Any]], **asked: Any
+        self, note_phase: Callable[[str], None], asked: Mapping[str, Any], gpus: Sequence[Mapping[str, Any]]
     ) -> None:
         note_phase("simulation")
-        self._target = target
+        self._asked = AskedStep.from_fields(asked)
         self._gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
-        self._asked = {**asked, "oracles": Oracles.from_fields(asked["oracles"]), "rules": Rules(**asked["rules"])}
 
-    def fit(self) -> dict[str, Any]:
-        """Rows as JSON has them; or what was "wrong" with the command, or how the step "failed"."""
-        try:
-            rows = fit_step(load_function(self._target), self._gpus, **self._asked)
-        except SimulationError as error:
-            return {"failed": str(error)}
-        except ValueError as error:
-            return {"wrong": shortened(str(error))}
-        return {"rows": [row.to_fields() for row in rows]}
+    def fit(self, ranks: int | None, with_throughput: bool, with_hinges: bool, quick: bool, advise: bool) -> Answer:
+        """Rows of all cards as JSON has them, remarks about the step, and advice for one of the cards."""
 
-    def probe(self) -> dict[str, Any]:
-        """What the step reads in a real run on the CPU with one sample, or how it "failed"."""
-        try:
-            build_step = load_function(self._target)
+        def judge(step: LoadedStep) -> Answer:
+            asked = self._asked
+            rows = fit_step(
+                step.build_step, self._gpus, asked.batch_size, asked.rules, asked.precision, asked.oracles, ranks,
+                with_throughput, asked.strict, with_hinges,
+            )  # fmt: skip
+            found = [row.to_fields() for row in rows]
+            for fields in found:
+                fields |= {"advice": [], "batches": asked.settings.accumulate}
+                fields.setdefault("image_size", None)
+                fields.setdefault("largest_image", None)
+            if advise:
+                number = _advised(rows)
+                found[number]["advice"] = [
+                    one.to_fields()
+                    for one in advice(asked, rows[number].simulation, rows[number].gpu, rows[number].batch_size)
+                ]
+            return {"rows": found, "remarks": list(step.remarks), "settings": asdict(asked.settings)}
+
+        return self._answer(judge)
+
+    def source(self) -> Answer:
+        """The code of the step."""
+        return self._answer(lambda step: {"source": step.source})
+
+    def probe(self) -> Answer:
+        """What the step reads in a real run on the CPU with one sample."""
+
+        def shares(step: LoadedStep) -> Answer:
+            build_step, asked = step.build_step, self._asked
             if "batch_size" in inspect.signature(build_step).parameters:
                 build_step = functools.partial(build_step, batch_size=1)
-            reads = probe(build_step, self._asked["rules"], self._asked["precision"], iterations=PROBED_STEPS).reads
+            reads = probe(build_step, asked.rules, asked.precision, iterations=PROBED_STEPS).reads
+            return {
+                "shares": [[place.names[0], operator, rows, most] for place, operator, rows, most in reads.shares()]
+            }
+
+        return self._answer(shares)
+
+    def so_far(self) -> Answer:
+        """Nothing is known before the end."""
+        return {}
+
+    def _answer(self, question: Callable[[LoadedStep], Answer]) -> Answer:
+        try:
+            return question(self._asked.load())
         except SimulationError as error:
             return {"failed": str(error)}
         except ValueError as error:
             return {"wrong": shortened(str(error))}
-        return {"shares": [[place.names[0], operator, rows, most] for place, operator, rows, most in reads.shares()]}
 
-    def so_far(self) -> dict[str, Any]:
-        """Nothing is known before the end."""
-        return {}
+
+def _advised(rows: Sequence[CardFit]) -> int:
+    """Number of the card that advice is for: the first on which the step does not fit, or else the first."""
+    verdicts = [row.simulation.fits[row.gpu.name].verdict for row in rows]
+    return next((number for number, verdict in enumerate(verdicts) if verdict not in FITTING), 0)

@@ -51,6 +51,11 @@ class Peaks:
     link_source: str = ""
     """Where the link comes from."""
 
+    @property
+    def lacks_bfloat16(self) -> bool:
+        """Whether the card is known to have no bfloat16 units."""
+        return self.fp32_tflops is not None and self.bf16_tflops is None
+
     def need(self, name: str, card: str) -> float:
         """One of the peaks. Raises `ValueError` that names the field if it is not known."""
         value = getattr(self, name)

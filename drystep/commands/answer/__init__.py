@@ -1,0 +1,1 @@
+"""The answer of `drystep fit`: one screen, markdown, and a page."""
