@@ -14,35 +14,46 @@ from drystep.zoo.spec import parse_spec
 SESSION = "drystep.fit.session:FitSession"
 
 
-class StepFailed(Exception):
+class StepFailedError(Exception):
     """The step failed, and a message says why; the command ends with `FAILED`."""
 
 
 def ask(question: str, step: AskedStep, gpus: Sequence[Gpu], time_limit_s: float, **arguments: Any) -> dict[str, Any]:
-    """The answer of a session in a child, which imports from the file's folder first, as Python does for a program.
+    """The answer of a session in a process of its own to one of its methods.
 
-    Raises `ValueError` for what was wrong with the command, and `StepFailed`.
+    Raises `ValueError` for what was wrong with the command, and `StepFailedError`.
     """
-    from drystep.measure.failure import ChildError
-    from drystep.measure.parent import Child
-
     file = parse_spec(step.spec).file
-    folder = Path.cwd() if file is None else file.resolve().parent
     opening = {"asked": step.to_fields(), "gpus": [asdict(card) for card in gpus]}
+    folders = [] if file is None else [file.resolve().parent]
     with stderr.status(step.spec):
-        try:
-            with Child(SESSION, opening, time_limit_s, folders=[] if file is None else [folder]) as child:
-                answer = child.call(question, **arguments)
-        except ChildError as error:
-            raise StepFailed(str(error)) from error
+        answer = in_child(question, opening, arguments, folders, time_limit_s)
     if "wrong" in answer:
         raise ValueError(answer["wrong"])
     if "failed" in answer:
-        raise StepFailed(answer["failed"])
+        raise StepFailedError(answer["failed"])
     return answer
 
 
-def failed(error: StepFailed) -> int:
+def in_child(
+    question: str,
+    opening: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    folders: Sequence[Path],
+    time_limit_s: float,
+) -> dict[str, Any]:
+    """Ask a child, which imports from the file's folder first, as Python does for a program that it runs."""
+    from drystep.measure.failure import ChildError
+    from drystep.measure.parent import Child
+
+    try:
+        with Child(SESSION, opening, time_limit_s, folders=folders) as child:
+            return child.call(question, **arguments)
+    except ChildError as error:
+        return {"failed": str(error)}
+
+
+def failed(error: StepFailedError) -> int:
     """Say that the step failed, and return the exit status."""
     say(f"error: {error}")
     return FAILED

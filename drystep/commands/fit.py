@@ -9,7 +9,7 @@ import typer
 
 from drystep.bounds import require_whole
 from drystep.commands.answer.terminal import print_answer
-from drystep.commands.ask import StepFailed, ask, failed, say_remarks
+from drystep.commands.ask import StepFailedError, ask, failed, say_remarks
 from drystep.commands.assumption_lines import print_shares
 from drystep.commands.exit_status import DOES_NOT_FIT, OK
 from drystep.commands.spec_options import SPEC_HELP, StepOptions, takes_step
@@ -92,7 +92,7 @@ def fit(
             "fit", step, able, options.time_limit,
             ranks=ranks, with_throughput=throughput, with_hinges=assumptions, quick=quick, advise=not quick,
         )  # fmt: skip
-    except StepFailed as error:
+    except StepFailedError as error:
         return failed(error)
     say_remarks(answer)
     rows: list[Row] = [*answer["rows"], *(_unsupported(card, answer["rows"][0]) for card in unable)]
@@ -128,7 +128,7 @@ def _status(rows: Sequence[Row], gpus: Sequence[str]) -> int:
 def _show_source(step: AskedStep, time_limit_s: float) -> int:
     try:
         print(ask("source", step, (), time_limit_s)["source"], end="")
-    except StepFailed as error:
+    except StepFailedError as error:
         return failed(error)
     return OK
 
@@ -142,7 +142,7 @@ def _print_probe(step: AskedStep, options: StepOptions, as_json: bool, given: di
         )
     try:
         print_shares(ask("probe", step, (), options.time_limit)["shares"], as_json)
-    except StepFailed as error:
+    except StepFailedError as error:
         return failed(error)
     return OK
 

@@ -34,7 +34,14 @@ class FitSession:
         self._asked = AskedStep.from_fields(asked)
         self._gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
 
-    def fit(self, ranks: int | None, with_throughput: bool, with_hinges: bool, quick: bool, advise: bool) -> Answer:
+    def fit(
+        self,
+        ranks: int | None = None,
+        with_throughput: bool = False,
+        with_hinges: bool = False,
+        quick: bool = False,
+        advise: bool = False,
+    ) -> Answer:
         """Rows of all cards as JSON has them, remarks about the step, and advice for one of the cards."""
 
         def judge(step: LoadedStep) -> Answer:

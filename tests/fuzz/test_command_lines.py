@@ -12,7 +12,7 @@ from bench.cases.case import OPTIONS
 from bench.commands.cli import main as bench
 from drystep.commands.cli import main as drystep
 from drystep.commands.step_options import parse_oracles
-from drystep.cuda.rules import Rules
+from drystep.fit.asked import AskedStep
 from drystep.fit.session import FitSession
 from drystep.gpus.classes import select_gpus
 from drystep.values.oracles import Oracles
@@ -148,12 +148,10 @@ def test_a_statement_is_refused_or_understood(name: str, text: str, tmp_path_fac
     assert Oracles.from_fields(fields) == oracles
     file = tmp_path_factory.mktemp("oracle") / "train.py"
     file.write_text(STEP)
-    session = FitSession(
-        lambda phase: None, f"{file}:build_step", [asdict(select_gpus(["p100-16gb"])[0])],
-        batch_size=None, rules=Rules().as_dict(), precision="fp32", oracles=fields,
-    )  # fmt: skip
+    asked = AskedStep(f"{file}:build_step", oracles=oracles)
+    session = FitSession(lambda phase: None, asked.to_fields(), [asdict(select_gpus(["p100-16gb"])[0])])
     answered = session.fit()
-    (key,) = answered
+    key = next(iter(answered))
     assert key in ("rows", "failed"), answered
     if key == "failed":
         assert "oracle" in answered["failed"], answered

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drystep.commands import fit
+from drystep.commands import ask
 from drystep.commands.cli import main
 from drystep.commands.terminal import stdout
 from drystep.fit.session import FitSession
@@ -112,13 +112,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The step runs in a thread of this process, which is faster, and whose stack has no function of the tests."""
 
-    def ask(question: str, arguments: Mapping[str, Any], *_: object) -> dict[str, Any]:
-        session = FitSession(lambda phase: None, **json.loads(json.dumps(arguments)))
+    def in_thread(
+        question: str, opening: Mapping[str, Any], arguments: Mapping[str, Any], *_: object
+    ) -> dict[str, Any]:
+        session = FitSession(lambda phase: None, **json.loads(json.dumps(opening)))
         with ThreadPoolExecutor(1) as thread:
-            answer = thread.submit(getattr(session, question)).result()
+            answer = thread.submit(getattr(session, question), **arguments).result()
         return json.loads(json.dumps(answer))
 
-    monkeypatch.setattr(fit, "_ask", ask)
+    monkeypatch.setattr(ask, "in_child", in_thread)
     return folder
 
 
