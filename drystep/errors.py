@@ -73,11 +73,13 @@ def _comparable(name: str) -> str:
 
 
 def _likeness(typed: str, name: str, matcher: "difflib.SequenceMatcher[str]") -> float:
-    """From 0 to 1. A beginning of a name, or a part of it, is worth more than letters in common."""
+    """Part of the letters that two names share in their order; more than 1 for a name, its beginning, or a part of it."""
+    if name == typed:
+        return 4.0
     if name.startswith(typed):
-        return 1.0
+        return 3.0
     if typed in name and len(typed) > 2:
-        return 0.9
+        return 2.0
     matcher.set_seq1(name)
     if min(matcher.real_quick_ratio(), matcher.quick_ratio()) < ALIKE:  # far cheaper than the ratio that they bound
         return 0.0

@@ -10,7 +10,7 @@ import typer
 
 from drystep.commands.exit_status import OK
 from drystep.commands.terminal import mib_cell, plain_table, print_paragraph, stdout
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import Gpu, read_gpus, select_gpus
 from drystep.gpus.names import ALL
 from drystep.units import ABSENT
 
@@ -52,9 +52,12 @@ def _fields(gpu: Gpu) -> dict[str, object]:
 
 def _show(classes: Sequence[Gpu]) -> None:
     table = plain_table(["name", "", "usable MiB", "fp32 TFLOP/s", "fp16", "bf16", "GB/s"], left=2)
+    table.add_column()  # labels of files of others; ours say what the names say
+    ours = read_gpus()
     for gpu in classes:
         peaks = (gpu.peaks.fp32_tflops, gpu.peaks.fp16_tflops, gpu.peaks.bf16_tflops, gpu.peaks.bandwidth_gbs)
+        label = "" if ours.get(gpu.name) == gpu else gpu.label
         cells = [ABSENT if peak is None else f"{peak:g}" for peak in peaks]
-        table.add_row(gpu.name, "" if gpu.on_request else MARK, mib_cell(gpu.usable_bytes), *cells)
+        table.add_row(gpu.name, "" if gpu.on_request else MARK, mib_cell(gpu.usable_bytes), *cells, label)
     stdout.print(table)
     print_paragraph(LEGEND)

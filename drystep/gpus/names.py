@@ -55,6 +55,7 @@ def _of_card(name: str, known: Sequence[str]) -> list[str]:
 
 
 def _forms(name: str) -> tuple[str, str]:
+    """The name with its memory, and without."""
     return name, MEMORY_SUFFIX.sub("", name)
 
 
@@ -68,7 +69,6 @@ def _without_series(name: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    with_memory = MEMORY_SUFFIX.search(name.lower()) is not None
-    near = nearest(name, known, str if with_memory else lambda each: MEMORY_SUFFIX.sub("", each))
+    near = nearest(_forms(name.lower())[1], known, lambda each: _forms(each)[1])
     asked = f"did you mean {one_of(near)}? " if near else ""
     return f"unknown GPU {shortened(name)!r}: {asked}{LISTED} {len(known)}"
