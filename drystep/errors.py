@@ -73,7 +73,7 @@ def _comparable(name: str) -> str:
 
 
 def _likeness(typed: str, name: str, matcher: "difflib.SequenceMatcher[str]") -> float:
-    """Part of the letters that two names share in their order; more than 1 for a name, its beginning, or a part of it."""
+    """Part of the letters that two names share in their order; more than 1 for the name, its beginning or a part."""
     if name == typed:
         return 4.0
     if name.startswith(typed):

@@ -69,6 +69,6 @@ def _without_series(name: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    near = nearest(_forms(name.lower())[1], known, lambda each: _forms(each)[1])
+    near = nearest(MAKERS.sub("", SIZE.sub("", name)), known, lambda each: _forms(each)[1])
     asked = f"did you mean {one_of(near)}? " if near else ""
     return f"unknown GPU {shortened(name)!r}: {asked}{LISTED} {len(known)}"

@@ -61,6 +61,8 @@ def test_each_class_is_judged_once_in_the_order_of_the_names() -> None:
         ("GTX 4090", "did you mean rtx-4090-24gb? "),
         ("a10", "did you mean a10g-24gb, a100-40gb or a100-80gb? "),
         ("h100-pcie", "did you mean h100-80gb? "),
+        ("NVIDIA H100 80GB HBM3", "did you mean h100-80gb? "),
+        ("NVIDIA A100-SXM4-80GB", "did you mean a100-40gb or a100-80gb? "),
         ("abacus", ""),
         ("13gb", ""),
         ("nvidia", ""),
