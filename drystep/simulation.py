@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from drystep.alloc_conf import AllocatorSettings
 from drystep.cuda.rules import DEFAULT_PROFILE, PROFILES, Rules
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import Gpu, select_gpu
 from drystep.memory.choices import Choices, Fit
 from drystep.memory.kept import kept_for_backward_bytes
 from drystep.memory.sizes import DEFAULT_SETTINGS, round_size
@@ -93,7 +93,7 @@ class Simulation:
         result is the exchange of their gradients, which only rules with `ddp` count in the memory. Raises `ValueError`,
         which names the missing field, if a peak or the link of the card is unknown or it lacks a precision.
         """
-        card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
+        card = gpu if isinstance(gpu, Gpu) else select_gpu(gpu)
         return predict(self.trace, card.peaks, card.name, ranks)
 
     def flops(self, module: str = "") -> dict[Phase, int]:

@@ -66,18 +66,19 @@ def simulate(
     a function without arguments that runs one training step: `zero_grad`, forward, `loss.backward()` and
     `optimizer.step()`, in any order. It runs `iterations` times, and the last `steady_steps` count for the peak: take
     more than one if the batches differ. `rules` are those of a version of PyTorch, a wrapper, an allocator and a card,
-    or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`; by default all of
-    `gpus.toml`. `capacity_bytes` limits what the allocator may reserve. What depends on values follows from known data
-    where it can: storages of up to `known_limit_bytes` have values (None: all of them, 0: none). Otherwise `oracles`
-    answer it, or it is assumed; `assumptions` of the result list all answers. `sides` choose other answers than those
-    that are assumed first.
+    or the name of a preset. `gpus` are the GPU classes to judge, by name or as `Gpu`, or groups such as "24gb"; by
+    default those that are not on request. `capacity_bytes` limits what the allocator may reserve.
+    What depends on values follows from known data where it can: storages of up to `known_limit_bytes` have values
+    (None: all of them, 0: none). Otherwise `oracles` answer it, or it is assumed; `assumptions` of the result list all
+    answers. `sides` choose other answers than those that are assumed first.
     With `strict`, what would be a warning that figures differ from those of the real step is an error: parameters that
     got no gradient, a foreign autocast region, modules that are collected before the step, compiled models.
     Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
     Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot be simulated, with the line of
     the user's program and a remedy.
     """
-    classes = [gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0] for gpu in gpus or select_gpus()]
+    classes = [each for gpu in gpus or () for each in ([gpu] if isinstance(gpu, Gpu) else select_gpus([gpu]))]
+    classes = list({gpu.name: gpu for gpu in classes or select_gpus()}.values())
     rules = rules_of(rules)
     _require_precision(rules, precision)
     remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs

@@ -16,7 +16,7 @@ from drystep.commands.step_options import GpuFiles
 from drystep.commands.terminal import say, stderr, stdout
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder, written_whole
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import Gpu, select_gpu, select_gpus
 from drystep.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def explain(
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     cards = {gpu.name: gpu for gpu in select_gpus((), gpu_files)}
-    bound = select_gpus([under], gpu_files)[0] if under else None
+    bound = select_gpu(under, gpu_files) if under else None
     if out is not None:
         _require(out)
     for line in allocator_notes(cases):

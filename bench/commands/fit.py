@@ -12,7 +12,7 @@ from bench.engines.allocator_notes import allocator_notes
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.commands.terminal import say, stderr, stdout
-from drystep.gpus.classes import select_gpus
+from drystep.gpus.classes import select_gpu, select_gpus
 from drystep.units import GIB
 
 
@@ -25,8 +25,9 @@ def fit(
 ) -> int:
     """Say for a GPU which methods fit, how much room is left, the largest batch and image. Everything is simulated."""
     if gpu is None:
-        raise ValueError(f"name one card with --gpu: {', '.join(card.name for card in select_gpus((), gpu_files))}")
-    (card,) = select_gpus([gpu], gpu_files)
+        usual = ", ".join(card.name for card in select_gpus((), gpu_files))
+        raise ValueError(f"name one card with --gpu: {usual}, or another that `drystep gpus` lists")
+    card = select_gpu(gpu, gpu_files)
 
     from bench.commands.texts.results import headroom_table
     from bench.engines.headroom import search

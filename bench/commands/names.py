@@ -7,6 +7,7 @@ from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.cuda.rules import PRECISIONS, PROFILES
 from drystep.gpus.classes import select_gpus
+from drystep.gpus.names import ALL
 from drystep.visible_text import one_line
 from e3va.backbones.sizes import SWIN_SIZES
 
@@ -19,7 +20,7 @@ def list_names(
         "methods": {method.name: method.label for method in METHODS.values()},
         "tasks": {workload.name: f"{workload.dataset}, {workload.detector}" for workload in WORKLOADS.values()},
         "backbones": dict.fromkeys(SWIN_SIZES, ""),
-        "gpus": {gpu.name: gpu.label for gpu in select_gpus((), gpu_files)},
+        "gpus": {gpu.name: gpu.label for gpu in select_gpus([ALL], gpu_files)},
         "engines": dict.fromkeys(ENGINES, ""),
         "profiles": dict.fromkeys(PROFILES, ""),
         "precisions": dict.fromkeys(PRECISIONS, ""),

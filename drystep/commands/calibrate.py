@@ -9,7 +9,7 @@ from drystep.commands.exit_status import OK
 from drystep.commands.terminal import say
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder
-from drystep.gpus.classes import add_gpu, class_name, read_gpus, require_name, require_new_gpu, select_gpus
+from drystep.gpus.classes import add_gpu, class_name, require_name, require_new_gpu, select_gpu
 
 Table = Annotated[
     Path | None,
@@ -83,10 +83,9 @@ def _from_table(
     table: Path, gpu: str | None, gpu_files: list[Path], out: Path | None, source: str, measured_with: str
 ) -> int:
     if gpu is None:
-        known = ", ".join(read_gpus())
-        raise ValueError(f"--from needs --gpu, the class on which the steps were measured: choose from {known}")
-    card = select_gpus([gpu], gpu_files)[0]
-    out = out or Path(f"{gpu}.json")
+        raise ValueError("--from needs --gpu, the class on which the steps were measured: `drystep gpus` lists all")
+    card = select_gpu(gpu, gpu_files)
+    out = out or Path(f"{card.name}.json")
     _require_writable(out)
 
     from drystep.calibration.fitting import calibrate, columns_of, count_all
@@ -112,8 +111,8 @@ def _from_table(
     write_calibration(calibration, out)
     errors = calibration.errors
     print(
-        f"{gpu}, {calibration.mode}: {errors.steps} steps of {calibration.families} families; families predicted by "
-        f"the others: mean error {errors.mean:.1f} %, median {errors.median:.1f} %, 90th percentile "
+        f"{card.name}, {calibration.mode}: {errors.steps} steps of {calibration.families} families; families predicted "
+        f"by the others: mean error {errors.mean:.1f} %, median {errors.median:.1f} %, 90th percentile "
         f"{errors.percentile_90:.1f} %"
     )
     say(f'{out} has the factors: a GPU class takes them by factors = "{out}" in a file for --gpu-file')

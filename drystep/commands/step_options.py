@@ -11,7 +11,13 @@ from drystep.bounds import is_finite, require_time_limit, shown
 from drystep.cuda.rules import PROFILES, VERSIONS
 from drystep.values.oracles import ITEM, ROWS, Answer, Oracles, Share
 
-Gpus = Annotated[list[str], typer.Option("--gpu", help="GPU class to judge; default: all. Repeatable.")]
+Gpus = Annotated[
+    list[str],
+    typer.Option(
+        "--gpu",
+        help="GPU class to judge, or a group: 24gb, a100, all. Default: those that drystep gpus marks. Repeatable.",
+    ),
+]
 GpuFiles = Annotated[list[Path], typer.Option("--gpu-file", help="TOML file with further GPU classes. Repeatable.")]
 OracleTexts = Annotated[
     list[str],

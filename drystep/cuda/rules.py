@@ -10,7 +10,7 @@ from typing import Any
 from drystep.alloc_conf import AllocatorSettings
 from drystep.bounds import shown
 from drystep.errors import choose
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import Gpu, select_gpu
 
 PRECISIONS = ("fp32", "amp-fp16", "amp-bf16", "apex-o1")
 """Single precision; `torch.autocast` in float16 and in bfloat16; NVIDIA Apex's level O1."""
@@ -52,7 +52,7 @@ class Rules:
             raise ValueError(f"allocator must be a text as in PYTORCH_CUDA_ALLOC_CONF, got {shown(self.allocator)}")
         AllocatorSettings.parse(self.allocator)
         if self.card is not None and not isinstance(self.card, Gpu):
-            object.__setattr__(self, "card", select_gpus([self.card])[0])
+            object.__setattr__(self, "card", select_gpu(self.card))
 
     @property
     def version(self) -> tuple[int, int]:

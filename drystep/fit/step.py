@@ -9,7 +9,7 @@ from drystep.bounds import require_whole
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.fit.card_fit import CardFit
 from drystep.fit.simulations import StepSimulations
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import Gpu, select_gpu
 from drystep.time.gradient_exchange import MOST_RANKS
 from drystep.values.oracles import Oracles
 
@@ -78,7 +78,7 @@ def step_throughput(
     Batch sizes are `batch_size` (by default that of the function, or 2), the powers of two above it, and the largest
     that fits. Raises what `fit_step` raises.
     """
-    card = gpu if isinstance(gpu, Gpu) else select_gpus([gpu])[0]
+    card = gpu if isinstance(gpu, Gpu) else select_gpu(gpu)
     (row,) = fit_step(build_step, [card], batch_size, rules, precision, oracles, ranks, with_throughput=True)
     assert row.throughput is not None
     return row.throughput

@@ -1,16 +1,17 @@
 """GPU classes: how much memory a card leaves for tensors, and how fast it is."""
 
+import functools
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from drystep.bounds import require_whole
-from drystep.errors import choose
 from drystep.files.rewrite import rewrite
+from drystep.gpus.names import classes_named
 from drystep.gpus.peaks import PEAK_FIELDS, Peaks, read_peaks
 from drystep.units import MIB
 
@@ -25,7 +26,8 @@ CAPABILITY = re.compile(r"(\d{1,2}\.\d)?")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 MOST_MIB = 2**24
 """16 TiB, more than any card has: a larger number is in another unit."""
-OWN_CLASSES = Path(__file__).with_name("gpus.toml")
+OWN_CLASSES = Path(__file__).with_name("cards")
+"""Folder of our own classes; its `README.md` says what the fields mean."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,31 @@ class Gpu:
         return (self.visible_mib - context_mib) * MIB
 
 
-def read_gpus(path: Path = OWN_CLASSES) -> dict[str, Gpu]:
-    """Read classes from a TOML file with one table per card. Raises `ValueError` naming the bad field."""
+def read_gpus(path: Path | None = None) -> dict[str, Gpu]:
+    """Read classes from a TOML file with one table per card, or our own, by memory and name.
+
+    Raises `ValueError` naming the bad field.
+    """
+    if path is None:
+        return dict(_own())
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot read GPU classes from {path}: {error.strerror}") from error
     return _parse(path, content)
+
+
+@functools.cache
+def _own() -> dict[str, Gpu]:
+    found: dict[str, Gpu] = {}
+    for path in sorted(OWN_CLASSES.glob("*.toml")):
+        found |= _parse(path, path.read_bytes())
+    return {gpu.name: gpu for gpu in by_memory(found.values())}
+
+
+def by_memory(gpus: Iterable[Gpu]) -> list[Gpu]:
+    """Classes in the order of listings: by the memory that PyTorch shows, then by name."""
+    return sorted(gpus, key=lambda gpu: (gpu.visible_mib, gpu.name))
 
 
 def require_new_gpu(path: Path, name: str) -> None:
@@ -171,11 +191,31 @@ def _gpu(path: Path, name: str, table: Any) -> Gpu:
     return gpu
 
 
-def select_gpus(names: Sequence[str] = (), extra_files: Sequence[Path] = ()) -> list[Gpu]:
-    """The named classes, or all but those on request when no name is given; `extra_files` add classes to our own."""
+def known_gpus(extra_files: Iterable[Path] = ()) -> dict[str, Gpu]:
+    """Our own classes by name, and those of further files, which may replace ours. Raises `ValueError`."""
     known = read_gpus()
     for path in extra_files:
         known |= read_gpus(path)
+    return known
+
+
+def select_gpus(names: Sequence[str] = (), extra_files: Sequence[Path] = ()) -> list[Gpu]:
+    """The named classes, each once, or all but those on request when no name is given.
+
+    A name may be a group: `all`, `24gb` for all classes with 24 GB, `a100` for each memory of a card; the classes of a
+    group are in the order of memory. `extra_files` add classes to our own. Raises `ValueError` for a name that means
+    none.
+    """
+    known = known_gpus(extra_files)
     if not names:
         return [gpu for gpu in known.values() if not gpu.on_request]
-    return [known[choose("GPU", name, known)] for name in names]
+    listed = [gpu.name for gpu in by_memory(known.values())]
+    return [known[each] for each in dict.fromkeys(each for name in names for each in classes_named(name, listed))]
+
+
+def select_gpu(name: str, extra_files: Sequence[Path] = ()) -> Gpu:
+    """The one class that a name means. Raises `ValueError` for a name that means none, or several."""
+    found = select_gpus([name], extra_files)
+    if len(found) > 1:
+        raise ValueError(f"GPU {name!r} means {len(found)} classes: choose from {', '.join(gpu.name for gpu in found)}")
+    return found[0]

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from drystep.bounds import shown
-from drystep.gpus.classes import read_gpus
+from drystep.gpus.classes import select_gpu
 
 UNITS = {
     "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
@@ -34,12 +34,13 @@ def parse_limit(limit: str | int) -> Limit:
             size_bytes = float(match[1]) * UNITS[match[2]]
             _require_possible(limit, size_bytes)
             return Limit(limit, int(size_bytes))
-        gpus = read_gpus()
-        if limit in gpus:
-            return Limit(limit, gpus[limit].usable_bytes)
-    raise ValueError(
-        f'memory limit {shown(limit)} is neither a size, such as "11 GiB", nor a GPU: {", ".join(read_gpus())}'
-    )
+        try:
+            return Limit(limit, select_gpu(limit).usable_bytes)
+        except ValueError as error:
+            raise ValueError(
+                f'memory limit {shown(limit)} is neither a size, such as "11 GiB", nor a GPU: {error}'
+            ) from None
+    raise ValueError(f'memory limit {shown(limit)} is neither a size, such as "11 GiB", nor the name of a GPU')
 
 
 def _require_possible(limit: str | int, size_bytes: float) -> None:

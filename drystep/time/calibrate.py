@@ -1,4 +1,4 @@
-"""Measures the card at hand: what its products and its memory reach, as a block of `gpus.toml`.
+"""Measures the card at hand: what its products and its memory reach, as a block for a file of classes.
 
 A peak here is the rate that was measured over the part of the peak that the same operator achieves on a card of the
 operator data. So the curves of that card, at this card's level, predict what was measured. The card whose curves agree
@@ -136,7 +136,7 @@ def _synchronize(device: torch.device) -> None:
 
 
 def measured_block(device: torch.device, name: str | None = None) -> str:
-    """Measure the card at hand, under two minutes: what `gpus.toml` holds of it.
+    """Measure the card at hand, under two minutes: the block of its class.
 
     `name` is that of the class; None makes one of the card's own. Raises `ValueError` if nothing was measured.
     """
@@ -161,7 +161,7 @@ def toml_block(
     compute_capability: str = "",
     multiprocessors: int | None = None,
 ) -> str:
-    """What `gpus.toml` holds of a card; `card` is the measured one whose curves it has.
+    """The block of a card's class; `card` is the measured one whose curves it has.
 
     Its factors are those of the calibrated card of the nearest architecture.
     """

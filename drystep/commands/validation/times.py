@@ -8,8 +8,7 @@ from pathlib import Path
 from drystep.calibration.validation import Claim, TimeErrors, claims, shipped_errors, table_errors
 from drystep.commands.exit_status import OK
 from drystep.commands.terminal import plain_table, say, stdout
-from drystep.errors import choose
-from drystep.gpus.classes import read_gpus, select_gpus
+from drystep.gpus.classes import Gpu, select_gpu
 
 COLUMNS = ("GPU", "mode", "layout", "precision", "steps", "mean", "median", "p90", "roofline", "inside")
 
@@ -20,9 +19,8 @@ def validate_times(table: Path | None, gpu: str | None, as_json: bool) -> int:
     Raises `ValueError` for a table without a card, a card without a table, and a table that cannot be read.
     """
     if (table is None) != (gpu is None):
-        known = ", ".join(read_gpus())
-        raise ValueError(f"--steps TABLE.csv and --gpu belong together; cards: {known}")
-    found = shipped_errors() if table is None or gpu is None else _of_table(table, gpu)
+        raise ValueError("--steps TABLE.csv and --gpu belong together; `drystep gpus` lists the cards")
+    found = shipped_errors() if table is None or gpu is None else _of_table(table, select_gpu(gpu))
     said = claims()
     if as_json:
         for errors in found:
@@ -34,15 +32,14 @@ def validate_times(table: Path | None, gpu: str | None, as_json: bool) -> int:
     return OK
 
 
-def _of_table(table: Path, gpu: str) -> list[TimeErrors]:
+def _of_table(table: Path, card: Gpu) -> list[TimeErrors]:
     from drystep.calibration.fitting import count_all
     from drystep.calibration.step_table import read_table
 
-    choose("GPU", gpu, read_gpus())
     rows = read_table(table)
     say(f"tracing {len(rows)} measured steps, about a second each on one core")
     try:
-        return table_errors(rows, count_all(rows, lambda: None), select_gpus([gpu])[0], table.name)
+        return table_errors(rows, count_all(rows, lambda: None), card, table.name)
     except ValueError as error:
         raise ValueError(f"{table}: {error}") from error
 

@@ -53,7 +53,7 @@ class Calibration:
     """Factors of one card for training or for inference."""
 
     card: str
-    """Name of the card's class in `gpus.toml`, or of one like it."""
+    """Name of the card's class (`drystep gpus`), or of one like it."""
     mode: Mode
     factors: Mapping[Key, float]
     """By group of operators and resource. Groups that no measured step had are missing."""

@@ -2,26 +2,59 @@ from pathlib import Path
 
 import pytest
 
-from drystep.gpus.classes import read_gpus, select_gpus
+from drystep.gpus.classes import Gpu, read_gpus
 from drystep.gpus.peaks import Peaks
 from drystep.time.measured_operators import measured_cards
 
-
-def test_our_classes_have_peaks_with_a_source_and_operators() -> None:
-    for gpu in select_gpus():
-        assert gpu.peaks.fp32_tflops
-        assert gpu.peaks.bandwidth_gbs
-        assert gpu.peaks.multiprocessors
-        assert gpu.peaks.peaks_source
-        assert gpu.peaks.operators in measured_cards()
+CLASSES = read_gpus().values()
+LANES_GTS = {"pcie3": 8, "pcie4": 16, "pcie5": 32}
+NVLINK_GBS = {"8.0": 300, "9.0": 450, "10.0": 900}
+"""Compute capability -> bandwidth of all NVLinks of a card in one direction (data sheets of A100, H100 and B200)."""
+LANES = {"6.0": 64, "7.0": 64, "7.5": 64, "8.0": 64}
+"""Compute capability -> float32 units of a multiprocessor, 128 for others (CUDA C++ Programming Guide, arithmetic)."""
 
 
-def test_our_classes_have_links_with_a_source() -> None:
-    """Nominal: 8 and 16 GT/s on 16 lanes, of 130 bits for 16 bytes."""
-    for gpu in select_gpus():
-        gts = {"pcie3": 8, "pcie4": 16, "pcie5": 32}[gpu.peaks.link]
-        assert gpu.peaks.link_gbs == pytest.approx(gts * 16 / 8 * 128 / 130, rel=1e-3)
-        assert "nominal" in gpu.peaks.link_source
+@pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
+def test_our_classes_have_peaks_with_a_source_and_operators(gpu: Gpu) -> None:
+    peaks = gpu.peaks
+    assert peaks.fp32_tflops and peaks.fp16_tflops and peaks.bandwidth_gbs and peaks.multiprocessors
+    assert peaks.peaks_source
+    assert peaks.operators in measured_cards()
+    clock_ghz = peaks.fp32_tflops * 1e3 / (peaks.multiprocessors * LANES.get(gpu.compute_capability, 128) * 2)
+    assert 1.2 < clock_ghz < 2.7
+
+
+@pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
+def test_peaks_agree_with_each_other(gpu: Gpu) -> None:
+    peaks = gpu.peaks
+    assert peaks.fp32_tflops and peaks.fp16_tflops
+    assert peaks.fp16_tflops >= (peaks.tf32_tflops or 0) >= (peaks.fp32_tflops if peaks.tf32_tflops else 0)
+    assert peaks.fp16_tflops >= peaks.fp32_tflops
+    assert peaks.bf16_tflops in (None, peaks.fp16_tflops)
+    assert peaks.tf32_tflops is None or peaks.fp16_tflops / peaks.tf32_tflops == pytest.approx(2, rel=0.02)
+    if (
+        gpu.name.startswith("rtx-") and "6000" not in gpu.name
+    ):  # tensor cores of GeForce cards halve it for float32 sums
+        times = 4 if gpu.compute_capability == "7.5" else 2
+        assert peaks.fp16_tflops / peaks.fp32_tflops == pytest.approx(times, rel=0.01)
+
+
+@pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
+def test_our_classes_have_links_with_a_source(gpu: Gpu) -> None:
+    """Nominal: 8 to 32 GT/s on 16 or 8 lanes, of 130 bits for 16 bytes."""
+    peaks = gpu.peaks
+    assert "nominal" in peaks.link_source
+    if peaks.link == "nvlink":
+        assert peaks.link_gbs == NVLINK_GBS[gpu.compute_capability]
+    else:
+        lanes = 8 if " 8 lanes" in peaks.link_source else 16
+        assert peaks.link_gbs == pytest.approx(LANES_GTS[peaks.link] * lanes / 8 * 128 / 130, rel=1e-3)
+
+
+def test_only_measured_cards_are_not_scaled() -> None:
+    """NeuSight's, and the H200, whose factors are its own."""
+    own = {"p100-16gb", "v100-16gb", "v100-32gb", "t4-16gb", "l4-24gb", "h100-80gb", "h200-141gb"}
+    assert {gpu.name for gpu in CLASSES if not gpu.peaks.scaled} == own
 
 
 def test_units_that_cards_lack() -> None:
@@ -55,7 +88,10 @@ def test_a_missing_peak_is_named() -> None:
         ),
         ("bandwidth_tbs = 0.9", "unknown fields bandwidth_tbs: use .*bandwidth_gbs"),
         ('scaled = "no"', "scaled must be true or false"),
-        ('link = "pcie6"\nlink_gbs = 126', r"unknown link of bad.toml \[card\] 'pcie6': choose from pcie3, .*, nvlink"),
+        (
+            'link = "pcie6"\nlink_gbs = 126',
+            r"unknown link of bad.toml \[card\] 'pcie6': .*choose from pcie3, .*, nvlink",
+        ),
         ('link = "pcie4"', r"\[card\] must have both link and link_gbs, or neither"),
         ("link_gbs = 31.5", r"\[card\] must have both link and link_gbs, or neither"),
         ('link = "pcie4"\nlink_gbs = 0.5', "link_gbs is in 10.9 bytes a second: 0.5 cannot be"),
