@@ -1,6 +1,5 @@
 """A spec and settings made into a function that builds a step."""
 
-import inspect
 import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from drystep.zoo.python_file import load_function
 from drystep.zoo.settings import DEFAULTS, StepSettings
 from drystep.zoo.spec import Spec
 from drystep.zoo.timm_models import timm_model
+from drystep.zoo.torchvision_models.reader import torchvision_model
 
 FILE_NAME = "step.py"
 """Name of the made code in messages: what a user would call the file that --show-step prints."""
@@ -64,4 +64,7 @@ def run_source(source: str) -> Callable[..., Any]:
     return names["build_step"]
 
 
-READERS: dict[str, Reader] = {"timm": timm_model}
+READERS: dict[str, Reader] = {
+    "timm": timm_model,
+    "torchvision": torchvision_model,
+}

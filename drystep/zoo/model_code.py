@@ -15,13 +15,17 @@ class ModelCode:
     model: tuple[str, ...]
     """Lines that make `model`; they run where `device` is the default device."""
     data: tuple[str, ...]
-    """Lines that make a batch on `device`."""
+    """Lines that make a batch of inputs on `device`."""
     forward: str
     """Expression of the model's output."""
     loss: tuple[str, ...]
     """Lines that compute `loss` from the batch, under autocast where it is asked for."""
     example: nn.Module
     """The same model without data, on the meta device, whose parts are looked at."""
+    targets: tuple[str, ...] = ()
+    """Lines that make what the loss compares with, on `device`; inference leaves them out."""
+    context: str = ""
+    """Context manager that the model runs in; "" for none."""
     imports: tuple[str, ...] = ()
     """Import statements that the lines need."""
     heads: tuple[str, ...] = ()
@@ -34,6 +38,8 @@ class ModelCode:
     """Heights and widths that are multiples of it suit the model."""
     checkpointing: tuple[str, ...] = ()
     """Lines that turn activation checkpointing on; none where the model has no such thing."""
+    checkpointing_imports: tuple[str, ...] = ()
+    """Import statements that these lines need."""
     channels_last_inputs: tuple[str, ...] = ()
     """Names of the data that take the memory format channels_last; none where it means nothing."""
     peft_task: str = ""

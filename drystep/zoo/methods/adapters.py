@@ -71,7 +71,7 @@ def adapter(name: str, model: ModelCode, options: Mapping[str, Any]) -> MethodCo
     if model.heads:
         config["modules_to_save"] = [*model.heads]
     text = ", ".join(f"{key}={value!r}" for key, value in config.items()).replace("'", '"')
-    imports = (f"from peft import {kind.config}, get_peft_model",)
+    imports: tuple[str, ...] = (f"from peft import {kind.config}, get_peft_model",)
     lines: tuple[str, ...] = (f"config = {kind.config}({text})", "model = get_peft_model(model, config)")
     if kind.after_step:
         imports, lines = ("import itertools", *imports), (*lines, "steps = itertools.count(1)")
@@ -102,7 +102,7 @@ def _rank(name: str, kind: Adapter, rank: int | None, model: ModelCode) -> dict[
     if not 1 <= rank <= MOST_RANK:
         raise ValueError(f"rank must be between 1 and {MOST_RANK}, got {rank}")
     first, *others = kind.rank_fields
-    return {first: rank, **{other: rank + rank // 2 for other in others}}
+    return {first: rank, **dict.fromkeys(others, rank + rank // 2)}
 
 
 def _second_layers(name: str, model: ModelCode, targets: list[str]) -> dict[str, list[str]]:
