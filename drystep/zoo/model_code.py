@@ -30,6 +30,8 @@ class ModelCode:
     """Import statements that the lines need."""
     heads: tuple[str, ...] = ()
     """Paths of the modules that are new in each task, and train with every method."""
+    uncalled: tuple[str, ...] = ()
+    """Paths of modules that read the weights of their layers, which never run: adapters have no effect on these."""
     batch_size: int = 8
     """Default of the function's argument."""
     image_size: tuple[int, int] | None = None

@@ -80,7 +80,7 @@ def adapter(name: str, model: ModelCode, options: Mapping[str, Any]) -> MethodCo
 
 def _targets(model: ModelCode, stated: Sequence[str] | None) -> list[str]:
     if stated is None:
-        found = lora_targets(model.example, model.heads)
+        found = lora_targets(model.example, (*model.heads, *model.uncalled))
         if not found:
             raise ValueError(
                 "the model has no linear layers and no convolutions outside its head: name some with --targets"

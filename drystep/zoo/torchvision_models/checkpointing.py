@@ -1,5 +1,6 @@
 """Activation checkpointing of models whose library has none, by a wrapper of PyTorch around each block."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -17,11 +18,11 @@ class CheckpointingCode:
     imports: tuple[str, ...] = ()
 
 
-def checkpointing_code(model: nn.Module) -> CheckpointingCode:
+def checkpointing_code(model: nn.Module, heads: Sequence[str]) -> CheckpointingCode:
     """Checkpoint the repeated blocks of a model. Single layers, as a VGG repeats them, are no blocks."""
-    kinds = {type(model.get_submodule(path)) for path in block_names(model)}
-    if not kinds or any(kind.__module__.startswith("torch.") for kind in kinds):
+    blocks = block_names(model, heads)
+    if not blocks:
         return CheckpointingCode()
-    (kind,) = kinds
+    kind = type(model.get_submodule(blocks[0]))
     line = f"apply_activation_checkpointing(model, check_fn=lambda module: isinstance(module, {kind.__name__}))"
     return CheckpointingCode((line,), (IMPORT, f"from {kind.__module__} import {kind.__name__}"))

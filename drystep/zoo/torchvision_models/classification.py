@@ -4,13 +4,13 @@ from typing import Any
 
 from drystep.zoo.model_code import ModelCode
 from drystep.zoo.torchvision_models.checkpointing import checkpointing_code
-from drystep.zoo.torchvision_models.request import IMPORT, Request, last_layer
+from drystep.zoo.torchvision_models.request import IMPORT, Request, last_layer, window_attention
 
 AUXILIARY = {
-    "googlenet": (0.3, {"aux_logits1": "aux1.fc2", "aux_logits2": "aux2.fc2"}),
-    "inception_v3": (0.4, {"aux_logits": "AuxLogits.fc"}),
+    "googlenet": (0.3, {"aux_logits1": "aux1", "aux_logits2": "aux2"}),
+    "inception_v3": (0.4, {"aux_logits": "AuxLogits"}),
 }
-"""Model -> weight of its auxiliary losses, and output -> layer of each auxiliary classifier.
+"""Model -> weight of its auxiliary losses, and output -> module of each auxiliary classifier.
 
 GoogLeNet's weight is that of its paper (section 5), Inception's that of PyTorch's tutorial on fine-tuning.
 """
@@ -38,9 +38,9 @@ def classifier(request: Request) -> ModelCode:
     elif name.startswith("maxvit"):
         options["input_size"], written["input_size"] = size, "image_size"
     example = request.build(options)
-    head = last_layer(example, [child for child, _ in example.named_children()][-1])
     weight, outputs = AUXILIARY.get(name, (0.0, {}))
-    checkpointing = checkpointing_code(example)
+    heads = (last_layer(example), *outputs.values())
+    checkpointing = checkpointing_code(example, heads)
     context, context_import = _attention(request)
     return ModelCode(
         imports=("import torch.nn.functional as F", IMPORT, *context_import),
@@ -51,7 +51,8 @@ def classifier(request: Request) -> ModelCode:
         loss=_loss(weight, list(outputs)),
         context=context,
         example=example,
-        heads=(head, *outputs.values()),
+        heads=heads,
+        uncalled=window_attention(example),
         image_size=size,
         image_multiple=_multiple(example),
         checkpointing=checkpointing.lines,

@@ -11,7 +11,6 @@ KEYPOINTS = 17
 """Key points of a person in COCO."""
 FIXED_SIZE = ("ssd",)
 """Beginnings of the names of detectors that resize all images to one size."""
-NO_BACKBONE = ("backbone", "transform", "anchor_generator")
 FROM_SCRATCH = (
     "Without weights, torchvision trains the whole backbone of a detector and its batch norms. With weights it trains "
     "the last stages alone and freezes the batch norms, which takes less memory."
@@ -41,7 +40,9 @@ def detector(request: Request) -> ModelCode:
         options |= {"min_size": min(size), "max_size": max(size)}
         written = {"min_size": "min(image_size)", "max_size": "max(image_size)"}
     example = request.build(options)
-    checkpointing = checkpointing_code(example)
+    parts = [name for name, child in example.named_children() if any(True for _ in child.parameters())]
+    heads = tuple(name for name in parts if name != "backbone")
+    checkpointing = checkpointing_code(example, heads)
     return ModelCode(
         imports=(IMPORT,),
         model=(request.line({**options, **written}),),
@@ -53,16 +54,13 @@ def detector(request: Request) -> ModelCode:
         forward="model(images)",
         loss=("loss = sum(model(images, targets).values())",),
         example=example,
-        heads=tuple(
-            name for name, child in example.named_children()
-            if name not in NO_BACKBONE and any(True for _ in child.parameters())
-        ),
+        heads=heads,
         batch_size=2,
         image_size=None if fixed else size,
         checkpointing=checkpointing.lines,
         checkpointing_imports=checkpointing.imports,
         remarks=(FROM_SCRATCH,),
-    )  # fmt: skip
+    )
 
 
 def _targets(model: Any, objects: int) -> tuple[str, ...]:

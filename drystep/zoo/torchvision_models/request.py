@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from drystep.zoo.refusals import said
 from drystep.zoo.settings import StepSettings
@@ -52,15 +54,20 @@ class Request:
             raise ValueError(f"torchvision:{self.name} {why}: leave --image-size out")
 
     def build(self, options: Mapping[str, Any]) -> Any:
-        """The model on the meta device. Raises `ValueError` for a size of images that it refuses."""
+        """The model without data. Raises `ValueError` for a size of images that it refuses."""
         from torchvision.models import get_model
 
-        with torch.device("meta"):
+        build = partial(get_model, self.name, weights=None, **options)
+        try:
             try:
-                return get_model(self.name, weights=None, **options)
-            except (AssertionError, RuntimeError, ValueError) as error:
-                size = f" of {self.image_size[0]} x {self.image_size[1]}" if self.image_size else ""
-                raise ValueError(f"torchvision:{self.name} refuses images{size}: {said(error)}") from error
+                with torch.device("meta"):
+                    return build()
+            except NotImplementedError:  # the constructor reads values
+                with _ParametersOnMeta():
+                    return build()
+        except (AssertionError, RuntimeError, ValueError) as error:
+            size = f" of {self.image_size[0]} x {self.image_size[1]}" if self.image_size else ""
+            raise ValueError(f"torchvision:{self.name} refuses images{size}: {said(error)}") from error
 
     def line(self, options: Mapping[str, Any]) -> str:
         """The line that builds the model; a string among the options is an expression, not text."""
@@ -68,7 +75,25 @@ class Request:
         return f'model = get_model("{self.name}", weights=None{arguments})'
 
 
-def last_layer(model: nn.Module, within: str) -> str:
-    """Path of the last layer with parameters in a module: what is new where the number of classes is."""
-    layers = [path for path, module in model.named_modules() if list(module.parameters(recurse=False))]
-    return [path for path in layers if f"{path}.".startswith(f"{within}.")][-1]
+class _ParametersOnMeta(TorchFunctionMode):
+    """Leaves data out of parameters alone: RegNets compute the widths of their stages with tensors."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+def last_layer(model: nn.Module) -> str:
+    """Path of the last layer that has parameters, in the module that stands last: the one for the classes."""
+    *_, (last, _) = model.named_children()
+    layers = [path for path, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    return [path for path in layers if f"{path}.".startswith(f"{last}.")][-1]
+
+
+def window_attention(model: nn.Module) -> tuple[str, ...]:
+    """Paths of the attention of torchvision's Swins, which reads the weights of its layers."""
+    return tuple(path for path, module in model.named_modules() if "ShiftedWindowAttention" in type(module).__name__)

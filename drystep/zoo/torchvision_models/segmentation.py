@@ -22,7 +22,8 @@ def segmenter(request: Request) -> ModelCode:
     loss = ["outputs = model(images)", 'loss = F.cross_entropy(outputs["out"], labels)']
     if auxiliary:
         loss.append(f'loss = loss + {AUXILIARY_WEIGHT} * F.cross_entropy(outputs["aux"], labels)')
-    checkpointing = checkpointing_code(example)
+    heads = tuple(name for name, _ in example.named_children() if name != "backbone")
+    checkpointing = checkpointing_code(example, heads)
     return ModelCode(
         imports=("import torch.nn.functional as F", IMPORT),
         model=(request.line(options),),
@@ -31,7 +32,7 @@ def segmenter(request: Request) -> ModelCode:
         forward="model(images)",
         loss=tuple(loss),
         example=example,
-        heads=tuple(name for name, _ in example.named_children() if name != "backbone"),
+        heads=heads,
         image_size=request.image_size or (side, side),
         checkpointing=checkpointing.lines,
         checkpointing_imports=checkpointing.imports,

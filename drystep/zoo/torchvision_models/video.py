@@ -2,7 +2,7 @@
 
 from drystep.zoo.model_code import ModelCode
 from drystep.zoo.torchvision_models.checkpointing import checkpointing_code
-from drystep.zoo.torchvision_models.request import IMPORT, Request, last_layer
+from drystep.zoo.torchvision_models.request import IMPORT, Request, last_layer, window_attention
 
 FRAMES = {"s3d": 128, "swin3d": 32, "mvit": 16, "r3d": 16, "mc3": 16, "r2plus1d": 16}
 """Beginning of a name -> frames of the clips that torchvision states the accuracy of its weights for."""
@@ -21,7 +21,8 @@ def video_model(request: Request) -> ModelCode:
             raise ValueError(f"torchvision:{request.name} takes clips of {own_frames} frames, not {frames}")
     options = {"num_classes": classes}
     example = request.build(options)
-    checkpointing = checkpointing_code(example)
+    heads = (last_layer(example),)
+    checkpointing = checkpointing_code(example, heads)
     sides = f"{height}, {width}" if fixed else "*image_size"
     return ModelCode(
         imports=("import torch.nn.functional as F", IMPORT),
@@ -31,7 +32,8 @@ def video_model(request: Request) -> ModelCode:
         forward="model(clips)",
         loss=("loss = F.cross_entropy(model(clips), labels)",),
         example=example,
-        heads=(last_layer(example, [child for child, _ in example.named_children()][-1]),),
+        heads=heads,
+        uncalled=window_attention(example),
         image_size=None if fixed else request.image_size or (height, width),
         checkpointing=checkpointing.lines,
         checkpointing_imports=checkpointing.imports,
