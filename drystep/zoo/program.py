@@ -6,6 +6,7 @@ from drystep.zoo.methods.choice import method_code
 from drystep.zoo.model_code import ModelCode
 from drystep.zoo.optimizers import optimizer_code
 from drystep.zoo.settings import StepSettings
+from drystep.zoo.wrapping import wrapped
 
 AUTOCAST = {"fp32": None, "amp-fp16": "torch.float16", "amp-bf16": "torch.bfloat16"}
 EMA_IMPORT = "from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn"
@@ -34,7 +35,7 @@ def step_program(title: str, model: ModelCode, settings: StepSettings) -> str:
         f"def build_step({arguments}):",
         *_indented([f'"""{purpose}"""', *body]),
     ]  # fmt: skip
-    return "\n".join(text) + "\n"
+    return "\n".join(part for line in text for part in wrapped(line)) + "\n"
 
 
 def _training(model: ModelCode, settings: StepSettings) -> tuple[list[str], list[str]]:
@@ -43,6 +44,7 @@ def _training(model: ModelCode, settings: StepSettings) -> tuple[list[str], list
     optimizer, optimizer_import = optimizer_code(settings.optimizer, "trained" if frozen else "model.parameters()")
     scaled = settings.precision == "amp-fp16"
     imports = [*model.imports, *method.imports, optimizer_import, "import torch"]
+    imports += _as_lines(settings.checkpointing, model.checkpointing_imports)
     build = [*_build(model, settings), *_as_lines(settings.checkpointing, model.checkpointing), *method.lines]
     build.append("model.train()")
     if settings.ema:
@@ -55,18 +57,19 @@ def _training(model: ModelCode, settings: StepSettings) -> tuple[list[str], list
         backward = f"scaler.scale({backward.removesuffix('.backward()')}).backward()".replace("((", "(").replace(
             "))", ")"
         )
-    once = [*_autocast(model.loss, settings.precision), backward]
+    once = [*_within(model, model.loss, settings.precision), backward]
     if settings.accumulate > 1:
         once = [f"for _ in range({settings.accumulate}):", *_indented(once)]
     update = ["scaler.step(optimizer)", "scaler.update()"] if scaled else ["optimizer.step()"]
     update += [*method.after_step, *(["ema.update_parameters(model)"] if settings.ema else [])]
     step = ["optimizer.zero_grad()", *once, *update]
-    return imports, [*build, *_data(model, settings), "", "def step():", *_indented(step), "", "return step"]
+    data = [*_data(model, settings), *model.targets]
+    return imports, [*build, *data, "", "def step():", *_indented(step), "", "return step"]
 
 
 def _inference(model: ModelCode, settings: StepSettings) -> tuple[list[str], list[str]]:
     imports = [line for line in (*model.imports, "import torch") if "functional as F" not in line]
-    forward = ["with torch.inference_mode():", *_indented(_autocast((model.forward,), settings.precision))]
+    forward = ["with torch.inference_mode():", *_indented(_within(model, (model.forward,), settings.precision))]
     body = [*_build(model, settings), "model.eval()", *_data(model, settings)]
     return imports, [*body, "", "def step():", *_indented(forward), "", "return step"]
 
@@ -83,9 +86,12 @@ def _data(model: ModelCode, settings: StepSettings) -> list[str]:
     return [*model.data, *(f"{name} = {name}.contiguous(memory_format=torch.channels_last)" for name in names)]
 
 
-def _autocast(lines: Sequence[str], precision: str) -> list[str]:
+def _within(model: ModelCode, lines: Sequence[str], precision: str) -> list[str]:
+    """Lines that run the model, in the context managers of the precision and of the model."""
     dtype = AUTOCAST[precision]
-    return [*lines] if dtype is None else [f'with torch.autocast("cuda", {dtype}):', *_indented(lines)]
+    autocast = "" if dtype is None else f'torch.autocast("cuda", {dtype})'
+    contexts = [context for context in (autocast, model.context) if context]
+    return [f"with {', '.join(contexts)}:", *_indented(lines)] if contexts else [*lines]
 
 
 def _as_lines(wanted: bool, lines: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from drystep.errors import choose
 from drystep.zoo.model_code import ModelCode
@@ -35,14 +34,13 @@ def timm_model(name: str, settings: StepSettings, image_size: tuple[int, int] | 
     example, takes_size = _example(name, create, size)
     arguments = f'"{name}", num_classes={classes}' + (", img_size=image_size" if takes_size else "")
     channels = int(example.pretrained_cfg["input_size"][0])
-    fused = ("timm.layers.set_fused_attn(False)",) if settings.fused_attention == "off" else ()
+    create_line = f"model = timm.create_model({arguments})"
+    explicit = ("timm.layers.set_fused_attn(False)", create_line, "timm.layers.set_fused_attn(True)")
     return ModelCode(
         imports=("import timm", "import torch.nn.functional as F"),
-        model=(*fused, f"model = timm.create_model({arguments})"),
-        data=(
-            f"images = torch.rand(batch_size, {channels}, *image_size, device=device)",
-            f"labels = torch.randint({classes}, (batch_size,), device=device)",
-        ),
+        model=explicit if settings.fused_attention == "off" else (create_line,),
+        data=(f"images = torch.rand(batch_size, {channels}, *image_size, device=device)",),
+        targets=(f"labels = torch.randint({classes}, (batch_size,), device=device)",),
         forward="model(images)",
         loss=("loss = F.cross_entropy(model(images), labels)",),
         example=example,
@@ -54,7 +52,7 @@ def timm_model(name: str, settings: StepSettings, image_size: tuple[int, int] | 
     )
 
 
-def _example(name: str, create: Any, size: tuple[int, int]) -> tuple[nn.Module, bool]:
+def _example(name: str, create: Any, size: tuple[int, int]) -> tuple[Any, bool]:
     """The model without data, and whether it is built for a size of images."""
     with torch.device("meta"):
         try:

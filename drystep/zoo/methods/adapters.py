@@ -71,7 +71,7 @@ def adapter(name: str, model: ModelCode, options: Mapping[str, Any]) -> MethodCo
     if model.heads:
         config["modules_to_save"] = [*model.heads]
     text = ", ".join(f"{key}={value!r}" for key, value in config.items()).replace("'", '"')
-    imports = (f"from peft import {kind.config}, get_peft_model",)
+    imports: tuple[str, ...] = (f"from peft import {kind.config}, get_peft_model",)
     lines: tuple[str, ...] = (f"config = {kind.config}({text})", "model = get_peft_model(model, config)")
     if kind.after_step:
         imports, lines = ("import itertools", *imports), (*lines, "steps = itertools.count(1)")
@@ -80,7 +80,7 @@ def adapter(name: str, model: ModelCode, options: Mapping[str, Any]) -> MethodCo
 
 def _targets(model: ModelCode, stated: Sequence[str] | None) -> list[str]:
     if stated is None:
-        found = lora_targets(model.example, model.heads)
+        found = lora_targets(model.example, (*model.heads, *model.uncalled))
         if not found:
             raise ValueError(
                 "the model has no linear layers and no convolutions outside its head: name some with --targets"

@@ -56,7 +56,7 @@ def last_blocks(method: str, model: ModelCode, options: Mapping[str, Any]) -> Me
     refuse_options(method, options)
     match = LAST.fullmatch(method)
     number = int(match[1]) if match else 0
-    blocks = block_names(model.example)
+    blocks = block_names(model.example, model.heads)
     if not blocks:
         raise ValueError(f"method {method} needs a model with repeated blocks, and this one has none")
     if not 1 <= number <= len(blocks):

@@ -1,0 +1,1 @@
+"""The code of torchvision's models: what each family takes, and the loss that it is trained with."""
