@@ -12,6 +12,7 @@ from drystep.zoo.python_file import load_function
 from drystep.zoo.settings import DEFAULTS, StepSettings
 from drystep.zoo.spec import Spec
 from drystep.zoo.timm_models import timm_model
+from drystep.zoo.transformers_models.model import transformers_model
 
 FILE_NAME = "step.py"
 """Name of the made code in messages: what a user would call the file that --show-step prints."""
@@ -64,4 +65,4 @@ def run_source(source: str) -> Callable[..., Any]:
     return names["build_step"]
 
 
-READERS: dict[str, Reader] = {"timm": timm_model}
+READERS: dict[str, Reader] = {"timm": timm_model, "transformers": transformers_model}
