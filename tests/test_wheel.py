@@ -78,7 +78,12 @@ def test_the_wheel_holds_two_packages_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     version = wheel.name.split("-")[1]
     assert {name.split("/")[0] for name in names} == {"drystep", "e3va", f"drystep-{version}.dist-info"}
-    needed = {"drystep/py.typed", "e3va/py.typed", "drystep/gpus/cards/ampere.toml", "drystep/ground_truth/xmem_sample.csv"}
+    needed = {
+        "drystep/py.typed",
+        "e3va/py.typed",
+        "drystep/gpus/cards/ampere.toml",
+        "drystep/ground_truth/xmem_sample.csv",
+    }
     needed |= {"drystep/ground_truth/field_reports.csv", "drystep/validation/rebuilds/families.py"}
     assert needed <= set(names)
 

@@ -48,13 +48,11 @@ class FitSession:
             asked = self._asked
             rows = fit_step(
                 step.build_step, self._gpus, asked.batch_size, asked.rules, asked.precision, asked.oracles, ranks,
-                with_throughput, asked.strict, with_hinges,
+                with_throughput, asked.strict, with_hinges, image_size=asked.image_size, quick=quick,
             )  # fmt: skip
             found = [row.to_fields() for row in rows]
             for fields in found:
                 fields |= {"advice": [], "batches": asked.settings.accumulate}
-                fields.setdefault("image_size", None)
-                fields.setdefault("largest_image", None)
             if advise:
                 number = _advised(rows)
                 found[number]["advice"] = [

@@ -3,6 +3,8 @@
 import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from drystep.zoo.model_code import ModelCode
@@ -10,9 +12,13 @@ from drystep.zoo.program import step_program
 from drystep.zoo.python_file import load_function
 from drystep.zoo.settings import DEFAULTS, StepSettings
 from drystep.zoo.spec import Spec
-from drystep.zoo.timm_models import timm_model
-from drystep.zoo.torchvision_models.reader import torchvision_model
 
+READERS = {
+    "timm": "drystep.zoo.timm_models:timm_model",
+    "torchvision": "drystep.zoo.torchvision_models.reader:torchvision_model",
+    "transformers": "drystep.zoo.transformers_models.model:transformers_model",
+}
+"""Library -> the function that writes the code of its models; imported when it is needed."""
 FILE_NAME = "step.py"
 """Name of the made code in messages: what a user would call the file that --show-step prints."""
 Reader = Callable[[str, StepSettings, tuple[int, int] | None], ModelCode]
@@ -38,11 +44,19 @@ def load_step(spec: Spec, settings: StepSettings, image_size: tuple[int, int] | 
     if spec.file is not None:
         settings.refuse(settings.changed(), f"a step of a file: write what they mean into {spec.file}")
         return LoadedStep(load_function(str(spec)), spec.file.read_text())
-    model = READERS[spec.library](spec.name, settings, image_size)
+    model = _reader(spec.library)(spec.name, settings, image_size)
     source = step_program(title_of(spec, settings), model, settings)
     build_step = run_source(source)
     build_step.image_multiple = model.image_multiple  # type: ignore[attr-defined]
     return LoadedStep(build_step, source, model.remarks)
+
+
+def _reader(library: str) -> Reader:
+    """The function that writes the code of a library's models. Raises `ValueError` where it is not installed."""
+    if find_spec(library) is None:
+        raise ValueError(f"{library}:NAME needs the package {library}: pip install 'drystep[{library}]'")
+    module, _, name = READERS[library].partition(":")
+    return getattr(import_module(module), name)
 
 
 def title_of(spec: Spec, settings: StepSettings) -> str:
@@ -62,9 +76,3 @@ def run_source(source: str) -> Callable[..., Any]:
     names: dict[str, Any] = {"__name__": "step"}
     exec(compile(source, FILE_NAME, "exec"), names)
     return names["build_step"]
-
-
-READERS: dict[str, Reader] = {
-    "timm": timm_model,
-    "torchvision": torchvision_model,
-}

@@ -1,0 +1,1 @@
+"""Training steps of the models of transformers, named by their class."""

@@ -1,0 +1,117 @@
+"""The code of a model of transformers: its class with a configuration, trained with its own loss."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from drystep.zoo.model_code import ModelCode
+from drystep.zoo.refusals import said
+from drystep.zoo.settings import StepSettings
+from drystep.zoo.transformers_models.classes import model_class, parameters_of, require_loss
+from drystep.zoo.transformers_models.configuration import Code, Configuration, base_configuration, configuration
+from drystep.zoo.transformers_models.heads import heads_of
+from drystep.zoo.transformers_models.images import FRAMES, default_size, size_multiple, size_paths, value_at
+from drystep.zoo.transformers_models.inputs import IMAGES, batch_of
+from drystep.zoo.transformers_models.labels import NEW_HEADS, labels_of
+from drystep.zoo.transformers_models.subject import Batch, Subject
+
+DEPENDENT = frozenset({"classes", "objects", "tokens", "frames"})
+"""Settings that suit some models and not others."""
+LONGEST_LINE = 110
+
+
+def transformers_model(name: str, settings: StepSettings, image_size: tuple[int, int] | None) -> ModelCode:
+    """The code of a model of transformers by its class, for images of a size, or of its own; weights are not loaded.
+
+    transformers logs errors alone from then on. Raises `ValueError` for a name that transformers lacks, a class
+    without a loss (unless it runs inference), a configuration that does not parse, values and image sizes that the
+    model refuses, and settings that it does not have.
+    """
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    kind = model_class(name)
+    if settings.mode == "train":
+        require_loss(kind)
+    parameters = parameters_of(kind)
+    base = base_configuration(kind.config_class, settings.config)
+    size = _image_size(name, parameters, base, image_size)
+    config, example = _built(kind, parameters, base, settings, size, image_size)
+    subject = Subject(name, config.value, example, parameters, settings, size)
+    batch = batch_of(subject, settings.mode == "train")
+    settings.refuse(DEPENDENT - batch.suited - ({"classes"} if settings.mode == "inference" else set()), name)
+    call = ", ".join(f"{parameter}={expression}" for parameter, expression in batch.arguments.items())
+    return ModelCode(
+        imports=(
+            f"from transformers import {', '.join(sorted((kind.config_class.__name__, name)))}",
+            *(("import json",) if config.reads_json else ()),
+        ),
+        model=(*config.lines, f"model = {name}(config)"),
+        data=tuple(batch.lines),
+        forward=f"model({call})",
+        loss=_loss(batch),
+        example=example,
+        heads=heads_of(example, name, parameters),
+        image_size=size,
+        image_multiple=size_multiple(config.value) if size else 32,
+        checkpointing=("model.gradient_checkpointing_enable()",) if kind.supports_gradient_checkpointing else (),
+        channels_last_inputs=tuple(batch.images),
+        remarks=tuple(batch.remarks),
+    )
+
+
+def _image_size(
+    name: str, parameters: tuple[str, ...], base: Any, given: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    if not any(parameter in parameters for parameter in IMAGES):
+        if given:
+            raise ValueError(f"--image-size does not apply to {name}: its inputs are not images")
+        return None
+    return given or default_size(base, "Classification" in name)
+
+
+def _built(
+    kind: type[Any], parameters: tuple[str, ...], base: Any, settings: StepSettings,
+    size: tuple[int, int] | None, given: tuple[int, int] | None,
+) -> tuple[Configuration, nn.Module]:  # fmt: skip
+    """The configuration and the model without data. Raises `ValueError` for what the model refuses."""
+    replaced = _replaced(kind, parameters, base, settings, size)
+    config = configuration(kind.config_class, settings.config, replaced)
+    try:
+        with torch.device("meta"):
+            return config, kind(config.value)
+    except Exception as error:  # models refuse configurations in their own ways
+        what = f"images of {given[0]} x {given[1]}" if given else "its configuration"
+        raise ValueError(f"{kind.__name__} refuses {what}: {said(error)}") from error
+
+
+def _replaced(
+    kind: type[Any], parameters: tuple[str, ...], base: Any, settings: StepSettings, size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Values of the configuration that the step sets."""
+    name = kind.__name__
+    values: dict[str, Any] = dict(settings.config_values)
+    if settings.classes is not None and labels_of(name, parameters) in NEW_HEADS:
+        values["num_labels"] = settings.classes
+    if settings.frames is not None:
+        values.update({frames: settings.frames for frames in FRAMES if hasattr(base, frames)})
+    if size is not None:
+        for path in size_paths(base):
+            if path not in values:
+                one = isinstance(value_at(base, path), int) and size[0] == size[1]
+                values[path] = Code("image_size[0]", size[0]) if one else Code("image_size", size)
+    if name.endswith("ForSequenceClassification") and getattr(base, "pad_token_id", 0) is None:
+        end = getattr(base, "eos_token_id", None)
+        values.setdefault("pad_token_id", end if isinstance(end, int) else 0)
+    if settings.fused_attention == "off":
+        values["attn_implementation"] = "eager"
+    return values
+
+
+def _loss(batch: Batch) -> tuple[str, ...]:
+    arguments = [f"{parameter}={expression}" for parameter, expression in batch.arguments.items()]
+    line = f"loss = model({', '.join(arguments)}).loss"
+    if len(line) <= LONGEST_LINE:
+        return (line,)
+    return ("loss = model(", *(f"    {argument}," for argument in arguments), ").loss")
