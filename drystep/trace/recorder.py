@@ -85,10 +85,10 @@ class OperatorRules:
 
 PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.scalar_tensor.default})
 """Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512
-bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree, until
-an operator returns them: then they are a program's own tensors, such as the count of a batch norm."""
-
-
+bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree."""
+PYTHON_DATA = frozenset({torch.ops.aten.lift.default})
+"""Operators that bring small data of Python to the device. It is left out, too, until an operator returns it: then it is
+a tensor that a program keeps, such as the count of a batch norm."""
 COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten._to_copy.default})
 """Operators that copy a tensor as it is. Copies of parameters that are made before the first step are weights, too."""
 
@@ -108,6 +108,7 @@ class Recorder(DispatchMode):
         self._note_lines = note_lines
         self._device_type = device.type
         self._live: dict[int, tuple[int | None, weakref.ref[Any]]] = {}  # storage address -> allocation, guard
+        self._data: set[int] = set()  # storages of small data
         self.paths = ModulePaths()
         self._labels = Labels(self.trace, self._live, self.paths, rules.buckets)
         self._operator = functools.cache(Operator)  # a step repeats the same few hundred of them
@@ -135,7 +136,9 @@ class Recorder(DispatchMode):
         if self._note_lines:
             self.trace.source_lines.append(line_of_stack())
         result = self._rules.call(func, args, kwargs or {})
-        on_host = func in PYTHON_VALUES
+        on_host = func in PYTHON_VALUES or func in PYTHON_DATA
+        if func in PYTHON_DATA:
+            self._data.add(key_of(result.untyped_storage()))
         on_device = False
         for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor) and tensor.device.type == self._device_type:
@@ -196,7 +199,7 @@ class Recorder(DispatchMode):
     def _see(self, tensor: Tensor, on_host: bool) -> None:
         storage = tensor.untyped_storage()
         key = key_of(storage)
-        if key in self._live and (on_host or self._live[key][0] is not None):
+        if key in self._live and (on_host or self._live[key][0] is not None or key not in self._data):
             self._note_return(self._live[key][0])
             return
         if storage.nbytes() == 0:
@@ -205,6 +208,7 @@ class Recorder(DispatchMode):
 
         def died(_: object) -> None:
             del self._live[key]
+            self._data.discard(key)
             if index is not None:
                 self.trace.events.append((index, False, len(self.trace.operators) - 1))
 

@@ -84,7 +84,7 @@ def _moved(
         value = made
         if device.type == "meta":
             made = func(*args, **{**kwargs, "device": device})
-        made = torch.ops.aten.lift_fresh.default(made)  # shows a recording that it is left out
+        made = torch.ops.aten.lift.default(made)  # shows a recording that it is small data
         if known is not None:
             known.put(made, value, KNOWN)
     return made.requires_grad_() if requires_grad else made
