@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 LONGEST_MESSAGE = 2000
 """Characters that are kept of a message that somebody else wrote."""
-MOST_LISTED = 20
+MOST_LISTED = 30
 """Names that an error lists all; of more it lists the nearest ones."""
 MOST_NEAR = 5
 LONGEST_NAME = 200

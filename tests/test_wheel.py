@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from drystep.gpus.classes import OWN_CLASSES
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("models", "bench", "reports", "baselines", "tests")
 TRAIN = """
@@ -78,13 +80,9 @@ def test_the_wheel_holds_two_packages_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     version = wheel.name.split("-")[1]
     assert {name.split("/")[0] for name in names} == {"drystep", "e3va", f"drystep-{version}.dist-info"}
-    needed = {
-        "drystep/py.typed",
-        "e3va/py.typed",
-        "drystep/gpus/cards/ampere.toml",
-        "drystep/ground_truth/xmem_sample.csv",
-    }
+    needed = {"drystep/py.typed", "e3va/py.typed", "drystep/ground_truth/xmem_sample.csv"}
     needed |= {"drystep/ground_truth/field_reports.csv", "drystep/validation/rebuilds/families.py"}
+    needed |= {f"drystep/gpus/cards/{path.name}" for path in OWN_CLASSES.glob("*.toml")}
     assert needed <= set(names)
 
 

@@ -8,7 +8,7 @@ from drystep.errors import choose, nearest, one_of
 MODELS = [
     *(f"vit_{size}_patch{patch}_{pixels}" for size in ("base", "large") for patch in (14, 16) for pixels in (224, 384)),
     *(f"resnet{depth}{form}" for depth in (18, 34, 50, 101, 152) for form in ("", "c", "d")),
-    "swin_tiny_patch4_window7_224", "convnext_tiny", "efficientnet_b0", "efficientnet_b1",
+    "swin_tiny_patch4_window7_224", "convnext_tiny", *(f"efficientnet_b{number}" for number in range(8)),
 ]  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_a_cap_below_the_peak_is_replayed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"gpus": ("gtx-285",)}, "unknown GPU 'gtx-285': choose from gtx-1080ti-11gb, p100-16gb"),
+        ({"gpus": ("gtx-285",)}, "unknown GPU 'gtx-285': .*`drystep gpus` lists all"),
         ({"rules": "torch-0.1"}, "unknown profile"),
         ({"precision": "fp12"}, "unknown precision"),
         ({"iterations": 0}, "iterations must be at least 1"),

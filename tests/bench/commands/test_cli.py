@@ -118,7 +118,7 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["run", "--task", "voc", "--backbone", "vit"], "unknown backbone 'vit': choose from swin_tiny"),
         (["run", "--task", "voc", "--window", "9"], "unknown window 9: choose from 7, 12"),
         (["run", "--task", "voc", "--engine", "abacus"], "unknown engine 'abacus': choose from auto, simulate"),
-        (["run", "--task", "voc", "--gpu", "voodoo"], "unknown GPU 'voodoo': choose from gtx-1080ti-11gb"),
+        (["run", "--task", "voc", "--gpu", "voodoo"], "unknown GPU 'voodoo': `drystep gpus` lists all"),
         (["run", "--task", "voc", "--profile", "x"], "unknown profile 'x': choose from torch-2.11"),
         (["run", "--task", "voc", "--precision", "x"], "unknown precision 'x': choose from fp32"),
         (["run", "--task", "voc", "--image-size", "big"], "image size 'big' is not HxW, such as 800x1344"),

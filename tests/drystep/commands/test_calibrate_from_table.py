@@ -110,8 +110,8 @@ def test_steps_of_one_family_alone(tmp_path: Path, capsys, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "{table}"], "--from needs --gpu, the class on which the steps were measured: choose from"),
-        (["--from", "{table}", "--gpu", "rtx-3091"], "unknown GPU 'rtx-3091': choose from"),
+        (["--from", "{table}"], "--from needs --gpu, the class on which the steps were measured: `drystep gpus` lists"),
+        (["--from", "{table}", "--gpu", "rtx-3091"], "unknown GPU 'rtx-3091': did you mean rtx-3090-24gb?"),
         (["--from", "none.csv", "--gpu", "rtx-3090-24gb"], "cannot read measured steps from none.csv: No such file"),
         (["--from", "{table}", "--gpu", "rtx-3090-24gb", "--out", "{folder}"], "it is a folder"),
         (

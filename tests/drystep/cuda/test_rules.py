@@ -83,7 +83,7 @@ def test_every_rule_names_a_source() -> None:
         ({"allocator": 5}, "allocator must be a text as in PYTORCH_CUDA_ALLOC_CONF, got 5"),
         ({"allocator": "expandable_segments:maybe"}, "expandable_segments must be True or False, not 'maybe'"),
         ({"allocator": "backend:cudaMallocAsync"}, "cudaMallocAsync cannot be simulated"),
-        ({"card": "abacus"}, "unknown GPU 'abacus': choose from gtx-1080ti-11gb"),
+        ({"card": "abacus"}, "unknown GPU 'abacus': `drystep gpus` lists all"),
     ],
 )
 def test_settings_that_are_none(settings: dict, message: str) -> None:

@@ -89,7 +89,7 @@ def test_layer_norm_returns_contiguous_gradients() -> None:
 @pytest.mark.parametrize(
     ("profile", "precision", "message"),
     [
-        ("torch-1.0", "fp32", "unknown profile 'torch-1.0': choose from torch-2.11"),
+        ("torch-1.0", "fp32", "unknown profile 'torch-1.0': did you mean torch-2.11. choose from torch-2.11"),
         ("torch-2.11", "fp4", "unknown precision 'fp4': choose from fp32"),
     ],
 )

@@ -13,6 +13,7 @@ from drystep.pytest_plugin.limits import parse_limit
         ("11 GB", 11 * 10**9),
         ("512 B", 512),
         (4096, 4096),
+        ("GTX 1080 Ti", select_gpus(["gtx-1080ti-11gb"])[0].usable_bytes),
         ("gtx-1080ti-11gb", select_gpus(["gtx-1080ti-11gb"])[0].usable_bytes),
     ],
 )
@@ -22,10 +23,27 @@ def test_sizes_bytes_and_cards(text: str | int, size_bytes: int) -> None:
 
 @pytest.mark.parametrize(
     "limit",
-    ["11", "11 iB", "11 gib", "0 GiB", "-1 GiB", "GiB", "1e3 MiB", 0, -1, True, 1.5, None, float("nan"), float("inf")],
+    [
+        "11",
+        "11 iB",
+        "11 gib",
+        "11gb",
+        "rtx-4091",
+        "0 GiB",
+        "-1 GiB",
+        "GiB",
+        "1e3 MiB",
+        0,
+        -1,
+        True,
+        1.5,
+        None,
+        float("nan"),
+        float("inf"),
+    ],
 )
 def test_what_is_no_limit(limit: object) -> None:
-    with pytest.raises(ValueError, match="is neither a size, such as .*, nor a GPU: gtx-1080ti-11gb, "):
+    with pytest.raises(ValueError, match="is neither a size, such as .*, nor (a|the name of a) GPU"):
         parse_limit(limit)  # type: ignore[arg-type]
 
 

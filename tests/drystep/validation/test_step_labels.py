@@ -23,7 +23,10 @@ def test_the_sample_is_read() -> None:
     [
         ("model,batch\n", ":1: not a table of step times: the header lacks mode, seq, gpu"),
         (HEADER, "no measured step: give a table with the columns model"),
-        (HEADER + ROW.replace("bert_large", "bert_huge"), ":2: unknown model 'bert_huge': choose from bert_large"),
+        (
+            HEADER + ROW.replace("bert_large", "bert_huge"),
+            ":2: unknown model 'bert_huge': did you mean bert_large.* choose from bert_large",
+        ),
         (HEADER + ROW.replace("Tesla V100", "Tesla V900"), ":2: unknown gpu .* choose from"),
         (HEADER + ROW.replace("inf", "test"), ":2: unknown mode 'test': choose from inf, train"),
         (HEADER + ROW.replace("257.422,257.422", "-1,257.422"), ":2: e2e_ms is '-1', not a positive number"),

@@ -99,8 +99,8 @@ def test_a_language_model_has_its_published_size() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"model": "lenet"}, "unknown torchvision model 'lenet': choose from "),
-        ({"kind": "transformer", "model": "gpt-17"}, "unknown language model 'gpt-17': choose from "),
+        ({"model": "lenet"}, "unknown torchvision model 'lenet': did you mean "),
+        ({"kind": "transformer", "model": "gpt-17"}, "unknown language model 'gpt-17': did you mean gpt2"),
         ({"optimizer": "Lion"}, "unknown optimizer 'Lion': choose from "),
     ],
 )

@@ -39,7 +39,7 @@ def test_units_and_verdicts(tmp_path: Path) -> None:
         ({"torch": "0.4"}, "unknown version of PyTorch '0.4': choose from 1.7"),
         ({"ddp": "maybe"}, "unknown ddp 'maybe': choose from yes, no"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
-        ({"quantity": "peak"}, "unknown quantity 'peak': choose from peak_allocated"),
+        ({"quantity": "peak"}, "unknown quantity 'peak': did you mean peak_.* choose from peak_allocated"),
         ({"measured": "a lot"}, "measured must be a number such as 11818 or 4.23, got 'a lot'"),
         ({"measured": "-1"}, "measured must be a number"),
         ({"measured": "1e400"}, "measured must be a number"),
