@@ -69,8 +69,8 @@ def test_the_largest_of_each_card_are_those_of_simulating_each(simulated: list[o
             size = (other, 32 * round(other / 32 * 2 / 3))
             assert _fits(convolves, row.gpu, image_size=size) is fits
         assert image[1] == 32 * round(height / 32 * 2 / 3)
-    assert len({row.largest_batch for row in rows}) == len(CARDS)
-    assert few <= 14  # two groups of cards as asked; two more sizes, four checks, of batches and of images
+    assert len({row.largest_batch for row in rows}) > 3  # so that not all of them are checked
+    assert few <= 15  # two groups of cards as asked; two more sizes, four checks, of batches and of images; one image
 
 
 def test_a_card_that_holds_nothing() -> None:
@@ -115,14 +115,15 @@ def windows(device: torch.device, batch_size: int = 2, image_size: tuple[int, in
     return convolves(device, batch_size, (-(-image_size[0] // 224) * 224, -(-image_size[1] // 224) * 224))
 
 
-def test_windows_are_searched_by_simulations_for_few_cards_alone() -> None:
+def test_windows_are_searched_by_simulations_for_few_cards_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drystep.fit.largest.FEW_CARDS", 1)
     (row,) = fit_step(windows, CARDS[4:])
     assert row.largest_image is not None
     assert row.largest_image[0] % 224 == 0
-    many = fit_step(windows, CARDS)
+    many = fit_step(windows, CARDS[3:])
     assert {each.largest_image for each in many} == {None}
-    assert many[0].largest_image_unknown.endswith("name 4 cards at most")
-    assert many[4].largest_batch == row.largest_batch
+    assert many[0].largest_image_unknown.endswith("name 1 cards at most")
+    assert many[1].largest_batch == row.largest_batch
 
 
 def test_a_model_of_one_size_says_so() -> None:
