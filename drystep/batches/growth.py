@@ -39,13 +39,16 @@ class Growth:
         solved = ((form, _weights(form, self._sizes)) for form in FORMS[len(self._sizes[0])])
         self._forms = [(form, weights) for form, weights in solved if weights is not None]
         self._polynomial = functools.cache(self._find)
+        self._value = functools.cache(self._find_value)
 
-    def at(self, size: Size, known: Sequence[int]) -> int:
+    def at(self, size: Size, known: tuple[int, ...]) -> int:
         """The number at a size, given those at the known sizes. Raises `ValueError` where none is whole."""
-        first = known[0]
-        if all(each == first for each in known):
-            return first
-        found = self._polynomial(tuple(known))
+        if known == known[:1] * len(known):
+            return known[0]
+        return self._value(size, known)
+
+    def _find_value(self, size: Size, known: tuple[int, ...]) -> int:
+        found = self._polynomial(known)
         value = None if found is None else _value(*found, size)
         if value is None or value.denominator != 1:
             raise ValueError(f"no polynomial gives a whole number at {size} for {known} at {self._sizes}")

@@ -68,7 +68,8 @@ class ScaledTraces:
 
     def _sizes_bytes(self, size: Size) -> list[int]:
         """Of all allocations of the plan."""
-        sizes_bytes = [self._growth.at(size, known) for known in self._bytes]
+        padded = {index for allocations in self._plan.results.values() for index in allocations}
+        sizes_bytes = [0 if at in padded else self._growth.at(size, known) for at, known in enumerate(self._bytes)]
         for number, allocations in self._plan.results.items():
             request, numbers = self._plan.requests[number], self._arguments(number, size)
             found = _answer(self._returned, request.call, request.arguments, numbers)

@@ -123,9 +123,10 @@ class StepSimulations:
 
     def attempt_of(self, gpu: Gpu, choices: Choices) -> Attempt:
         """What a card does with a trace."""
-        fit = choices.fit(gpu.compute_capability, self.usable_bytes(gpu))
+        usable_bytes = self.usable_bytes(gpu)
+        fits = choices.fits(gpu.compute_capability, usable_bytes)
         reserved_bytes = choices.replay(False, gpu.compute_capability).peak_reserved_bytes
-        return Attempt(fit.verdict, reserved_bytes, fit.usable_bytes - fit.peak_reserved_bytes)
+        return Attempt("fits" if fits else "oom", reserved_bytes, usable_bytes - reserved_bytes)
 
     def usable_bytes(self, gpu: Gpu) -> int:
         """What the allocator can reserve on a card."""

@@ -113,7 +113,10 @@ class ImageRow:
     def limit(self) -> int:
         """Number of the largest image that is searched."""
         height, width = self._asked
-        return max(1, int(LARGEST_IMAGE_SIDE // self.multiple * min(Fraction(1), Fraction(height, width))))
+        number = int(LARGEST_IMAGE_SIDE // self.multiple * min(Fraction(1), Fraction(height, width))) + 1
+        while number > 1 and max(self.image(number)) > LARGEST_IMAGE_SIDE:
+            number -= 1
+        return number
 
     @property
     def start(self) -> int:

@@ -48,6 +48,10 @@ class Choices:
         verdict: CardVerdict = least.verdict if certain else "depends"
         return Fit(verdict, usable_bytes, least.peak_reserved_bytes, least.alloc_retries)
 
+    def fits(self, architecture: str, usable_bytes: int) -> bool:
+        """Whether it fits such a card whatever the card chooses, with fewer replays than `fit`."""
+        return all(self._within(possible, architecture, usable_bytes).verdict != "oom" for possible in (False, True))
+
     def _within(self, possible: bool, architecture: str, usable_bytes: int) -> Replay:
         """Replay under a limit, unless it is never reached and so changes nothing."""
         unlimited = self.replay(possible, architecture)
