@@ -108,4 +108,4 @@ def test_fields_of_the_configuration_are_options() -> None:
 
 def test_swin_of_torchvision_has_adapters_beside_layers_that_run() -> None:
     """Its attention reads the weights of its layers, which no adapter can stand beside."""
-    assert 'target_modules=["mlp.0", "mlp.3"]' in loaded("torchvision:swin_t", method="lora").source
+    assert 'target_modules=["mlp.0", "mlp.3", "reduction"]' in loaded("torchvision:swin_t", method="lora").source

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -47,7 +48,7 @@ def test_a_linear_probe_trains_the_head_alone(spec: str, head: str, monkeypatch:
 
 
 def test_bitfit_of_a_vit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Width 64, six blocks: biases of two norms, qkv, the projection and two layers of the MLP; and of what is around."""
+    """Width 64, six blocks: biases of two norms, qkv, the projection and two layers of the MLP; those around them."""
     trained = _trained("timm:test_vit", "bitfit", monkeypatch)
     assert all(name.endswith("bias") or name.startswith("head.") for name in trained)
     width, hidden, blocks, classes = 64, 192, 6, 7
@@ -64,11 +65,10 @@ def test_norms_of_a_vit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_norms_of_a_resnet_are_its_batch_norms(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = timm.create_model("test_resnet")
+    norms = {name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
     trained = _trained("timm:test_resnet", "norm", monkeypatch)
-    assert {name for name in trained if not name.startswith("fc.")} == {
-        name for name in trained if "bn" in name or "downsample.1" in name or name.startswith("conv1.")
-    }
-    assert all(parameter.dim() == 1 for name, parameter in trained.items() if not name.startswith("fc."))
+    assert trained.keys() == {f"{path}.{part}" for path in norms | {"fc"} for part in ("weight", "bias")}
 
 
 @pytest.mark.parametrize("number", [1, 3])
