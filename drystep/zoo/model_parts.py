@@ -57,9 +57,14 @@ def count(model: nn.Module, paths: Iterable[str]) -> int:
 
 
 def _are_stages(model: nn.Module, outer: Sequence[str], inner: Sequence[str]) -> bool:
-    """Whether blocks are what the modules of `outer` hold in one list each."""
+    """Whether blocks are what the modules of `outer` hold in one list each.
+
+    Stages differ in size. Layers of one size that hold lists are no stages but, for example, layers with experts.
+    """
     lists = {path.rpartition(".")[0].rpartition(".")[0] for path in inner}
-    return lists <= set(outer) and count(model, inner) >= MOST_IN_A_STAGE * count(model, outer)
+    if lists != set(outer) or len({count(model, [path]) for path in outer}) == 1:
+        return False
+    return count(model, inner) >= MOST_IN_A_STAGE * count(model, outer)
 
 
 def lora_targets(model: nn.Module, heads: Sequence[str]) -> list[str]:

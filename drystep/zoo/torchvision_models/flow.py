@@ -28,7 +28,7 @@ def flow_model(request: Request) -> ModelCode:
         forward="model(first, second)",
         loss=(
             "flows = model(first, second)",
-            f"weights = [{DECAY} ** power for power in reversed(range(len(flows)))]",
+            f"weights = [{DECAY}**power for power in reversed(range(len(flows)))]",
             "loss = sum(weight * (guess - flow).abs().mean() for weight, guess in zip(weights, flows))",
         ),
         example=request.build({}),
