@@ -41,6 +41,8 @@ def masks(subject: Subject, batch: Batch) -> None:
     """Add labels as Mask2Former takes them: masks (objects, height, width) and classes of each image's objects."""
     number = objects_of(subject, batch)
     classes = class_count(subject, batch)
+    if subject.takes("task_inputs"):
+        _task_texts(subject, batch)
     batch.add(
         "mask_labels",
         f"[torch.randint(2, ({number}, *image_size), device=device).float() for _ in range(batch_size)]",
@@ -71,3 +73,13 @@ def _objects(subject: Subject, batch: Batch, classes: int, masks: bool) -> None:
         "]",
     ]
     batch.arguments["labels"] = "labels"
+
+
+def _task_texts(subject: Subject, batch: Batch) -> None:
+    """Add the texts of OneFormer: one that names the task, and one for each query that no learned context takes."""
+    config = subject.config
+    texts = config.num_queries - config.text_encoder_n_ctx
+    words = config.text_encoder_vocab_size
+    batch.add("task_inputs", f"torch.randint({words}, (batch_size, {config.task_seq_len}), device=device)")
+    shape = f"(batch_size, {texts}, {config.max_seq_len})"
+    batch.add("text_inputs", f"torch.randint({words}, {shape}, device=device)")

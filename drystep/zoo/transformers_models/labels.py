@@ -120,7 +120,7 @@ LABELS: dict[str, Labels] = {
     "ForMaskedImageModeling": masked_patches, "ForCTC": transcript, "ForSegmentation": boxes_and_masks,
     "ForObjectDetection": boxes, "ForUniversalSegmentation": masks, "ForInstanceSegmentation": masks,
     "ForConditionalGeneration": written_text, "ForImageTextToText": written_text,
-    "EncoderDecoderModel": written_text, "ForSpeechToText": written_text, "ForTextToText": written_text,
+    "EncoderDecoderModel": written_text, "MTModel": written_text, "ForSpeechToText": written_text, "ForTextToText": written_text,
 }  # fmt: skip
 """End of a class's name -> what its loss is computed from."""
 NEW_HEADS = (

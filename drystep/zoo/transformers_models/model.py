@@ -47,7 +47,7 @@ def transformers_model(name: str, settings: StepSettings, image_size: tuple[int,
             f"from transformers import {', '.join(sorted((kind.config_class.__name__, name)))}",
             *(("import json",) if config.reads_json else ()),
         ),
-        model=(*config.lines, f"model = {name}(config)"),
+        model=(*config.lines, f"model = {name}(config)" + (".to(device)" if _ignores_default_device(example) else "")),
         data=tuple(batch.lines),
         forward=f"model({call})",
         loss=_loss(batch),
@@ -77,7 +77,7 @@ def _built(
 ) -> tuple[Configuration, nn.Module]:  # fmt: skip
     """The configuration and the model without data. Raises `ValueError` for what the model refuses."""
     replaced = _replaced(kind, parameters, base, settings, size)
-    config = configuration(kind.config_class, settings.config, replaced)
+    config = configuration(kind.config_class, settings.config, replaced, set(settings.config_values))
     try:
         with torch.device("meta"):
             return config, kind(config.value)
@@ -104,6 +104,11 @@ def _replaced(
     if name.endswith("ForSequenceClassification") and getattr(base, "pad_token_id", 0) is None:
         end = getattr(base, "eos_token_id", None)
         values.setdefault("pad_token_id", end if isinstance(end, int) else 0)
+    if "labels" in parameters and "decoder_input_ids" in parameters:
+        if getattr(base, "decoder_start_token_id", None) is None:
+            values.setdefault("decoder_start_token_id", getattr(base, "pad_token_id", None) or 0)
+    if hasattr(base, "is_training") and settings.mode == "train":  # OneFormer reads its texts only then
+        values.setdefault("is_training", True)
     if settings.fused_attention == "off":
         values["attn_implementation"] = "eager"
     return values
@@ -115,3 +120,8 @@ def _loss(batch: Batch) -> tuple[str, ...]:
     if len(line) <= LONGEST_LINE:
         return (line,)
     return ("loss = model(", *(f"    {argument}," for argument in arguments), ").loss")
+
+
+def _ignores_default_device(example: nn.Module) -> bool:
+    """Whether a model makes parameters in the old way, `torch.Tensor(sizes)`, which makes them on the CPU."""
+    return any(not tensor.is_meta for tensor in (*example.parameters(), *example.buffers()))
