@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drystep.errors import choose
 from drystep.zoo.refusals import said
-from drystep.zoo.transformers_models.nearest_names import nearest
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ def _require(config: Any, path: str) -> None:
     whole = type(config).__name__
     for part in path.split("."):
         if isinstance(config, dict):
-            nearest(f"value of {whole}", part, config)
+            choose(f"value of {whole}", part, config)
             config = config[part]
             continue
-        nearest(f"value of {whole}", part, _names(config))
+        choose(f"value of {whole}", part, _names(config))
         config = getattr(config, part)
         whole = type(config).__name__
 

@@ -5,7 +5,7 @@ from drystep.zoo.transformers_models.subject import Batch, Subject
 DEFAULT_OBJECTS = 7
 """Objects in an image: the mean of COCO is 7.3 (Lin et al., 2014, section 5)."""
 PHRASES = 2
-"""Phrases that a text asks for."""
+"""Phrases that a text asks for, each a class."""
 
 
 def objects_of(subject: Subject, batch: Batch) -> int:
@@ -24,16 +24,8 @@ def boxes_and_masks(subject: Subject, batch: Batch) -> None:
     _objects(subject, batch, class_count(subject, batch), masks=True)
 
 
-def phrases(subject: Subject, batch: Batch) -> None:
-    """Add boxes whose classes are phrases of the text, and a text of phrases that end in full stops.
-
-    The ids are those of BERT: [CLS], words, full stops and [SEP].
-    """
-    ids = [101, *(token for number in range(PHRASES) for token in (2000 + number, 1012)), 102]
-    batch.lines[:] = [line for line in batch.lines if not line.startswith(("input_ids", "attention_mask"))]
-    batch.suited.discard("tokens")
-    batch.add("input_ids", f"torch.tensor([{ids}] * batch_size, device=device)")
-    batch.add("attention_mask", "torch.ones_like(input_ids)")
+def boxes_of_phrases(subject: Subject, batch: Batch) -> None:
+    """Add boxes whose classes are phrases of the text."""
     _objects(subject, batch, PHRASES, masks=False)
 
 
@@ -41,8 +33,6 @@ def masks(subject: Subject, batch: Batch) -> None:
     """Add labels as Mask2Former takes them: masks (objects, height, width) and classes of each image's objects."""
     number = objects_of(subject, batch)
     classes = class_count(subject, batch)
-    if subject.takes("task_inputs"):
-        _task_texts(subject, batch)
     batch.add(
         "mask_labels",
         f"[torch.randint(2, ({number}, *image_size), device=device).float() for _ in range(batch_size)]",
@@ -73,13 +63,3 @@ def _objects(subject: Subject, batch: Batch, classes: int, masks: bool) -> None:
         "]",
     ]
     batch.arguments["labels"] = "labels"
-
-
-def _task_texts(subject: Subject, batch: Batch) -> None:
-    """Add the texts of OneFormer: one that names the task, and one for each query that no learned context takes."""
-    config = subject.config
-    texts = config.num_queries - config.text_encoder_n_ctx
-    words = config.text_encoder_vocab_size
-    batch.add("task_inputs", f"torch.randint({words}, (batch_size, {config.task_seq_len}), device=device)")
-    shape = f"(batch_size, {texts}, {config.max_seq_len})"
-    batch.add("text_inputs", f"torch.randint({words}, {shape}, device=device)")
