@@ -3,17 +3,21 @@
 import ast
 import dataclasses
 import inspect
+import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args
 
 from torch import nn
 
+from drystep.errors import choose
 from drystep.zoo.refusals import said
-from drystep.zoo.transformers_models.nearest_names import nearest
 
 LOSS_INPUTS = ("labels", "start_positions", "mask_labels", "return_loss", "next_sentence_label")
 """Arguments of forward that make a model compute its loss."""
+MODEL_NAME = re.compile(r"^(?!Auto|_).+(For[A-Z]|(?<!PreTrained)Model$|WithLMHead)")
+"""Names of classes that may be models with a task. Which ones are can be told only by importing all of them."""
 PREFERRED = (
     "ForImageClassification", "ForSequenceClassification", "ForVideoClassification", "ForAudioClassification",
     "ForSemanticSegmentation", "ForUniversalSegmentation", "ForInstanceSegmentation", "ForObjectDetection",
@@ -30,7 +34,9 @@ def model_class(name: str) -> type[Any]:
     """
     import transformers
 
-    nearest("class of transformers", name, (other for other in dir(transformers) if not other.startswith("_")))
+    names = dir(transformers)
+    if name not in names:
+        choose("class of transformers", name, [other for other in names if MODEL_NAME.search(other)])
     try:
         found = getattr(transformers, name)
     except (ImportError, RuntimeError) as error:  # transformers turns errors of its modules into these two
@@ -71,8 +77,6 @@ def require_loss(model: type[Any]) -> None:
 
 
 def _sibling(model: type[Any]) -> str:
-    import sys
-
     module = sys.modules[model.__module__]
     others = [
         name for name, other in vars(module).items()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drystep.errors import choose
 from drystep.zoo.refusals import said
-from drystep.zoo.transformers_models.nearest_names import nearest
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,16 @@ def base_configuration(kind: type[Any], file: str | None) -> Any:
     return _made(kind, {}, f"{kind.__name__} has no defaults for all it needs: give a file with --config")
 
 
-def configuration(kind: type[Any], file: str | None, replaced: Mapping[str, Any]) -> Configuration:
+def configuration(
+    kind: type[Any], file: str | None, replaced: Mapping[str, Any], named: Iterable[str]
+) -> Configuration:
     """The configuration with values replaced. A dot in a name leads into a part.
 
-    Raises `ValueError` for names that the configuration lacks, and values that its class refuses.
+    `named` are those that a user names. Raises `ValueError` for ones that the configuration lacks, and values that its
+    class refuses.
     """
     base = base_configuration(kind, file)
-    for path in replaced:
+    for path in named:
         _require(base, path)
     name = kind.__name__
     if file is None:
@@ -122,10 +125,10 @@ def _require(config: Any, path: str) -> None:
     whole = type(config).__name__
     for part in path.split("."):
         if isinstance(config, dict):
-            nearest(f"value of {whole}", part, config)
+            choose(f"value of {whole}", part, config)
             config = config[part]
             continue
-        nearest(f"value of {whole}", part, _names(config))
+        choose(f"value of {whole}", part, _names(config))
         config = getattr(config, part)
         whole = type(config).__name__
 

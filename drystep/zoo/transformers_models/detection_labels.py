@@ -5,7 +5,7 @@ from drystep.zoo.transformers_models.subject import Batch, Subject
 DEFAULT_OBJECTS = 7
 """Objects in an image: the mean of COCO is 7.3 (Lin et al., 2014, section 5)."""
 PHRASES = 2
-"""Phrases that a text asks for."""
+"""Phrases that a text asks for, each a class."""
 
 
 def objects_of(subject: Subject, batch: Batch) -> int:
@@ -24,16 +24,8 @@ def boxes_and_masks(subject: Subject, batch: Batch) -> None:
     _objects(subject, batch, class_count(subject, batch), masks=True)
 
 
-def phrases(subject: Subject, batch: Batch) -> None:
-    """Add boxes whose classes are phrases of the text, and a text of phrases that end in full stops.
-
-    The ids are those of BERT: [CLS], words, full stops and [SEP].
-    """
-    ids = [101, *(token for number in range(PHRASES) for token in (2000 + number, 1012)), 102]
-    batch.lines[:] = [line for line in batch.lines if not line.startswith(("input_ids", "attention_mask"))]
-    batch.suited.discard("tokens")
-    batch.add("input_ids", f"torch.tensor([{ids}] * batch_size, device=device)")
-    batch.add("attention_mask", "torch.ones_like(input_ids)")
+def boxes_of_phrases(subject: Subject, batch: Batch) -> None:
+    """Add boxes whose classes are phrases of the text."""
     _objects(subject, batch, PHRASES, masks=False)
 
 

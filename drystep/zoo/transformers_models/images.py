@@ -7,6 +7,10 @@ from drystep.zoo.transformers_models.subject import Batch, Subject
 
 IMAGENET_SIDE = 224
 """Pixels of the crops that classifiers of ImageNet are trained with by default."""
+PHOTO = (480, 640)
+"""(height, width) of most photos of COCO, for models that take images in their own size."""
+MOST_PATCHES = 2048
+"""Patches that Pix2Struct cuts an image into by default (Lee et al., 2022, section 2.3)."""
 SIZE_PATHS = ("image_size", "vision_config.image_size")
 FRAMES = ("num_frames", "frames_per_clip")
 """Names that configurations have for the frames of a clip."""
@@ -25,6 +29,14 @@ def images(subject: Subject, batch: Batch) -> None:
     batch.add(parameter, f"torch.rand(batch_size, {shape}, device=device)")
 
 
+def flattened_patches(subject: Subject, batch: Batch) -> None:
+    """Add patches of images as rows (batch, patches, values) that start with their row and column, and their mask."""
+    values = 2 + subject.vision_config.patch_embed_hidden_size
+    most = getattr(subject.vision_config, "max_patches", None) or MOST_PATCHES
+    batch.add("flattened_patches", f"torch.rand(batch_size, {most}, {values}, device=device)")
+    batch.add("attention_mask", f"torch.ones(batch_size, {most}, device=device)")
+
+
 def channels(subject: Subject) -> int:
     """Channels of an image."""
     for config in (subject.vision_config, subject.config):
@@ -36,9 +48,6 @@ def channels(subject: Subject) -> int:
 
 def clip_frames(subject: Subject) -> int:
     """Frames of a clip; 0 for a model of single images."""
-    if "Video" not in subject.name and subject.takes("pixel_values"):
-        if not any(hasattr(subject.config, name) for name in FRAMES):
-            return 0
     name = next((name for name in FRAMES if hasattr(subject.config, name)), None)
     return int(subject.settings.frames or (getattr(subject.config, name) if name else 0))
 
@@ -55,13 +64,15 @@ def value_at(config: Any, path: str) -> Any:
     return config
 
 
-def default_size(config: Any, classifies: bool) -> tuple[int, int]:
+def default_size(config: Any, classifies: bool, native: bool) -> tuple[int, int]:
     """(height, width) of a model's images: its configuration's, else what its image processor makes of a photo.
 
-    Classifiers without a size of their own take ImageNet's.
+    Classifiers without a size of their own take ImageNet's, and `native` models a photo as it is.
     """
     for path in size_paths(config):
         return as_size(value_at(config, path))
+    if native:
+        return PHOTO
     if classifies:
         return IMAGENET_SIDE, IMAGENET_SIDE
     processor = _image_processor(type(config))

@@ -1,12 +1,18 @@
 """What a model of each task computes its loss from."""
 
-from drystep.zoo.transformers_models.detection_labels import boxes, boxes_and_masks, class_count, masks, phrases
+from drystep.zoo.transformers_models.detection_labels import (
+    boxes,
+    boxes_and_masks,
+    boxes_of_phrases,
+    class_count,
+    masks,
+)
 from drystep.zoo.transformers_models.images import value_at
 from drystep.zoo.transformers_models.subject import Batch, Labels, Subject
 from drystep.zoo.transformers_models.texts import CHOICES, id_range, text_tokens
 
 MASKED = 0.15
-"""Part of a text that masked language models guess."""
+"""Part of a text that masked language models guess (Devlin et al., 2019, section 3.1)."""
 DEFAULT_TRANSCRIPT = 128
 """Tokens of a transcript."""
 
@@ -21,14 +27,17 @@ def class_of_each(subject: Subject, batch: Batch) -> None:
 
 
 def class_of_each_token(subject: Subject, batch: Batch) -> None:
+    """One class for each token."""
     batch.add("labels", f"torch.randint({class_count(subject, batch)}, input_ids.shape, device=device)")
 
 
 def class_of_each_pixel(subject: Subject, batch: Batch) -> None:
+    """One class for each pixel."""
     batch.add("labels", f"torch.randint({class_count(subject, batch)}, (batch_size, *image_size), device=device)")
 
 
 def depth_of_each_pixel(subject: Subject, batch: Batch) -> None:
+    """A distance for each pixel."""
     batch.add("labels", "torch.rand(batch_size, *image_size, device=device)")
 
 
@@ -43,7 +52,10 @@ def masked_tokens(subject: Subject, batch: Batch) -> None:
 
 
 def written_text(subject: Subject, batch: Batch) -> None:
-    """The text that a decoder is to write."""
+    """The text that a decoder is to write; for a model without an encoder, what it reads."""
+    if subject.takes("input_ids") and not (subject.config.is_encoder_decoder or subject.text_config.is_encoder_decoder):
+        next_tokens(subject, batch)
+        return
     config = subject.config.get_text_config(decoder=True)
     batch.suited.add("tokens")
     batch.add(
@@ -65,10 +77,12 @@ def answer_span(subject: Subject, batch: Batch) -> None:
 
 
 def right_choice(subject: Subject, batch: Batch) -> None:
+    """Number of the right answer."""
     batch.add("labels", f"torch.randint({CHOICES}, (batch_size,), device=device)")
 
 
 def follows_or_not(subject: Subject, batch: Batch) -> None:
+    """Whether the second sentence follows the first."""
     batch.add("labels", "torch.randint(2, (batch_size,), device=device)")
 
 
@@ -120,7 +134,8 @@ LABELS: dict[str, Labels] = {
     "ForMaskedImageModeling": masked_patches, "ForCTC": transcript, "ForSegmentation": boxes_and_masks,
     "ForObjectDetection": boxes, "ForUniversalSegmentation": masks, "ForInstanceSegmentation": masks,
     "ForConditionalGeneration": written_text, "ForImageTextToText": written_text,
-    "EncoderDecoderModel": written_text, "ForSpeechToText": written_text, "ForTextToText": written_text,
+    "EncoderDecoderModel": written_text, "MTModel": written_text, "ForSpeechToText": written_text,
+    "ForTextToText": written_text,
 }  # fmt: skip
 """End of a class's name -> what its loss is computed from."""
 NEW_HEADS = (
@@ -134,11 +149,9 @@ def labels_of(name: str, parameters: tuple[str, ...]) -> Labels | None:
     """What adds the labels of a class by its name and what its forward takes; None for an unknown task."""
     found = next((add for end, add in LABELS.items() if name.endswith(end)), None)
     if found is boxes and "input_ids" in parameters:
-        return phrases
+        return boxes_of_phrases
     if found is masks and "mask_labels" not in parameters:
         return boxes_and_masks
-    if found is written_text and "decoder_input_ids" not in parameters and "input_ids" in parameters:
-        return next_tokens
     if found is None and "return_loss" in parameters:
         return contrast
     return found

@@ -5,10 +5,13 @@ from typing import Any
 import torch
 
 from drystep.zoo.refusals import said
+from drystep.zoo.transformers_models.images import channels
 from drystep.zoo.transformers_models.subject import Batch, Subject
 from drystep.zoo.transformers_models.texts import id_range, text_tokens
 
 NAMES = ("image_token_id", "image_token_index")
+COUNTS = ("num_query_tokens", "image_seq_length", "mm_tokens_per_image")
+"""Names that configurations have for the tokens of an image."""
 
 
 def image_tokens(subject: Subject, batch: Batch) -> None:
@@ -33,8 +36,6 @@ def image_tokens(subject: Subject, batch: Batch) -> None:
 
 def _features(subject: Subject) -> int:
     """Tokens of one image: the features that the model makes of it, counted on the meta device."""
-    from drystep.zoo.transformers_models.images import channels
-
     assert subject.image_size is not None
     inner: Any = subject.example
     if not hasattr(inner, "get_image_features"):
@@ -43,6 +44,9 @@ def _features(subject: Subject) -> int:
         with torch.no_grad(), torch.device("meta"):
             made = inner.get_image_features(torch.empty(1, channels(subject), *subject.image_size))
     except Exception as error:  # models compute features in their own ways
+        for name in COUNTS:
+            if isinstance(getattr(subject.config, name, None), int):
+                return int(getattr(subject.config, name))
         raise ValueError(f"the image tokens of {subject.name} cannot be counted: {said(error)}") from error
     features = getattr(made, "pooler_output", None)
     features = features if features is not None else made
@@ -55,8 +59,6 @@ def _patches(subject: Subject, batch: Batch) -> int:
 
     A row has the pixels of a patch in as many frames as the model joins.
     """
-    from drystep.zoo.transformers_models.images import channels
-
     assert subject.image_size is not None
     vision = subject.vision_config
     patch, merge, frames = vision.patch_size, vision.spatial_merge_size, getattr(vision, "temporal_patch_size", 1)

@@ -35,6 +35,7 @@ class Subject:
         return getattr(self.config, "vision_config", None) or self.config
 
     def takes(self, parameter: str) -> bool:
+        """Whether forward has a parameter of a name."""
         return parameter in self.parameters
 
 
@@ -43,6 +44,7 @@ class Batch:
     """Lines that make a batch, and what forward is called with."""
 
     lines: list[str] = field(default_factory=list)
+    """Of inputs, then of what the loss compares with."""
     arguments: dict[str, str] = field(default_factory=dict)
     """Parameter of forward -> expression."""
     images: list[str] = field(default_factory=list)

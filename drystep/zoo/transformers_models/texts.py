@@ -1,5 +1,6 @@
 """Texts as inputs: token ids that a model can embed, and as many as it has positions for."""
 
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -67,5 +68,22 @@ def id_range(subject: Subject, config: Any = None) -> str:
         if name.endswith(("_token_id", "_token_index")) and isinstance(value, int) and 0 <= value < size
     }  # fmt: skip
     edges = [-1, *sorted(named), size]
-    low, high = max(zip(edges, edges[1:], strict=False), key=lambda pair: pair[1] - pair[0])
+    low, high = max(pairwise(edges), key=lambda pair: pair[1] - pair[0])
     return f"{high}" if low < 0 else f"{low + 1}, {high}"
+
+
+def task_texts(subject: Subject, batch: Batch) -> None:
+    """Add what OneFormer trains with: a text of the task, and one for each query that no learned context takes."""
+    config = subject.config
+    texts = config.num_queries - config.text_encoder_n_ctx
+    words = config.text_encoder_vocab_size
+    batch.add("task_inputs", f"torch.randint({words}, (batch_size, {config.task_seq_len}), device=device)")
+    shape = f"(batch_size, {texts}, {config.text_encoder_context_length})"
+    batch.add("text_inputs", f"torch.randint({words}, {shape}, device=device)")
+
+
+def phrase_texts(subject: Subject, batch: Batch, phrases: int) -> None:
+    """Add texts of phrases that end in full stops, with BERT's ids of [CLS], words, full stops and [SEP]."""
+    ids = [101, *(token for number in range(phrases) for token in (2000 + number, 1012)), 102]
+    batch.add("input_ids", f"torch.tensor([{ids}] * batch_size, device=device)")
+    batch.add("attention_mask", "torch.ones_like(input_ids)")
