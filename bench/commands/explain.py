@@ -125,7 +125,7 @@ def _write(
 
 
 def _show(case: Case, simulation: "Simulation", bound: Gpu | None, depth: int | None, top: int) -> None:
-    from drystep.commands.peak_tables import tables
+    from drystep.commands.answer.peak_tables import tables
 
     timeline = simulation.timeline
     peak, operator = timeline.peak, timeline.peak_operator

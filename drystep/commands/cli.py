@@ -8,8 +8,8 @@ from drystep.commands.calibrate import calibrate
 from drystep.commands.env import env
 from drystep.commands.fit import fit
 from drystep.commands.gpus import gpus
-from drystep.commands.interruption import leave
-from drystep.commands.run_app import make_app, run_app
+from drystep.commands.program.interruption import leave
+from drystep.commands.program.run_app import make_app, run_app
 from drystep.commands.validate import validate
 
 app = make_app(

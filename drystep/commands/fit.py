@@ -10,7 +10,7 @@ import typer
 from drystep.bounds import require_whole
 from drystep.commands.answer.terminal import print_answer
 from drystep.commands.ask import StepFailed, ask, failed, say_remarks
-from drystep.commands.assumption_lines import print_shares
+from drystep.commands.answer.assumption_lines import print_shares
 from drystep.commands.exit_status import DOES_NOT_FIT, OK
 from drystep.commands.spec_options import SPEC_HELP, StepOptions, takes_step
 from drystep.commands.step_options import GpuFiles, Gpus

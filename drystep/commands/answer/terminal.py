@@ -12,9 +12,9 @@ from drystep.commands.answer.parts import (
     peak_parts,
     peak_title,
 )
-from drystep.commands.assumption_lines import print_assumptions
+from drystep.commands.answer.assumption_lines import print_assumptions
 from drystep.commands.terminal import plain_table, print_paragraph, stdout
-from drystep.commands.time_tables import remarks, throughput_table, times_table
+from drystep.commands.answer.time_tables import remarks, throughput_table, times_table
 from drystep.fit.asked import AskedStep
 
 MOST_CARDS_IN_DETAIL = 6
