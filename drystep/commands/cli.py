@@ -6,6 +6,7 @@ from typing import NoReturn
 from drystep import __version__
 from drystep.commands.calibrate import calibrate
 from drystep.commands.env import env
+from drystep.commands.explain import explain
 from drystep.commands.fit import fit
 from drystep.commands.gpus import gpus
 from drystep.commands.program.interruption import leave
@@ -16,7 +17,7 @@ app = make_app(
     "drystep",
     __version__,
     "Run a training step dry: does it fit a GPU, how much memory does it take, how long does it run?",
-    {"fit": fit, "gpus": gpus, "validate": validate, "calibrate": calibrate, "env": env},
+    {"fit": fit, "explain": explain, "gpus": gpus, "validate": validate, "calibrate": calibrate, "env": env},
 )
 
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from drystep.bounds import require_whole
+from drystep.commands.answer.assumption_lines import print_shares
 from drystep.commands.answer.terminal import print_answer
 from drystep.commands.ask import StepFailed, ask, failed, say_remarks
-from drystep.commands.answer.assumption_lines import print_shares
+from drystep.commands.cards import by_precision
 from drystep.commands.exit_status import DOES_NOT_FIT, OK
 from drystep.commands.spec_options import SPEC_HELP, StepOptions, takes_step
 from drystep.commands.step_options import GpuFiles, Gpus
@@ -86,7 +87,7 @@ def fit(
             as_json,
             {"--ranks": ranks is not None, "--throughput": throughput, "--assumptions": assumptions, "--quick": quick},
         )
-    able, unable = _by_precision(cards, step, gpus)
+    able, unable = by_precision(cards, step.all_precision, gpus)
     try:
         answer = ask(
             "fit", step, able, options.time_limit,
@@ -94,7 +95,7 @@ def fit(
         )  # fmt: skip
     except StepFailed as error:
         return failed(error)
-    say_remarks(answer)
+    say_remarks(answer["remarks"], answer["rows"][0]["warnings"])
     rows: list[Row] = [*answer["rows"], *(_unsupported(card, answer["rows"][0]) for card in unable)]
     heading = {
         "module": spec,
@@ -145,20 +146,6 @@ def _print_probe(step: AskedStep, options: StepOptions, as_json: bool, given: di
     except StepFailed as error:
         return failed(error)
     return OK
-
-
-def _by_precision(cards: Sequence[Gpu], step: AskedStep, named: Sequence[str]) -> tuple[list[Gpu], list[Gpu]]:
-    """Cards that can compute in the step's precision, and those that lack it.
-
-    Raises `ValueError` for a card that is named and lacks it, or where none has it.
-    """
-    lacking = [card for card in cards if step.all_precision == "amp-bf16" and card.peaks.lacks_bfloat16]
-    for card in lacking:
-        if card.name in named or len(lacking) == len(cards):
-            raise ValueError(
-                f"{card.name} has no bfloat16 units: take --precision amp-fp16 or fp32, or a card of Ampere or later"
-            )
-    return [card for card in cards if card not in lacking], lacking
 
 
 def _unsupported(card: Gpu, like: Row) -> Row:

@@ -4,12 +4,15 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from drystep.errors import SimulationError, shortened
 from drystep.fit.asked import AskedStep
 from drystep.fit.card_fit import CardFit
+from drystep.fit.explanation import explanation, simulate_under, write_snapshot_of
 from drystep.fit.levers import FITTING, advice
+from drystep.fit.sizes import sized
 from drystep.fit.step import fit_step
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
@@ -57,6 +60,26 @@ class FitSession:
             return {"rows": found, "remarks": list(step.remarks), "settings": asdict(asked.settings)}
 
         return self._answer(judge)
+
+    def explain(self, depth: int | None, folder: str | None) -> Answer:
+        """Where the memory of the step goes, under the memory of the session's card if it has one.
+
+        The snapshot is written into `folder`, and "not_written" says why if that failed.
+        """
+
+        def tell(step: LoadedStep) -> Answer:
+            build_step, sizes = sized(self._asked, step.build_step)
+            simulation = simulate_under(self._asked, build_step, next(iter(self._gpus), None))
+            found = {"warnings": list(simulation.warnings), "remarks": list(step.remarks), "not_written": ""}
+            found |= {"sizes": sizes, "explanation": explanation(simulation, depth)}
+            if folder is not None:
+                try:
+                    write_snapshot_of(simulation, Path(folder))
+                except OSError as error:
+                    found["not_written"] = error.strerror or str(error)
+            return found
+
+        return self._answer(tell)
 
     def source(self) -> Answer:
         """The code of the step."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from drystep.fit.asked import AskedStep
 from drystep.units import ABSENT, GIB, MIB
 
 Row = Mapping[str, Any]
@@ -16,6 +17,17 @@ VERDICTS = {
     "depends": "depends",
     "not_supported": "not supported",
 }
+
+
+def title(step: AskedStep, row: Row) -> str:
+    """What is judged."""
+    settings = "" if step.rules.allocator else str(step.rules.allocator_settings)  # those of the environment
+    sizes = [f"batch {row['batch_size']}"] if row["batch_size"] else []
+    sizes += ["{} x {}".format(*row["image_size"])] if row["image_size"] else []
+    named = [] if step.is_file else [step.settings.mode if step.settings.mode != "train" else step.settings.method]
+    if not step.is_file and step.settings.mode == "train":
+        named.append(step.settings.optimizer)
+    return ", ".join(filter(None, (step.spec, *named, step.all_precision, *sizes, step.rules.title, settings)))
 
 
 def cells(row: Row, label: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from drystep.commands.answer.assumption_lines import print_assumptions
 from drystep.commands.answer.parts import (
     COLUMNS,
     Row,
@@ -11,10 +12,10 @@ from drystep.commands.answer.parts import (
     coverage_line,
     peak_parts,
     peak_title,
+    title,
 )
-from drystep.commands.answer.assumption_lines import print_assumptions
-from drystep.commands.terminal import plain_table, print_paragraph, stdout
 from drystep.commands.answer.time_tables import remarks, throughput_table, times_table
+from drystep.commands.terminal import plain_table, print_paragraph, stdout
 from drystep.fit.asked import AskedStep
 
 MOST_CARDS_IN_DETAIL = 6
@@ -33,17 +34,6 @@ def print_answer(step: AskedStep, rows: Sequence[Row], labels: Mapping[str, str]
     _print_peak(rows[0])
     _print_advice(rows, labels)
     print_assumptions(rows[0], with_all)
-
-
-def title(step: AskedStep, row: Row) -> str:
-    """What is judged."""
-    settings = "" if step.rules.allocator else str(step.rules.allocator_settings)  # those of the environment
-    sizes = [f"batch {row['batch_size']}"] if row["batch_size"] else []
-    sizes += ["{} x {}".format(*row["image_size"])] if row["image_size"] else []
-    named = [] if step.is_file else [step.settings.mode if step.settings.mode != "train" else step.settings.method]
-    if not step.is_file and step.settings.mode == "train":
-        named.append(step.settings.optimizer)
-    return ", ".join(filter(None, (step.spec, *named, step.all_precision, *sizes, step.rules.title, settings)))
 
 
 def _print_times(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
