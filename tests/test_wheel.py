@@ -80,6 +80,7 @@ def test_the_wheel_holds_two_packages_alone(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"drystep", "e3va", f"drystep-{version}.dist-info"}
     needed = {"drystep/py.typed", "e3va/py.typed", "drystep/gpus/gpus.toml", "drystep/ground_truth/xmem_sample.csv"}
     needed |= {"drystep/ground_truth/field_reports.csv", "drystep/validation/rebuilds/families.py"}
+    needed |= {f"drystep/commands/answer/templates/{name}" for name in ("answer.html", "timeline.html", "style.css")}
     assert needed <= set(names)
 
 

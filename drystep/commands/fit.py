@@ -9,6 +9,7 @@ import typer
 
 from drystep.bounds import require_whole
 from drystep.commands.answer.assumption_lines import print_shares
+from drystep.commands.answer.parts import title
 from drystep.commands.answer.terminal import print_answer
 from drystep.commands.ask import StepFailed, ask, failed, say_remarks
 from drystep.commands.cards import by_precision
@@ -104,17 +105,18 @@ def fit(
         "precision": step.all_precision,
     }
     labels = {card.name: card.label for card in cards}
+    titled = {**heading, "title": title(step, rows[0])}
     if html is not None:
         from drystep.commands.answer.page import write_page
 
-        write_page(html, heading, rows, labels)
+        write_page(html, titled, rows, labels)
     if as_json:
         for row in rows:
             print(json.dumps({**heading, **row}))
     elif as_markdown:
         from drystep.commands.answer.markdown import markdown
 
-        print(markdown(heading, rows, labels))
+        print(markdown(titled, rows, labels))
     else:
         print_answer(step, rows, labels, assumptions)
     return _status(rows, gpus)

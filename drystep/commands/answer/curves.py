@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drystep.commands.answer.peak_tables import size_words
 from drystep.units import GIB, MIB
 
 COLUMNS, ROWS = 1000, 1000
@@ -107,7 +108,7 @@ def _cards(near: Mapping[str, int], top: float) -> list[dict[str, str]]:
 
 def _peak(x: float, size_bytes: int, top: float) -> dict[str, str]:
     anchor = "start" if x < 1 / 3 else "end" if x > 2 / 3 else "middle"
-    return {"x": _two(100 * x), "y": _y(size_bytes / top), "anchor": anchor, "label": f"{size_bytes / GIB:.2f} GiB"}
+    return {"x": _two(100 * x), "y": _y(size_bytes / top), "anchor": anchor, "label": size_words(size_bytes)}
 
 
 def _row(height: float) -> str:

@@ -9,6 +9,8 @@ from drystep.units import ABSENT, GIB, MIB
 Row = Mapping[str, Any]
 """What JSON has of one card."""
 COLUMNS = ("GPU", "verdict", "left GiB", "batch", "image", "ms", "images/s")
+ADVICE_COLUMNS = ("", "memory", "time", "verdict", "add")
+PROVENANCE = "Verdicts, memory left, and the largest batch and image are simulated; ms and images/s are predicted."
 MOST_PARTS = 5
 VERDICTS = {
     "fits": "fits",
@@ -81,7 +83,7 @@ def peak_title(uncapped: Row) -> str:
     """Where the peak is, and how high."""
     phase = "the optimizer" if uncapped["peak_phase"] == "optimizer" else f"the {uncapped['peak_phase']} pass"
     allocated, reserved = (f"{uncapped[f'peak_{kind}_bytes'] / MIB:,.0f}" for kind in ("allocated", "reserved"))
-    return f"At the peak, in {phase}: {allocated} MiB allocated, {reserved} reserved"
+    return f"At the peak, in {phase}: {allocated} MiB allocated, {reserved} MiB reserved"
 
 
 def by_choice(uncapped: Row) -> str:
@@ -92,6 +94,11 @@ def by_choice(uncapped: Row) -> str:
         if least != most:
             parts.append(f"{least / MIB:,.0f} to {most / MIB:,.0f} {name}")
     return f"By the convolution algorithms that cuDNN chooses (MiB): {', '.join(parts)}" if parts else ""
+
+
+def advice_title(label: str) -> str:
+    """What a table of levers shows."""
+    return f"What would change it on {label} (memory simulated, time predicted)"
 
 
 def advice_cells(one: Row) -> list[str]:

@@ -71,11 +71,16 @@ def peak_lines(explained: Explained) -> Iterable[str]:
     what = "peak" if failed_bytes is None else "out of memory"
     place = f" of {peak['module']}" if peak["module"] else ""
     yield (
-        f"{what} in {peak['phase']}, at {peak['name']}{place}: {peak['allocated_bytes'] / GIB:.2f} GiB allocated; "
-        f"{explained['peak_reserved_bytes'] / GIB:.2f} GiB reserved at most"
+        f"{what} in {peak['phase']}, at {peak['name']}{place}: {size_words(peak['allocated_bytes'])} allocated; "
+        f"{size_words(explained['peak_reserved_bytes'])} reserved at most"
     )
     if failed_bytes is not None:
         yield f"{failed_bytes / MIB:,.1f} MiB more were asked for"
+
+
+def size_words(size_bytes: int) -> str:
+    """A size such as "3.21 GiB" or "23.4 MiB"."""
+    return f"{size_bytes / GIB:.2f} GiB" if size_bytes >= GIB else f"{size_bytes / MIB:.1f} MiB"
 
 
 def _sized(size_bytes: int, peak_bytes: int) -> Sequence[str]:

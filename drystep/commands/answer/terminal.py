@@ -7,6 +7,7 @@ from drystep.commands.answer.parts import (
     COLUMNS,
     Row,
     advice_cells,
+    advice_title,
     by_choice,
     cells,
     coverage_line,
@@ -65,7 +66,7 @@ def _print_peak(row: Row) -> None:
 def _print_advice(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
     for row in rows:
         if row["advice"]:
-            stdout.print(f"What would change it on {labels[row['gpu']]} (memory simulated, time predicted):")
+            print_paragraph(f"{advice_title(labels[row['gpu']])}:")
             table = plain_table(["", "memory", "time", "", ""])
             for one in row["advice"][:MOST_ADVICE]:
                 table.add_row(*advice_cells(one))

@@ -15,7 +15,10 @@ Explained = Mapping[str, Any]
 
 
 def write_timeline_page(path: Path, title: str, explained: Explained, capacities: Mapping[str, int], top: int) -> None:
-    """Write the page; `capacities` are usable bytes by label of a card, and tables have `top` rows. Raises `OSError`."""
+    """Write the page; `capacities` are usable bytes by label of a card, and tables have `top` rows.
+
+    Raises `OSError`.
+    """
     failed = explained["failed_request_bytes"] is not None
     page = render(
         "timeline.html",
