@@ -132,7 +132,13 @@ def trace_steps(
     register_torchvision()
     rules = rules_of(rules)
     workspaces = Workspaces(rules)
-    of_operators = OperatorRules(rewrites=REWRITES, workspaces=workspaces, work_of=work_of, buckets=reduced_tensors)
+    of_operators = OperatorRules(
+        rewrites=REWRITES,
+        workspaces=workspaces,
+        may_request=workspaces.may_request,
+        work_of=work_of,
+        buckets=reduced_tensors,
+    )
     if device.type == "meta":
         operators = operators or MetaOperators()
     replaced = handlers(device)

@@ -20,6 +20,12 @@ GEMMS = frozenset({
 })  # fmt: skip
 
 
+CONVOLUTIONS = frozenset({aten.convolution.default, aten.convolution_backward.default})
+PADDED_RESULTS = frozenset({aten._scaled_dot_product_efficient_attention.default})
+"""Operators that pad a result: this attention fills the rows of its logsumexp up to a multiple of 32."""
+DECIDED_BY_ARGUMENTS = CONVOLUTIONS | SUMS | TEMPORARIES.keys() | PADDED_RESULTS
+
+
 class Workspaces:
     """The workspaces that an operator requests, given its arguments and which threads have a cuBLAS handle already."""
 
@@ -47,6 +53,17 @@ class Workspaces:
             stated = registered(func)
             if stated is not None and stated.workspaces is not None:
                 yield from stated.workspaces(args)
+
+    @staticmethod
+    def may_request(func: Any) -> bool:
+        """Whether the arguments of an operator decide about its workspaces, or pad its results.
+
+        Those of matrix products do not.
+        """
+        if func in DECIDED_BY_ARGUMENTS:
+            return True
+        stated = registered(func)
+        return stated is not None and stated.workspaces is not None
 
     def _handle(self, in_backward: bool) -> Iterator[Workspace]:
         """Yield the workspace of a thread's handle at its first product: caller and autograd have a thread each.

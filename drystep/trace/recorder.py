@@ -26,6 +26,7 @@ from drystep.torch_private import (
 from drystep.trace.labels import Labels
 from drystep.trace.module_paths import OUTSIDE, ModulePaths
 from drystep.trace.repetition import repeat_step
+from drystep.trace.requests import note_request
 from drystep.trace.trace import Allocation, Category, Operator, Phase, Trace
 
 Step = Callable[[], object]
@@ -53,6 +54,10 @@ def _no_workspaces(func: Any, args: Arguments, in_backward: bool) -> Iterator[Wo
     return iter(())
 
 
+def _never(func: Any) -> bool:
+    return False
+
+
 def _no_work(func: Any, args: Arguments, kwargs: dict[str, Any], result: Any) -> Sequence[Work]:
     return ()
 
@@ -70,6 +75,8 @@ class OperatorRules:
     """Operator overload -> the function that rewrites a call of it. What a rewrite allocates is recorded too."""
     workspaces: Requests = _no_workspaces
     """Memory that an operator requests besides its results."""
+    may_request: Callable[[Any], bool] = _never
+    """Whether an operator's arguments decide about its workspaces. Such calls are noted in the trace."""
     work_of: WorkOf = _no_work
     """What an operator computes and moves."""
     buckets: Callable[[], Iterable[Tensor]] = tuple
@@ -137,6 +144,8 @@ class Recorder(DispatchMode):
         if self._building and func in COPIES:
             self._labels.note_copy(args[0], result)
         if on_device:
+            if self._rules.may_request(func):
+                note_request(self.trace, func, args, phase == "backward")
             for workspace in self._rules.workspaces(func, args, phase == "backward"):
                 self._request(workspace)
         if self._weighing and (on_device or result is None):

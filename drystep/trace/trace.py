@@ -1,7 +1,7 @@
 """The trace of a training step: what it allocates and frees, in order, and the operators that do so."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -50,6 +50,31 @@ class Operator:
         return not module or self.module == module or self.module.startswith(f"{module}.")
 
 
+@dataclass(frozen=True, slots=True)
+class TensorForm:
+    """What decides about a tensor's workspaces: all of it but its values."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call whose arguments decide which workspaces its library requests, or how its results are padded."""
+
+    event: int
+    """Index of the event that came next, which is that of the first workspace if there is one."""
+    operator: int
+    """Index of the operator."""
+    call: Any
+    """The operator overload that was called."""
+    arguments: tuple[Any, ...]
+    """Its arguments, of tensors their `TensorForm`, and tuples for lists."""
+    in_backward: bool
+    """Whether autograd's thread called it."""
+
+
 @dataclass
 class Trace:
     """Allocations and frees of a build and some training steps."""
@@ -69,6 +94,9 @@ class Trace:
     returned_again: list[tuple[int, int]] = field(default_factory=list)
     """For the steps that count: index of each operator of backward that returned a storage which was there before, as
     what writes in place does and what makes a view, and index of that allocation."""
+    requests: list[Request] = field(default_factory=list)
+    """Calls whose arguments decide about workspaces or padding, in order, whether or not they requested any. A step
+    that was written into the trace without running has none."""
     uncounted: dict[str, str] = field(default_factory=dict)
     """Operators whose work could not be counted, and why."""
     failures: list[str] = field(default_factory=list)
