@@ -40,16 +40,16 @@ class Growth:
         self._forms = [(form, weights) for form, weights in solved if weights is not None]
         self._polynomial = functools.cache(self._find)
 
-    def at(self, size: Size, known: Sequence[int]) -> int | None:
-        """The number at a size, given those at the known sizes; None where no polynomial gives a whole one."""
+    def at(self, size: Size, known: Sequence[int]) -> int:
+        """The number at a size, given those at the known sizes. Raises `ValueError` where none is whole."""
         first = known[0]
         if all(each == first for each in known):
             return first
         found = self._polynomial(tuple(known))
-        if found is None:
-            return None
-        value = _value(*found, size)
-        return int(value) if value.denominator == 1 else None
+        value = None if found is None else _value(*found, size)
+        if value is None or value.denominator != 1:
+            raise ValueError(f"no polynomial gives a whole number at {size} for {known} at {self._sizes}")
+        return int(value)
 
     def _find(self, known: tuple[int, ...]) -> tuple[Form, tuple[Fraction, ...]] | None:
         for form, weights in self._forms:
