@@ -33,6 +33,7 @@ class Plan:
 
     @classmethod
     def of(cls, trace: Trace) -> "Plan":
+        """Take a trace apart."""
         starts = zip(trace.iteration_starts, trace.first_operators, strict=True)
         marks: list[tuple[int, int, int, Part]] = [(event, operator, 0, STEP) for event, operator in starts]
         marks += [(each.event, each.operator, 1, number) for number, each in enumerate(trace.requests)]
@@ -71,6 +72,7 @@ class Plan:
 
     @property
     def sizes_bytes(self) -> list[int]:
+        """Bytes of each allocation."""
         return [each.requested_bytes for each in self.allocations]
 
     def allocation(self, index: int, size_bytes: int) -> Allocation:

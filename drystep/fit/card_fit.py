@@ -5,6 +5,7 @@ from typing import Any
 
 from drystep.assumed_rows import AssumedRows
 from drystep.batches.throughput import Throughput
+from drystep.fit.sizes import Image
 from drystep.gpus.classes import Gpu
 from drystep.simulation import Simulation
 from drystep.values.assumptions import Assumption
@@ -20,7 +21,15 @@ class CardFit:
     batch_size: int | None
     """As asked, or the step's own default; None when it takes none."""
     largest_batch: int | None
-    """Images, or whatever the step counts; 0 when not even one fits, None when it takes no `batch_size`."""
+    """Images, or whatever the step counts; 0 when not even one fits, None when it takes no `batch_size`, or when the
+    largest was not asked for."""
+    image_size: Image | None = None
+    """Height and width in pixels, as asked or the step's own default; None when it takes none."""
+    largest_image: Image | None = None
+    """The largest image of that aspect ratio at that batch size; (0, 0) when not even the smallest fits, None when it
+    is not known."""
+    largest_image_unknown: str = ""
+    """Why it is not known, in a sentence."""
     ranks: int | None = None
     """Processes of DistributedDataParallel for which the time is asked."""
     throughput: Throughput | None = None
@@ -43,6 +52,9 @@ class CardFit:
             **asdict(simulation.fits[self.gpu.name]),
             "headroom_bytes": self.headroom_bytes,
             "largest_batch": self.largest_batch,
+            "image_size": None if self.image_size is None else list(self.image_size),
+            "largest_image": None if self.largest_image is None else list(self.largest_image),
+            "largest_image_unknown": self.largest_image_unknown,
             "uncapped": {
                 "peak_allocated_bytes": simulation.peak_allocated_bytes,
                 "peak_reserved_bytes": simulation.peak_reserved_bytes,

@@ -12,7 +12,7 @@ from drystep.fit.asked import AskedStep
 from drystep.fit.card_fit import CardFit
 from drystep.fit.explanation import explanation, simulate_under, write_snapshot_of
 from drystep.fit.levers import FITTING, advice
-from drystep.fit.sizes import sized
+from drystep.fit.sizes import size_asked
 from drystep.fit.step import fit_step
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
@@ -37,20 +37,26 @@ class FitSession:
         self._asked = AskedStep.from_fields(asked)
         self._gpus = [Gpu(**{**gpu, "peaks": Peaks(**gpu["peaks"])}) for gpu in gpus]
 
-    def fit(self, ranks: int | None, with_throughput: bool, with_hinges: bool, quick: bool, advise: bool) -> Answer:
+    def fit(
+        self,
+        ranks: int | None = None,
+        with_throughput: bool = False,
+        with_hinges: bool = False,
+        quick: bool = False,
+        with_largest_image: bool = True,
+        advise: bool = False,
+    ) -> Answer:
         """Rows of all cards as JSON has them, remarks about the step, and advice for one of the cards."""
 
         def judge(step: LoadedStep) -> Answer:
             asked = self._asked
             rows = fit_step(
                 step.build_step, self._gpus, asked.batch_size, asked.rules, asked.precision, asked.oracles, ranks,
-                with_throughput, asked.strict, with_hinges,
+                with_throughput, asked.strict, with_hinges, asked.image_size, quick, with_largest_image,
             )  # fmt: skip
             found = [row.to_fields() for row in rows]
             for fields in found:
                 fields |= {"advice": [], "batches": asked.settings.accumulate}
-                fields.setdefault("image_size", None)
-                fields.setdefault("largest_image", None)
             if advise:
                 number = _advised(rows)
                 found[number]["advice"] = [
@@ -68,10 +74,12 @@ class FitSession:
         """
 
         def tell(step: LoadedStep) -> Answer:
-            build_step, sizes = sized(self._asked, step.build_step)
-            simulation = simulate_under(self._asked, build_step, next(iter(self._gpus), None))
+            asked = self._asked
+            size = size_asked(step.build_step, asked.batch_size, asked.image_size)
+            build_step = functools.partial(step.build_step, **size.keywords)
+            simulation = simulate_under(asked, build_step, next(iter(self._gpus), None))
             found = {"warnings": list(simulation.warnings), "remarks": list(step.remarks), "not_written": ""}
-            found |= {"sizes": sizes, "explanation": explanation(simulation, depth)}
+            found |= {"sizes": asdict(size), "explanation": explanation(simulation, depth)}
             if folder is not None:
                 try:
                     write_snapshot_of(simulation, Path(folder))

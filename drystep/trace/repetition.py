@@ -23,6 +23,12 @@ def repeat_step(trace: Trace, end: int) -> bool:
     for index, born, operator in trace.events[begin:end]:
         again = index + count if index >= first else successors[index]
         trace.events.append((again, born, max(operator, operators_begin - 1) + operators))
+    later = trace.iteration_starts[-1] - begin
+    trace.requests += [
+        replace(request, event=request.event + later, operator=request.operator + operators)
+        for request in trace.requests
+        if request.operator >= operators_begin
+    ]
     trace.operators += trace.operators[operators_begin:]
     trace.source_lines += trace.source_lines[operators_begin:]
     trace.work = [(index + operators, work) for index, work in trace.work if index >= operators_begin]

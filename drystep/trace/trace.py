@@ -95,8 +95,7 @@ class Trace:
     """For the steps that count: index of each operator of backward that returned a storage which was there before, as
     what writes in place does and what makes a view, and index of that allocation."""
     requests: list[Request] = field(default_factory=list)
-    """Calls whose arguments decide about workspaces or padding, in order, whether or not they requested any. A step
-    that was written into the trace without running has none."""
+    """Calls whose arguments decide about workspaces or padding, in order, whether or not they requested any."""
     uncounted: dict[str, str] = field(default_factory=dict)
     """Operators whose work could not be counted, and why."""
     failures: list[str] = field(default_factory=list)
