@@ -11,13 +11,22 @@ from drystep.commands.fit import fit
 from drystep.commands.gpus import gpus
 from drystep.commands.program.interruption import leave
 from drystep.commands.program.run_app import make_app, run_app
+from drystep.commands.solve import solve
 from drystep.commands.validate import validate
 
 app = make_app(
     "drystep",
     __version__,
     "Run a training step dry: does it fit a GPU, how much memory does it take, how long does it run?",
-    {"fit": fit, "explain": explain, "gpus": gpus, "validate": validate, "calibrate": calibrate, "env": env},
+    {
+        "fit": fit,
+        "explain": explain,
+        "solve": solve,
+        "gpus": gpus,
+        "validate": validate,
+        "calibrate": calibrate,
+        "env": env,
+    },
 )
 
 
