@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from drystep import __version__
 from drystep.commands.calibrate import calibrate
+from drystep.commands.compare import compare
 from drystep.commands.env import env
 from drystep.commands.explain import explain
 from drystep.commands.fit import fit
@@ -22,6 +23,7 @@ app = make_app(
         "fit": fit,
         "explain": explain,
         "solve": solve,
+        "compare": compare,
         "gpus": gpus,
         "validate": validate,
         "calibrate": calibrate,

@@ -12,12 +12,12 @@ from drystep.commands.answer.assumption_lines import print_shares
 from drystep.commands.answer.parts import title
 from drystep.commands.answer.terminal import print_answer
 from drystep.commands.ask import StepFailed, ask, failed, say_remarks
-from drystep.commands.cards import by_precision
+from drystep.commands.cards import by_precision, unsupported
 from drystep.commands.exit_status import DOES_NOT_FIT, OK
 from drystep.commands.spec_options import SPEC_HELP, StepOptions, takes_step
 from drystep.commands.step_options import GpuFiles, Gpus
 from drystep.fit.asked import AskedStep
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import select_gpus
 from drystep.time.gradient_exchange import MOST_RANKS
 
 Row = Mapping[str, Any]
@@ -97,7 +97,7 @@ def fit(
     except StepFailed as error:
         return failed(error)
     say_remarks(answer["remarks"], answer["rows"][0]["warnings"])
-    rows: list[Row] = [*answer["rows"], *(_unsupported(card, answer["rows"][0]) for card in unable)]
+    rows: list[Row] = [*answer["rows"], *(unsupported(card, answer["rows"][0]) for card in unable)]
     heading = {
         "module": spec,
         "settings": answer["settings"],
@@ -148,14 +148,3 @@ def _print_probe(step: AskedStep, options: StepOptions, as_json: bool, given: di
     except StepFailed as error:
         return failed(error)
     return OK
-
-
-def _unsupported(card: Gpu, like: Row) -> Row:
-    """The row of a card that lacks the precision: nothing is known of it but that."""
-    kept = {"batch_size", "image_size", "ranks", "warnings", "assumptions", "assumed_rows", "uncapped"}
-    empty = {name: value if name in kept else None for name, value in like.items()}
-    reason = f"{card.name} has no bfloat16 units"
-    return {
-        **empty, "gpu": card.name, "verdict": "not_supported", "time_unknown": reason, "rests_on": [], "advice": [],
-        "usable_bytes": card.usable_bytes,
-    }  # fmt: skip
