@@ -3,7 +3,7 @@
 import json
 import shlex
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -95,7 +95,7 @@ def split_spec(text: str, options: StepOptions) -> tuple[str, StepOptions]:
         raise ValueError(f"{shortened(text)!r}: {error.format_message()}") from error
     except ValueError as error:
         raise ValueError(f"{shortened(text)!r} cannot be split into words: {error}") from error
-    given = {}
+    given: dict[str, Any] = {}
     for name, value in context.params.items():
         source = context.get_parameter_source(name)
         if name != "spec" and source is not None and source.name == "COMMANDLINE":
@@ -104,7 +104,7 @@ def split_spec(text: str, options: StepOptions) -> tuple[str, StepOptions]:
     return context.params["spec"], replace(options, **given)
 
 
-def _parser() -> typer.core.TyperCommand:
+def _parser() -> Any:
     """A command that has the options of a step and nothing else."""
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

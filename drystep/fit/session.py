@@ -78,7 +78,7 @@ class FitSession:
             size = size_asked(step.build_step, asked.batch_size, asked.image_size)
             build_step = functools.partial(step.build_step, **size.keywords)
             simulation = simulate_under(asked, build_step, next(iter(self._gpus), None))
-            found = {"warnings": list(simulation.warnings), "remarks": list(step.remarks), "not_written": ""}
+            found: Answer = {"warnings": list(simulation.warnings), "remarks": list(step.remarks), "not_written": ""}
             found |= {"sizes": asdict(size), "explanation": explanation(simulation, depth)}
             if folder is not None:
                 try:

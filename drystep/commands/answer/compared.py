@@ -6,7 +6,7 @@ from typing import Any
 
 from drystep.commands.answer.markdown import escaped, table
 from drystep.commands.answer.parts import VERDICTS, coverage_line, percent, speed_text, time_text
-from drystep.commands.terminal import plain_table, print_paragraph, stdout
+from drystep.commands.terminal import plain_table, print_paragraph, print_table
 from drystep.trace.trace import CATEGORIES
 from drystep.units import ABSENT, GIB, MIB, VISIBLE_BYTES
 
@@ -73,12 +73,12 @@ def print_compared(steps: Sequence[Compared], labels: Mapping[str, str]) -> None
         shown = plain_table(columns)
         for cells in peaks:
             shown.add_row(*cells)
-        stdout.print(shown)
+        print_table(shown)
     columns, cards = card_cells(steps, labels)
     shown = plain_table(columns, left=3)
     for cells in cards:
         shown.add_row(*cells)
-    stdout.print(shown)
+    print_table(shown)
     for line in _remarks(steps):
         print_paragraph(line)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from drystep.commands.answer.peak_tables import peak_lines, tables
-from drystep.commands.terminal import print_paragraph, stdout
+from drystep.commands.terminal import print_paragraph, print_table, stdout
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder, written_whole
 
@@ -47,7 +47,7 @@ def print_explained(title: str, explained: Mapping[str, Any], top: int) -> None:
         print_paragraph(line)
     for table in tables(explained, top):
         stdout.print()
-        stdout.print(table)
+        print_table(table)
 
 
 def write_explained(folder: Path, explained: Mapping[str, Any], write_others: Callable[[Path], None]) -> None:

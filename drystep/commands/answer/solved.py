@@ -5,8 +5,9 @@ from typing import Any
 
 from drystep.batches.largest import LARGEST_BATCH
 from drystep.commands.answer.parts import VERDICTS, coverage_line, size_text, speed_text, time_text
-from drystep.commands.terminal import plain_table, print_paragraph, stdout
+from drystep.commands.terminal import plain_table, print_paragraph, print_table
 from drystep.errors import counted
+from drystep.fit.sizes import LARGEST_IMAGE_SIDE
 from drystep.units import ABSENT, GIB
 
 Row = Mapping[str, Any]
@@ -39,7 +40,7 @@ def print_cards(rows: Sequence[Row], labels: Mapping[str, str], order: str, coun
             labels[row["gpu"]], VERDICTS[row["verdict"]], f"{row['usable_bytes'] / GIB:.2f}", left,
             time_text(row["step_ms"]), speed_text(row),
         )  # fmt: skip
-    stdout.print(table)
+    print_table(table)
     if rows[MOST_CARDS:]:
         print_paragraph(f"It also fits {counted(len(rows) - MOST_CARDS, 'further card')}: --json lists all.")
     _print_coverage(rows[:MOST_CARDS])
@@ -59,7 +60,7 @@ def print_batches(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
             *_batch(speeds["best"]),
             *_batch(speeds["enough"]),
         )
-    stdout.print(table)
+    print_table(table)
     if any(row["largest_batch"] == LARGEST_BATCH for row in rows):
         print_paragraph(f"The search ends at {LARGEST_BATCH:,}.")
     _print_coverage(rows)
@@ -71,7 +72,9 @@ def print_images(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
     for row in rows:
         batch = ABSENT if row["batch_size"] is None else f"{row['batch_size']:,}"
         table.add_row(labels[row["gpu"]], size_text(row["largest_image"]), batch)
-    stdout.print(table)
+    print_table(table)
+    if any(max(row["largest_image"]) == LARGEST_IMAGE_SIDE for row in rows):
+        print_paragraph(f"The search ends at sides of {LARGEST_IMAGE_SIDE:,} pixels.")
 
 
 def _print_coverage(rows: Sequence[Row]) -> None:

@@ -16,7 +16,7 @@ from drystep.commands.answer.parts import (
     title,
 )
 from drystep.commands.answer.time_tables import remarks, throughput_table, times_table
-from drystep.commands.terminal import plain_table, print_paragraph, stdout
+from drystep.commands.terminal import plain_table, print_paragraph, print_table, stdout
 from drystep.fit.asked import AskedStep
 
 MOST_CARDS_IN_DETAIL = 6
@@ -30,7 +30,7 @@ def print_answer(step: AskedStep, rows: Sequence[Row], labels: Mapping[str, str]
     table = plain_table(COLUMNS, left=2)
     for row in rows:
         table.add_row(*cells(row, labels[row["gpu"]]))
-    stdout.print(table)
+    print_table(table)
     _print_times(rows, labels)
     _print_peak(rows[0])
     _print_advice(rows, labels)
@@ -41,13 +41,13 @@ def _print_times(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
     if rows[0]["ranks"] is not None:
         print_paragraph(f"For {rows[0]['ranks']} ranks of DistributedDataParallel, one per card of one machine:")
     if len(rows) <= MOST_CARDS_IN_DETAIL and any(row["step_ms"] is not None for row in rows):
-        stdout.print(times_table(rows, labels))
+        print_table(times_table(rows, labels))
     line = coverage_line(rows)
     if line:
         print_paragraph(line)
     if rows[0]["throughput"] is not None:
         stdout.print("Predicted images per second and card:")
-        stdout.print(throughput_table(rows, labels))
+        print_table(throughput_table(rows, labels))
     for remark in remarks(rows, labels) if len(rows) <= MOST_CARDS_IN_DETAIL else ():
         print_paragraph(remark)
 
@@ -57,7 +57,7 @@ def _print_peak(row: Row) -> None:
     table = plain_table(["", "MiB", "share"])
     for part in peak_parts(row["uncapped"]):
         table.add_row(*part)
-    stdout.print(table)
+    print_table(table)
     chosen = by_choice(row["uncapped"])
     if chosen:
         print_paragraph(chosen)
@@ -67,7 +67,8 @@ def _print_advice(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
     for row in rows:
         if row["advice"]:
             print_paragraph(f"{advice_title(labels[row['gpu']])}:")
-            table = plain_table(["", "memory", "time", "", ""])
+            table = plain_table(["add to the command", "memory", "time", ""])
             for one in row["advice"][:MOST_ADVICE]:
-                table.add_row(*advice_cells(one))
-            stdout.print(table)
+                _, *changes, option = advice_cells(one)
+                table.add_row(option, *changes)
+            print_table(table)
