@@ -20,6 +20,8 @@ from drystep.visible_text import one_line, visible
 PIPE_WIDTH = 200
 """Columns of a table that no terminal bounds."""
 
+UNBOUNDED_WIDTH = 10_000
+"""Columns that no table needs."""
 NARROW_GAP = (0, 1, 0, 0)
 """One space at the right of each cell."""
 
@@ -94,7 +96,8 @@ def plain_table(columns: Sequence[str], left: int = 1) -> Table:
 
 def print_table(table: Table) -> None:
     """Print a table on stdout, with narrow gaps where it would be too wide, so that fewer cells take two lines."""
-    if stdout.measure(table).maximum > stdout.width:
+    unbounded = stdout.options.update(max_width=UNBOUNDED_WIDTH)
+    if stdout.measure(table, options=unbounded).maximum > stdout.width:
         table.padding = NARROW_GAP
     stdout.print(table)
 

@@ -7,7 +7,6 @@ from typing import Any
 from drystep.commands.answer.markdown import escaped, table
 from drystep.commands.answer.parts import VERDICTS, coverage_line, percent, speed_text, time_text
 from drystep.commands.terminal import plain_table, print_paragraph, print_table
-from drystep.trace.trace import CATEGORIES
 from drystep.units import ABSENT, GIB, MIB, VISIBLE_BYTES
 
 Row = Mapping[str, Any]
@@ -90,6 +89,8 @@ def compared_markdown(steps: Sequence[Compared], labels: Mapping[str, str]) -> s
 
 def peak_cells(steps: Sequence[Compared]) -> tuple[Cells, list[Cells]]:
     """Columns and lines of MiB at the peak: allocated, by kind, and reserved; none where no card has all precisions."""
+    from drystep.trace.trace import CATEGORIES  # PyTorch comes with it
+
     number = _first_common(steps)
     columns = ["MiB", *(str(number) for number in range(1, len(steps) + 1))]
     if number is None:

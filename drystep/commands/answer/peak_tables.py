@@ -6,7 +6,6 @@ from typing import Any
 from rich.table import Table
 
 from drystep.commands.terminal import plain_table
-from drystep.trace.trace import CATEGORIES
 from drystep.units import ABSENT, GIB, MIB, VISIBLE_BYTES
 
 NO_MODULE = "(no module)"
@@ -25,6 +24,8 @@ def tables(explained: Explained, top: int) -> Iterable[Table]:
 
 def module_table(explained: Explained, top: int) -> Table:
     """One row per module, one column per kind of memory; what is not among the first `top` is summed up."""
+    from drystep.trace.trace import CATEGORIES  # PyTorch comes with it
+
     rows, used = explained["by_module"], explained["by_category"]
     kinds = [category for category in CATEGORIES if used.get(category, 0) >= VISIBLE_BYTES]
     table = plain_table(["module", "MiB", "share", *(kind.replace("_", " ") for kind in kinds)])
