@@ -149,7 +149,7 @@ def _remarks(steps: Sequence[Compared]) -> Iterator[str]:
 def _first_common(steps: Sequence[Compared]) -> int | None:
     """Number of the first card that can compute all steps."""
     rows = zip(*(step.rows for step in steps), strict=True)
-    able = (number for number, of_card in enumerate(rows) if all(row["uncapped"] is not None for row in of_card))
+    able = (number for number, of_card in enumerate(rows) if all(map(_is_judged, of_card)))
     return next(able, None)
 
 
@@ -162,8 +162,13 @@ def _mib(size_bytes: int) -> str:
     return f"{size_bytes / MIB:,.0f}" if size_bytes >= 10 * MIB else f"{size_bytes / MIB:.1f}"
 
 
+def _is_judged(row: Row) -> bool:
+    """Whether the card has the precision of the step; otherwise its peaks are those of another card."""
+    return row["verdict"] != "not_supported"
+
+
 def _peak(row: Row, name: str) -> int | None:
-    return None if row["uncapped"] is None else row["uncapped"][name]
+    return row["uncapped"][name] if _is_judged(row) else None
 
 
 def _speed(row: Row) -> float | None:
