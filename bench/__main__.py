@@ -2,7 +2,7 @@
 
 import sys
 
-from drystep.commands.interruption import leave
+from drystep.commands.program.interruption import leave
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["prove"]:

@@ -83,6 +83,7 @@ def test_the_wheel_holds_two_packages_alone(wheel: Path) -> None:
     needed = {"drystep/py.typed", "e3va/py.typed", "drystep/ground_truth/xmem_sample.csv"}
     needed |= {"drystep/ground_truth/field_reports.csv", "drystep/validation/rebuilds/families.py"}
     needed |= {f"drystep/gpus/cards/{path.name}" for path in OWN_CLASSES.glob("*.toml")}
+    needed |= {f"drystep/commands/answer/templates/{name}" for name in ("answer.html", "timeline.html", "style.css")}
     assert needed <= set(names)
 
 

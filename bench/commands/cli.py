@@ -11,7 +11,7 @@ from bench.commands.run import run
 from bench.commands.tables import report, tables
 from bench.commands.validate import validate
 from drystep import __version__
-from drystep.commands.run_app import make_app, run_app
+from drystep.commands.program.run_app import make_app, run_app
 
 app = make_app(
     "bench of drystep",

@@ -1,42 +1,42 @@
 """`python -m bench explain`: where the memory of one case goes, and what is alive at its peak."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
 from bench.engines.allocator_notes import allocator_notes
+from drystep.commands.answer.explained import (
+    DEFAULT_TOP,
+    VISUALIZER,
+    Depth,
+    Top,
+    Under,
+    print_explained,
+    require_counts,
+    require_out,
+    write_explained,
+)
 from drystep.commands.exit_status import OK
 from drystep.commands.step_options import GpuFiles
 from drystep.commands.terminal import say, stderr, stdout
-from drystep.errors import OutputError
-from drystep.files.whole import require_folder, written_whole
 from drystep.gpus.classes import Gpu, select_gpu, select_gpus
-from drystep.units import GIB, MIB
 
 if TYPE_CHECKING:
     from drystep.simulation import Simulation
-
-DEFAULT_TOP = 14
-VISUALIZER = "https://pytorch.org/memory_viz"
 
 
 @takes_cases(repeatable=(), defaults={"method": "e3va"}, engine="simulate")
 def explain(
     cases: list[Case],
-    under: Annotated[
-        str | None, typer.Option(help="GPU class whose memory bounds the step; default: no bound.")
-    ] = None,
+    under: Under = None,
     gpu_files: GpuFiles = [],
-    depth: Annotated[
-        int | None, typer.Option(help="Components of module paths to keep; default: more where more memory is.")
-    ] = None,
-    top: Annotated[int, typer.Option(help="Rows of each table.")] = DEFAULT_TOP,
+    depth: Depth = None,
+    top: Top = DEFAULT_TOP,
     out: Annotated[
         Path | None, typer.Option(help="Folder for timeline.json, timeline.png and snapshot.pickle.")
     ] = None,
@@ -46,25 +46,36 @@ def explain(
 ) -> int:
     """Show where the memory of a step goes, and what is alive at its peak. Everything is simulated."""
     (case,) = cases
-    for name, value in (("--depth", depth), ("--top", top)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+    require_counts(depth, top)
     cards = {gpu.name: gpu for gpu in select_gpus((), gpu_files)}
     bound = select_gpu(under, gpu_files) if under else None
     if out is not None:
-        _require(out)
+        require_out(out)
     for line in allocator_notes(cases):
         say(line)
     with stderr.status(case.title):
+        from drystep.fit.explanation import explanation
+
         simulation = _simulate(case, bound)
-        data = _as_dict(case, simulation, depth)
+        data = {"case": case.as_dict(), **explanation(simulation, depth)}
     # Print first, so that the figures are shown even if the disk is full.
+    title = _title(case)
     if as_json:
         print(json.dumps(data))
     else:
-        _show(case, simulation, bound, depth, top)
+        print_explained(title if bound is None else f"{title} under {bound.label}", data, top)
     if out is not None:
-        _write(out, data, simulation, f"{_title(case)}, simulated", cards if bound is None else {bound.name: bound})
+        drawn = cards if bound is None else {bound.name: bound}
+        capacities = {gpu.label: simulation.rules.usable_bytes(gpu) for gpu in drawn.values()}
+
+        def write(folder: Path) -> None:
+            from drystep.fit.explanation import write_snapshot_of
+            from reports.plots.timeline import timeline_plot
+
+            timeline_plot(data, folder / "timeline.png", f"{title}, simulated", capacities)
+            write_snapshot_of(simulation, folder)
+
+        write_explained(out, data, write)
         if not as_json:
             stdout.print(f"\nThe timeline is in {out}; snapshot.pickle opens at {VISUALIZER}")
     return OK
@@ -82,63 +93,6 @@ def _simulate(case: Case, bound: Gpu | None) -> "Simulation":
     return judge(trace, (), rules, capacity_bytes, whole_card=bound is not None)
 
 
-def _as_dict(case: Case, simulation: "Simulation", depth: int | None) -> dict[str, Any]:
-    verdict = {"capacity_bytes": simulation.capacity_bytes, "verdict": simulation.verdict}
-    return {"case": case.as_dict(), **verdict, **simulation.timeline.as_dict(depth)}
-
-
 def _title(case: Case) -> str:
     """What is trained; the engine is always the same."""
     return case.title.replace(f" {case.engine}", "")
-
-
-def _require(folder: Path) -> None:
-    try:
-        require_folder(folder)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f"--out {folder} is a file: name a folder") from error
-    except OSError as error:
-        raise ValueError(f"cannot write to --out {folder}: {error.strerror or error}") from error
-
-
-def _write(
-    folder: Path, data: Mapping[str, Any], simulation: "Simulation", title: str, cards: Mapping[str, Gpu]
-) -> None:
-    from drystep.memory.snapshot import write_snapshot
-    from reports.plots.timeline import timeline_plot
-
-    capacities = {gpu.label: simulation.rules.usable_bytes(gpu) for gpu in cards.values()}
-    try:
-        with written_whole(folder) as unfinished:
-            (unfinished / "timeline.json").write_text(json.dumps(data) + "\n")
-            timeline_plot(data, unfinished / "timeline.png", title, capacities)
-            write_snapshot(
-                simulation.trace,
-                unfinished / "snapshot.pickle",
-                simulation.capacity_bytes,
-                simulation.allocator_settings,
-                simulation.whole_card,
-                simulation.rules.architecture,
-            )
-    except OSError as error:
-        raise OutputError(f"cannot write to --out {folder}: {error.strerror or error}") from error
-
-
-def _show(case: Case, simulation: "Simulation", bound: Gpu | None, depth: int | None, top: int) -> None:
-    from drystep.commands.peak_tables import tables
-
-    timeline = simulation.timeline
-    peak, operator = timeline.peak, timeline.peak_operator
-    place = f" of {operator.module}" if operator.module else ""
-    what = "peak" if timeline.failed_request_bytes is None else "out of memory"
-    print = stdout.print
-    print(f"{_title(case)}{'' if bound is None else f' under {bound.label}'}; simulated")
-    print(
-        f"{what} in {operator.phase}, at {operator.name}{place}: {peak.allocated_bytes / GIB:.2f} GiB "
-        f"allocated; {timeline.peak_reserved_bytes / GIB:.2f} GiB reserved at most"
-    )
-    if timeline.failed_request_bytes is not None:
-        print(f"{timeline.failed_request_bytes / MIB:,.1f} MiB more were asked for")
-    for table in tables(timeline, depth, top):
-        print()
-        print(table)

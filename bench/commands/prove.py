@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from drystep.bounds import shown
 from drystep.commands.exit_status import FAILED, OK, WRONG_COMMAND
-from drystep.commands.interruption import Interrupted, interruptible
+from drystep.commands.program.interruption import Interrupted, interruptible
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder
 from drystep.visible_text import one_line

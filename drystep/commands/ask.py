@@ -1,6 +1,6 @@
 """A question about a step, answered by a child process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,9 @@ def failed(error: StepFailedError) -> int:
     return FAILED
 
 
-def say_remarks(answer: Mapping[str, Any]) -> None:
+def say_remarks(remarks: Sequence[str], warnings: Sequence[str]) -> None:
     """Print what a user might not expect of the step, and what is unusual about it."""
-    for remark in answer["remarks"]:
+    for remark in remarks:
         say(f"note: {remark}")
-    for warning in answer["rows"][0]["warnings"]:
+    for warning in warnings:
         say(f"warning: {warning}")

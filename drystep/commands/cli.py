@@ -5,18 +5,30 @@ from typing import NoReturn
 
 from drystep import __version__
 from drystep.commands.calibrate import calibrate
+from drystep.commands.compare import compare
 from drystep.commands.env import env
+from drystep.commands.explain import explain
 from drystep.commands.fit import fit
 from drystep.commands.gpus import gpus
-from drystep.commands.interruption import leave
-from drystep.commands.run_app import make_app, run_app
+from drystep.commands.program.interruption import leave
+from drystep.commands.program.run_app import make_app, run_app
+from drystep.commands.solve import solve
 from drystep.commands.validate import validate
 
 app = make_app(
     "drystep",
     __version__,
     "Run a training step dry: does it fit a GPU, how much memory does it take, how long does it run?",
-    {"fit": fit, "gpus": gpus, "validate": validate, "calibrate": calibrate, "env": env},
+    {
+        "fit": fit,
+        "explain": explain,
+        "solve": solve,
+        "compare": compare,
+        "gpus": gpus,
+        "validate": validate,
+        "calibrate": calibrate,
+        "env": env,
+    },
 )
 
 

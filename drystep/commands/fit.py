@@ -8,14 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from drystep.bounds import require_whole
+from drystep.commands.answer.assumption_lines import print_shares
+from drystep.commands.answer.parts import title
 from drystep.commands.answer.terminal import print_answer
 from drystep.commands.ask import StepFailedError, ask, failed, say_remarks
-from drystep.commands.assumption_lines import print_shares
+from drystep.commands.cards import by_precision, unsupported
 from drystep.commands.exit_status import DOES_NOT_FIT, OK
 from drystep.commands.spec_options import SPEC_HELP, StepOptions, takes_step
 from drystep.commands.step_options import GpuFiles, Gpus
 from drystep.fit.asked import AskedStep
-from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.classes import select_gpus
 from drystep.time.gradient_exchange import MOST_RANKS
 
 Row = Mapping[str, Any]
@@ -86,7 +88,7 @@ def fit(
             as_json,
             {"--ranks": ranks is not None, "--throughput": throughput, "--assumptions": assumptions, "--quick": quick},
         )
-    able, unable = _by_precision(cards, step, gpus)
+    able, unable = by_precision(cards, step.all_precision, gpus)
     try:
         answer = ask(
             "fit", step, able, options.time_limit,
@@ -94,8 +96,8 @@ def fit(
         )  # fmt: skip
     except StepFailedError as error:
         return failed(error)
-    say_remarks(answer)
-    rows: list[Row] = [*answer["rows"], *(_unsupported(card, answer["rows"][0]) for card in unable)]
+    say_remarks(answer["remarks"], answer["rows"][0]["warnings"])
+    rows: list[Row] = [*answer["rows"], *(unsupported(card, answer["rows"][0]) for card in unable)]
     heading = {
         "module": spec,
         "settings": answer["settings"],
@@ -103,17 +105,18 @@ def fit(
         "precision": step.all_precision,
     }
     labels = {card.name: card.label for card in cards}
+    titled = {**heading, "title": title(step, rows[0])}
     if html is not None:
         from drystep.commands.answer.page import write_page
 
-        write_page(html, heading, rows, labels)
+        write_page(html, titled, rows, labels)
     if as_json:
         for row in rows:
             print(json.dumps({**heading, **row}))
     elif as_markdown:
         from drystep.commands.answer.markdown import markdown
 
-        print(markdown(heading, rows, labels))
+        print(markdown(titled, rows, labels))
     else:
         print_answer(step, rows, labels, assumptions)
     return _status(rows, gpus)
@@ -145,28 +148,3 @@ def _print_probe(step: AskedStep, options: StepOptions, as_json: bool, given: di
     except StepFailedError as error:
         return failed(error)
     return OK
-
-
-def _by_precision(cards: Sequence[Gpu], step: AskedStep, named: Sequence[str]) -> tuple[list[Gpu], list[Gpu]]:
-    """Cards that can compute in the step's precision, and those that lack it.
-
-    Raises `ValueError` for a card that is named and lacks it, or where none has it.
-    """
-    lacking = [card for card in cards if step.all_precision == "amp-bf16" and card.peaks.lacks_bfloat16]
-    for card in lacking:
-        if card.name in named or len(lacking) == len(cards):
-            raise ValueError(
-                f"{card.name} has no bfloat16 units: take --precision amp-fp16 or fp32, or a card of Ampere or later"
-            )
-    return [card for card in cards if card not in lacking], lacking
-
-
-def _unsupported(card: Gpu, like: Row) -> Row:
-    """The row of a card that lacks the precision: nothing is known of it but that."""
-    kept = {"batch_size", "image_size", "ranks", "warnings", "assumptions", "assumed_rows", "uncapped"}
-    empty = {name: value if name in kept else None for name, value in like.items()}
-    reason = f"{card.name} has no bfloat16 units"
-    return {
-        **empty, "gpu": card.name, "verdict": "not_supported", "time_unknown": reason, "rests_on": [], "advice": [],
-        "usable_bytes": card.usable_bytes,
-    }  # fmt: skip

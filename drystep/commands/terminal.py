@@ -20,6 +20,11 @@ from drystep.visible_text import one_line, visible
 PIPE_WIDTH = 200
 """Columns of a table that no terminal bounds."""
 
+UNBOUNDED_WIDTH = 10_000
+"""Columns that no table needs."""
+NARROW_GAP = (0, 1, 0, 0)
+"""One space at the right of each cell."""
+
 
 class PlainStatus(Status):
     """A spinner beside a plain text."""
@@ -87,6 +92,14 @@ def plain_table(columns: Sequence[str], left: int = 1) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")
     return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, with narrow gaps where it would be too wide, so that fewer cells take two lines."""
+    unbounded = stdout.options.update(max_width=UNBOUNDED_WIDTH)
+    if stdout.measure(table, options=unbounded).maximum > stdout.width:
+        table.padding = NARROW_GAP
+    stdout.print(table)
 
 
 def mib_cell(size_bytes: int | None, digits: int = 0) -> str:

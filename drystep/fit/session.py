@@ -4,12 +4,15 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from drystep.errors import SimulationError, shortened
 from drystep.fit.asked import AskedStep
 from drystep.fit.card_fit import CardFit
+from drystep.fit.explanation import explanation, simulate_under, write_snapshot_of
 from drystep.fit.levers import FITTING, advice
+from drystep.fit.sizes import size_asked
 from drystep.fit.step import fit_step
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
@@ -40,6 +43,7 @@ class FitSession:
         with_throughput: bool = False,
         with_hinges: bool = False,
         quick: bool = False,
+        with_largest_image: bool = True,
         advise: bool = False,
     ) -> Answer:
         """Rows of all cards as JSON has them, remarks about the step, and advice for one of the cards."""
@@ -48,7 +52,7 @@ class FitSession:
             asked = self._asked
             rows = fit_step(
                 step.build_step, self._gpus, asked.batch_size, asked.rules, asked.precision, asked.oracles, ranks,
-                with_throughput, asked.strict, with_hinges, image_size=asked.image_size, quick=quick,
+                with_throughput, asked.strict, with_hinges, asked.image_size, quick, with_largest_image,
             )  # fmt: skip
             found = [row.to_fields() for row in rows]
             for fields in found:
@@ -62,6 +66,28 @@ class FitSession:
             return {"rows": found, "remarks": list(step.remarks), "settings": asdict(asked.settings)}
 
         return self._answer(judge)
+
+    def explain(self, depth: int | None, folder: str | None) -> Answer:
+        """Where the memory of the step goes, under the memory of the session's card if it has one.
+
+        The snapshot is written into `folder`, and "not_written" says why if that failed.
+        """
+
+        def tell(step: LoadedStep) -> Answer:
+            asked = self._asked
+            size = size_asked(step.build_step, asked.batch_size, asked.image_size)
+            build_step = functools.partial(step.build_step, **size.keywords)
+            simulation = simulate_under(asked, build_step, next(iter(self._gpus), None))
+            found: Answer = {"warnings": list(simulation.warnings), "remarks": list(step.remarks), "not_written": ""}
+            found |= {"sizes": asdict(size), "explanation": explanation(simulation, depth)}
+            if folder is not None:
+                try:
+                    write_snapshot_of(simulation, Path(folder))
+                except OSError as error:
+                    found["not_written"] = error.strerror or str(error)
+            return found
+
+        return self._answer(tell)
 
     def source(self) -> Answer:
         """The code of the step."""

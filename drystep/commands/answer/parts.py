@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from drystep.fit.asked import AskedStep
 from drystep.units import ABSENT, GIB, MIB
 
 Row = Mapping[str, Any]
 """What JSON has of one card."""
 COLUMNS = ("GPU", "verdict", "left GiB", "batch", "image", "ms", "images/s")
+ADVICE_COLUMNS = ("", "memory", "time", "verdict", "add")
+PROVENANCE = "Verdicts, memory left, and the largest batch and image are simulated; ms and images/s are predicted."
 MOST_PARTS = 5
 VERDICTS = {
     "fits": "fits",
@@ -16,6 +19,17 @@ VERDICTS = {
     "depends": "depends",
     "not_supported": "not supported",
 }
+
+
+def title(step: AskedStep, row: Row) -> str:
+    """What is judged."""
+    settings = "" if step.rules.allocator else str(step.rules.allocator_settings)  # those of the environment
+    sizes = [f"batch {row['batch_size']}"] if row["batch_size"] else []
+    sizes += ["{} x {}".format(*row["image_size"])] if row["image_size"] else []
+    named = [] if step.is_file else [step.settings.mode if step.settings.mode != "train" else step.settings.method]
+    if not step.is_file and step.settings.mode == "train":
+        named.append(step.settings.optimizer)
+    return ", ".join(filter(None, (step.spec, *named, step.all_precision, *sizes, step.rules.title, settings)))
 
 
 def cells(row: Row, label: str) -> list[str]:
@@ -69,7 +83,7 @@ def peak_title(uncapped: Row) -> str:
     """Where the peak is, and how high."""
     phase = "the optimizer" if uncapped["peak_phase"] == "optimizer" else f"the {uncapped['peak_phase']} pass"
     allocated, reserved = (f"{uncapped[f'peak_{kind}_bytes'] / MIB:,.0f}" for kind in ("allocated", "reserved"))
-    return f"At the peak, in {phase}: {allocated} MiB allocated, {reserved} reserved"
+    return f"At the peak, in {phase}: {allocated} MiB allocated, {reserved} MiB reserved"
 
 
 def by_choice(uncapped: Row) -> str:
@@ -80,6 +94,11 @@ def by_choice(uncapped: Row) -> str:
         if least != most:
             parts.append(f"{least / MIB:,.0f} to {most / MIB:,.0f} {name}")
     return f"By the convolution algorithms that cuDNN chooses (MiB): {', '.join(parts)}" if parts else ""
+
+
+def advice_title(label: str) -> str:
+    """What a table of levers shows."""
+    return f"What would change it on {label} (memory simulated, time predicted)"
 
 
 def advice_cells(one: Row) -> list[str]:

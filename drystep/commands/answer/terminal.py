@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
+from drystep.commands.answer.assumption_lines import print_assumptions
 from drystep.commands.answer.parts import (
     COLUMNS,
     Row,
     advice_cells,
+    advice_title,
     by_choice,
     cells,
     coverage_line,
     peak_parts,
     peak_title,
+    title,
 )
-from drystep.commands.assumption_lines import print_assumptions
-from drystep.commands.terminal import plain_table, print_paragraph, stdout
-from drystep.commands.time_tables import remarks, throughput_table, times_table
+from drystep.commands.answer.time_tables import remarks, throughput_table, times_table
+from drystep.commands.terminal import plain_table, print_paragraph, print_table, stdout
 from drystep.fit.asked import AskedStep
 
 MOST_CARDS_IN_DETAIL = 6
@@ -28,35 +30,24 @@ def print_answer(step: AskedStep, rows: Sequence[Row], labels: Mapping[str, str]
     table = plain_table(COLUMNS, left=2)
     for row in rows:
         table.add_row(*cells(row, labels[row["gpu"]]))
-    stdout.print(table)
+    print_table(table)
     _print_times(rows, labels)
     _print_peak(rows[0])
     _print_advice(rows, labels)
     print_assumptions(rows[0], with_all)
 
 
-def title(step: AskedStep, row: Row) -> str:
-    """What is judged."""
-    settings = "" if step.rules.allocator else str(step.rules.allocator_settings)  # those of the environment
-    sizes = [f"batch {row['batch_size']}"] if row["batch_size"] else []
-    sizes += ["{} x {}".format(*row["image_size"])] if row["image_size"] else []
-    named = [] if step.is_file else [step.settings.mode if step.settings.mode != "train" else step.settings.method]
-    if not step.is_file and step.settings.mode == "train":
-        named.append(step.settings.optimizer)
-    return ", ".join(filter(None, (step.spec, *named, step.all_precision, *sizes, step.rules.title, settings)))
-
-
 def _print_times(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
     if rows[0]["ranks"] is not None:
         print_paragraph(f"For {rows[0]['ranks']} ranks of DistributedDataParallel, one per card of one machine:")
     if len(rows) <= MOST_CARDS_IN_DETAIL and any(row["step_ms"] is not None for row in rows):
-        stdout.print(times_table(rows, labels))
+        print_table(times_table(rows, labels))
     line = coverage_line(rows)
     if line:
         print_paragraph(line)
     if rows[0]["throughput"] is not None:
         stdout.print("Predicted images per second and card:")
-        stdout.print(throughput_table(rows, labels))
+        print_table(throughput_table(rows, labels))
     for remark in remarks(rows, labels) if len(rows) <= MOST_CARDS_IN_DETAIL else ():
         print_paragraph(remark)
 
@@ -66,7 +57,7 @@ def _print_peak(row: Row) -> None:
     table = plain_table(["", "MiB", "share"])
     for part in peak_parts(row["uncapped"]):
         table.add_row(*part)
-    stdout.print(table)
+    print_table(table)
     chosen = by_choice(row["uncapped"])
     if chosen:
         print_paragraph(chosen)
@@ -75,8 +66,9 @@ def _print_peak(row: Row) -> None:
 def _print_advice(rows: Sequence[Row], labels: Mapping[str, str]) -> None:
     for row in rows:
         if row["advice"]:
-            stdout.print(f"What would change it on {labels[row['gpu']]} (memory simulated, time predicted):")
-            table = plain_table(["", "memory", "time", "", ""])
+            print_paragraph(f"{advice_title(labels[row['gpu']])}:")
+            table = plain_table(["add to the command", "memory", "time", ""])
             for one in row["advice"][:MOST_ADVICE]:
-                table.add_row(*advice_cells(one))
-            stdout.print(table)
+                _, *changes, option = advice_cells(one)
+                table.add_row(option, *changes)
+            print_table(table)

@@ -122,7 +122,7 @@ def test_files_appear_whole_and_figures_are_not_lost(tmp_path: Path, capsys, mon
         raise OSError(28, "No space left on device")
 
     (tmp_path / "timeline.json").write_text("old")
-    monkeypatch.setattr("drystep.memory.snapshot.write_snapshot", full)
+    monkeypatch.setattr("drystep.fit.explanation.write_snapshot", full)
     assert main([*SMALL, "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1] == f"error: cannot write to --out {tmp_path}: No space left on device"

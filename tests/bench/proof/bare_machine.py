@@ -16,7 +16,7 @@ from bench.commands.prove import main  # noqa: E402
 from bench.proof import perform, run  # noqa: E402
 from bench.proof.plan import Item  # noqa: E402
 from bench.proof.sessions.gpu_tests import TestsSession  # noqa: E402
-from drystep.commands.interruption import leave  # noqa: E402
+from drystep.commands.program.interruption import leave  # noqa: E402
 from tests.bench.proof import fake_card  # noqa: E402
 
 

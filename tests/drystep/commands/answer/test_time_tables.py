@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from drystep.batches.throughput import BatchSpeed, Throughput
-from drystep.commands.time_tables import remarks, throughput_table, times_table
+from drystep.commands.answer.time_tables import remarks, throughput_table, times_table
 
 LABELS = {"a": "NVIDIA GeForce RTX 9", "b": "B"}
 

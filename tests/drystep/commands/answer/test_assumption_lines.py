@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drystep.commands.assumption_lines import print_assumptions, print_shares
+from drystep.commands.answer.assumption_lines import print_assumptions, print_shares
 from drystep.commands.terminal import stdout
 from drystep.values.assumptions import Assumption
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from drystep.commands.exit_status import FAILED, OK, WRONG_COMMAND
-from drystep.commands.interruption import Interrupted, interruptible
+from drystep.commands.program.interruption import Interrupted, interruptible
 from drystep.commands.terminal import say
 from drystep.errors import OutputError
 
