@@ -17,7 +17,7 @@ peft = pytest.importorskip("peft")
 SPEC, SIZE = "timm:test_vit", (64, 64)
 RUNS = ("lora", "dora", "ia3", "vera", "adalora", "boft")
 UNLIKE_A_GPU = {
-    "adalora": "peft copies the number of ranks to a GPU as a new parameter, which trains; on the CPU nothing is copied",
+    "adalora": "peft copies the number of ranks to a GPU as a new parameter, which trains; the CPU needs no copy",
 }
 """Method -> why the CPU allocates other memory than a GPU for it."""
 ALWAYS = ("lora", "ia3")
