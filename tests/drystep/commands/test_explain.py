@@ -85,7 +85,13 @@ def test_what_the_command_prints_and_writes(spec: str, tmp_path: Path, capsys: p
     page = (out / "timeline.html").read_text()
     assert f"{peak_bytes / MIB:.1f} MiB allocated" in page
     assert "&lt;b&gt;Small&lt;/b&gt;" in page
-    for words in ("under <b>Small</b>; simulated", f"{peak_bytes / MIB:.1f} MiB allocated", "kind", "module", "operator"):
+    for words in (
+        "under <b>Small</b>; simulated",
+        f"{peak_bytes / MIB:.1f} MiB allocated",
+        "kind",
+        "module",
+        "operator",
+    ):
         assert words in " ".join(printed.split())
 
 
