@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from drystep.late_imports import late_imports
 
 if TYPE_CHECKING:
+    from drystep.check_step import Check, check
     from drystep.cuda.rules import Rules
     from drystep.errors import SimulationError
     from drystep.gpus.classes import Gpu
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "Gpu", "Oracles", "Rules", "Share", "Simulation", "SimulationError", "Work", "Workspace", "__version__",
-    "register_operator", "simulate",
+    "Check", "Gpu", "Oracles", "Rules", "Share", "Simulation", "SimulationError", "Work", "Workspace", "__version__",
+    "check", "register_operator", "simulate",
 ]  # fmt: skip
 
 _MODULES = {
+    "Check": "drystep.check_step",
+    "check": "drystep.check_step",
     "Gpu": "drystep.gpus.classes",
     "Oracles": "drystep.values.oracles",
     "Rules": "drystep.cuda.rules",

@@ -38,10 +38,9 @@ ROOMS = {
         {"checks", "cuda", "measure", "memory", "time", "zoo"},
         {"batches", "simulation"},
         {"simulator"},
-        {"assumed_rows", "probe"},
         {"calibration", "fit", "pytest_plugin", "validation"},
         {"commands"},
-        {"__main__"},
+        {"__main__", "check_step"},
     ),
     "bench": (
         {"detectors"},

@@ -118,7 +118,7 @@ def fit(
 
         print(markdown(titled, rows, labels))
     else:
-        print_answer(step, rows, labels, assumptions)
+        print_answer(titled["title"], rows, labels, assumptions)
     return _status(rows, gpus)
 
 

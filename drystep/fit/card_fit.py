@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from drystep.assumed_rows import AssumedRows
 from drystep.batches.throughput import Throughput
+from drystep.fit.assumed_rows import AssumedRows
 from drystep.fit.sizes import Image
 from drystep.gpus.classes import Gpu
 from drystep.simulation import Simulation

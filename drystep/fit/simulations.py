@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from drystep.assumed_rows import AssumedRows, assumed_rows
 from drystep.batches.handles import with_handles
 from drystep.batches.largest import LARGEST_BATCH, Attempt
 from drystep.batches.scaled import same_memory
 from drystep.batches.throughput import BatchSpeed, Throughput, throughput
 from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError
+from drystep.fit.assumed_rows import AssumedRows, assumed_rows
 from drystep.fit.sizes import StepSize
 from drystep.gpus.classes import Gpu
 from drystep.memory.choices import Choices

@@ -12,8 +12,8 @@ import torchvision
 from torch import Tensor, nn
 
 from drystep import Oracles, simulate
+from drystep.fit.probe import probe
 from drystep.memory.sizes import round_size
-from drystep.probe import probe
 from drystep.simulator import trace_steps
 from drystep.trace.trace import Trace
 from drystep.values.known import DEFAULT_LIMIT_BYTES

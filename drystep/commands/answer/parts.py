@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from drystep.cuda.rules import Rules
 from drystep.fit.asked import AskedStep
 from drystep.units import ABSENT, GIB, MIB
 
@@ -23,13 +24,18 @@ VERDICTS = {
 
 def title(step: AskedStep, row: Row) -> str:
     """What is judged."""
-    settings = "" if step.rules.allocator else str(step.rules.allocator_settings)  # those of the environment
+    named = [step.spec] if step.is_file else [step.spec, step.settings.mode]
+    if not step.is_file and step.settings.mode == "train":
+        named[1:] = [step.settings.method, step.settings.optimizer]
+    return title_of(named, step.all_precision, step.rules, row)
+
+
+def title_of(named: Sequence[str], precision: str, rules: Rules, row: Row) -> str:
+    """What is judged, beginning with its names."""
+    settings = "" if rules.allocator else str(rules.allocator_settings)  # those of the environment
     sizes = [f"batch {row['batch_size']}"] if row["batch_size"] else []
     sizes += ["{} x {}".format(*row["image_size"])] if row["image_size"] else []
-    named = [] if step.is_file else [step.settings.mode if step.settings.mode != "train" else step.settings.method]
-    if not step.is_file and step.settings.mode == "train":
-        named.append(step.settings.optimizer)
-    return ", ".join(filter(None, (step.spec, *named, step.all_precision, *sizes, step.rules.title, settings)))
+    return ", ".join(filter(None, (*named, precision, *sizes, rules.title, settings)))
 
 
 def cells(row: Row, label: str) -> list[str]:

@@ -13,20 +13,18 @@ from drystep.commands.answer.parts import (
     coverage_line,
     peak_parts,
     peak_title,
-    title,
 )
 from drystep.commands.answer.time_tables import remarks, throughput_table, times_table
 from drystep.commands.terminal import plain_table, print_paragraph, print_table, stdout
-from drystep.fit.asked import AskedStep
 
 MOST_CARDS_IN_DETAIL = 6
 """Cards whose times are shown with their intervals; of more, one line says how far the times are to be trusted."""
 MOST_ADVICE = 6
 
 
-def print_answer(step: AskedStep, rows: Sequence[Row], labels: Mapping[str, str], with_all: bool) -> None:
-    """Print the whole answer."""
-    print_paragraph(f"{title(step, rows[0])}; simulated")
+def print_answer(title: str, rows: Sequence[Row], labels: Mapping[str, str], with_all: bool) -> None:
+    """Print the whole answer; `title` says what was judged, and `with_all` lists all reads of values."""
+    print_paragraph(f"{title}; simulated")
     table = plain_table(COLUMNS, left=2)
     for row in rows:
         table.add_row(*cells(row, labels[row["gpu"]]))

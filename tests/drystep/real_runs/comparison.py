@@ -1,8 +1,8 @@
 """A step simulated, and executed on the CPU, under the same rules."""
 
 from drystep import simulate
+from drystep.fit.probe import probe
 from drystep.memory.replay import replay
-from drystep.probe import probe
 from drystep.trace.trace import Trace
 from tests.drystep.real_runs.training import BuildStep
 

@@ -6,7 +6,7 @@ Where values decide sizes, the simulation is told what the real run read. Known 
 import pytest
 
 from drystep import simulate
-from drystep.probe import probe
+from drystep.fit.probe import probe
 from tests.drystep.real_runs.comparison import peak_bytes, traces
 from tests.drystep.real_runs.timm_models import TIMM
 from tests.drystep.real_runs.torchvision_models import TORCHVISION

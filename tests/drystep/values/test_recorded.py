@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from drystep import simulate
-from drystep.probe import probe
+from drystep.fit.probe import probe
 from drystep.program.places import Place
 from drystep.program.source_lines import Frame, SourceLine
 from drystep.values.known import DEFAULT_LIMIT_BYTES

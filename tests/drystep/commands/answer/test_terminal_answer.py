@@ -4,7 +4,6 @@ import pytest
 
 from drystep.commands.answer import terminal as answer_terminal
 from drystep.commands.terminal import PlainConsole
-from drystep.fit.asked import AskedStep
 from tests.drystep.commands.answer.sample_rows import ADVICE, row, too_small
 
 WIDE = row(
@@ -24,7 +23,7 @@ def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         monkeypatch.setattr(f"{module}.stdout", PlainConsole(width=80))
 
     def printed(rows, labels) -> list[str]:
-        answer_terminal.print_answer(AskedStep("timm:vit_base_patch14_dinov2"), rows, labels, with_all=False)
+        answer_terminal.print_answer("timm:vit_base_patch14_dinov2, full, adamw, 512 x 768", rows, labels, with_all=False)
         return capsys.readouterr().out.splitlines()
 
     return printed

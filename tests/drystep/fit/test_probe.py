@@ -5,8 +5,8 @@ import torch
 from torchvision.ops import nms
 
 from drystep import SimulationError, simulate
+from drystep.fit.probe import probe
 from drystep.memory.replay import replay
-from drystep.probe import probe
 
 BOX_BYTES = 4 << 20
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from drystep import Simulation, simulate
-from drystep.assumed_rows import AssumedRows, assumed_rows
+from drystep.fit.assumed_rows import AssumedRows, assumed_rows
 from drystep.values.oracles import Oracles
 
 MIB = 1 << 20
