@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 from drystep.commands.answer.page import page
 from drystep.commands.answer.parts import title_of
@@ -49,14 +49,6 @@ class Check:
         return {row.gpu.name: row.gpu.label for row in self.rows}
 
 
-@overload
-def check(build_step: BuildStep, **how: Any) -> Check: ...
-
-
-@overload
-def check(build_step: None = None, **how: Any) -> Callable[[BuildStep], BuildStep]: ...
-
-
 def check(
     build_step: BuildStep | None = None,
     *,
@@ -68,10 +60,10 @@ def check(
     oracles: Oracles | None = None,
     strict: bool = False,
     quick: bool = False,
-) -> Check | Callable[[BuildStep], BuildStep]:
+) -> Any:
     """Judge a training step for cards, without a GPU: `print(check(build_step, gpu="t4-16gb"))`.
 
-    `build_step(device)` builds model, optimizer and data, and returns one training step; where it takes `batch_size`
+    Returns a `Check`. `build_step(device)` builds model, optimizer and data, and returns one training step; where it takes `batch_size`
     or `image_size`, the largest that fits are found, too, unless `quick`. `gpu` is a class, a group such as "24gb", or
     several. Without a function it is a decorator, `@check(gpu="t4-16gb")`, which prints the answer and returns the
     function as it is. The other arguments are those of `drystep.simulate`. Memory is simulated, time predicted. Raises
