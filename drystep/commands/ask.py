@@ -1,6 +1,6 @@
 """A question about a step, answered by a child process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

@@ -87,7 +87,7 @@ def split_spec(text: str, options: StepOptions) -> tuple[str, StepOptions]:
 
     Options of the text replace those of `options`; repeatable ones are added to them. Raises `ValueError`.
     """
-    if " -" not in text:
+    if " -" not in f" {text}":
         return text, options  # also the path of a file with spaces
     try:
         context = _parser().make_context(None, shlex.split(text))

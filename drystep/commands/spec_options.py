@@ -61,8 +61,8 @@ class StepOptions:
         str,
         _model(
             "--method",
-            "What trains: full, head, bitfit, norm, last-N, lora, dora, ia3, boft, vera, adalora (these need the package "
-            "peft), or a method of another package, such as e3va. Default: full.",
+            "What trains: full, head, bitfit, norm, last-N, lora, dora, ia3, boft, vera, adalora (these need the "
+            "package peft), or a method of another package, such as e3va. Default: full.",
         ),
     ] = "full"
     rank: Annotated[int | None, _model("--rank", "Rank of the method's adapters.")] = None

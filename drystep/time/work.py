@@ -15,8 +15,8 @@ from drystep.time import convolution_work, memory_work, norm_work, product_work,
 aten = torch.ops.aten
 NOTHING = frozenset({
     aten.empty.memory_format, aten.empty_strided.default, aten.empty_like.default, aten.new_empty.default,
-    aten.new_empty_strided.default, aten._unsafe_view.default, aten.lift.default, aten.lift_fresh.default, aten.detach.default,
-    aten._local_scalar_dense.default,
+    aten.new_empty_strided.default, aten._unsafe_view.default, aten.lift.default, aten.lift_fresh.default,
+    aten.detach.default, aten._local_scalar_dense.default,
 })  # fmt: skip
 """Operators that launch no kernel, although PyTorch does not call them views."""
 RULES: dict[Any, WorkRule] = {

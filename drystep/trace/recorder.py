@@ -87,8 +87,8 @@ PYTHON_VALUES = frozenset({torch.ops.aten.lift_fresh.default, torch.ops.aten.sca
 """Operators that make tensors from Python values. On a GPU the first stay in host memory, and the second take 512
 bytes briefly; the CPU hides them from the dispatcher. They are left out, so that recordings on all devices agree."""
 PYTHON_DATA = frozenset({torch.ops.aten.lift.default})
-"""Operators that bring small data of Python to the device. It is left out, too, until an operator returns it: then it is
-a tensor that a program keeps, such as the count of a batch norm."""
+"""Operators that bring small data of Python to the device. It is left out, too, until an operator returns it: then it
+is a tensor that a program keeps, such as the count of a batch norm."""
 COPIES = frozenset({torch.ops.aten.clone.default, torch.ops.aten._to_copy.default})
 """Operators that copy a tensor as it is. Copies of parameters that are made before the first step are weights, too."""
 

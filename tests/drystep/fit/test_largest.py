@@ -94,6 +94,21 @@ def test_a_padded_batch_is_searched_by_simulations(simulated: list[object]) -> N
     assert not _fits(build_step, row.gpu, batch_size=row.largest_batch + 1)
 
 
+def test_what_grows_above_the_first_sizes_alone_is_seen_by_the_check() -> None:
+    """A buffer of 1 MiB up to 41 images, and of 1 MiB more for each further image."""
+
+    def build_step(device: torch.device, batch_size: int = 4):
+        extra = torch.empty(max(1, batch_size - 40) << 20, dtype=torch.uint8, device=device)
+        step = convolves(device, batch_size)
+        return lambda: (extra, step())
+
+    (row,) = fit_step(build_step, CARDS[4:])
+    assert row.largest_batch
+    assert row.largest_batch > 41
+    assert _fits(build_step, row.gpu, batch_size=row.largest_batch)
+    assert not _fits(build_step, row.gpu, batch_size=row.largest_batch + 1)
+
+
 def test_multiples_of_the_steps_own() -> None:
     def build_step(device: torch.device, image_size: tuple[int, int] = (48, 48)):
         return convolves(device, 4, image_size)

@@ -15,24 +15,30 @@ from tests.drystep.zoo.steps import GPU, build_step, loaded, simulated
 peft = pytest.importorskip("peft")
 
 SPEC, SIZE = "timm:test_vit", (64, 64)
-RUNS: dict[str, dict[str, Any]] = {
-    "lora": {}, "dora": {}, "ia3": {}, "vera": {}, "adalora": {}, "boft": {},
-}  # fmt: skip
-UNLIKE_A_GPU: dict[str, str] = {}
+RUNS = ("lora", "dora", "ia3", "vera", "adalora", "boft")
+UNLIKE_A_GPU = {
+    "adalora": "peft copies the number of ranks to a GPU as a new parameter, which trains; the CPU needs no copy",
+}
 """Method -> why the CPU allocates other memory than a GPU for it."""
 ALWAYS = ("lora", "ia3")
 
 
+def _marks(method: str) -> list[pytest.MarkDecorator]:
+    marks = [] if method in ALWAYS else [pytest.mark.nightly]
+    if method in UNLIKE_A_GPU:
+        marks.append(pytest.mark.xfail(strict=True, reason=UNLIKE_A_GPU[method], raises=AssertionError))
+    return marks
+
+
 def _trained_bytes(simulation: Simulation) -> int:
-    """Bytes of the gradients: as many as trained parameters have."""
+    """Bytes of what trains: half of the state of AdamW."""
     return sum(part.requested_bytes for part in simulation.trace.allocations if part.category == "optimizer_state") // 2
 
 
-@pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.nightly) for name in RUNS]
-)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # BOFT computes without its CUDA extension, and says so
+@pytest.mark.parametrize("method", [pytest.param(name, marks=_marks(name)) for name in RUNS])
 def test_the_simulated_peak_is_that_of_a_real_run(method: str) -> None:
-    step = build_step(SPEC, SIZE, method=method, fused_attention="off", method_options=RUNS[method])
+    step = build_step(SPEC, SIZE, method=method, fused_attention="off")
     simulation, real = traces(step)
     assert peak_bytes(simulation) == peak_bytes(real)
 
