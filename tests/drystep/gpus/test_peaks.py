@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,28 @@ from drystep.time.measured_operators import measured_cards
 
 CLASSES = read_gpus().values()
 LANES_GTS = {"pcie3": 8, "pcie4": 16, "pcie5": 32}
+PCIE = {6: "pcie3", 7: "pcie3", 8: "pcie4", 9: "pcie5", 12: "pcie5"}
+"""Major version of the compute capability -> generation of PCI Express (data sheets)."""
 NVLINK_GBS = {"8.0": 300, "9.0": 450, "10.0": 900}
 """Compute capability -> bandwidth of all NVLinks of a card in one direction (data sheets of A100, H100 and B200)."""
 LANES = {"6.0": 64, "7.0": 64, "7.5": 64, "8.0": 64}
 """Compute capability -> float32 units of a multiprocessor, 128 for others (CUDA C++ Programming Guide, arithmetic)."""
+
+
+UNITS = re.compile(r"(\d+) multiprocessors x (\d+) units x 2 operations x ([\d.]+) GHz")
+MEMORY = re.compile(r"(\d+) bits x ([\d.]+) Gbit/s")
+CHECKED = re.compile(r"checked: .*\w/\w")
+TENSOR_FACTORS = {
+    8: ("titan-rtx-24gb", "quadro-rtx-8000-48gb", "t4-16gb", "v100-16gb", "v100-32gb"),
+    16: ("a30-24gb", "a100-40gb", "a100-80gb"),
+    4: ("a4000-16gb", "a5000-24gb", "a6000-48gb", "a40-48gb", "l4-24gb", "l40s-48gb", "rtx-6000-ada-48gb",
+        "rtx-pro-6000-96gb"),
+    2: ("a10g-24gb",),
+    1: ("p100-16gb", "gtx-1080ti-11gb"),
+}  # fmt: skip
+"""Half-precision operations with float32 sums, over float32 operations, of a multiprocessor in one clock -> classes
+(NVIDIA's whitepapers of Volta to RTX Blackwell; GeForce cards are in a test of their own).
+The H100 and the B200 run tensor cores at another clock than the float32 units."""
 
 
 @pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
@@ -40,6 +59,42 @@ def test_peaks_agree_with_each_other(gpu: Gpu) -> None:
 
 
 @pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
+def test_a_source_says_where_the_peaks_were_seen_or_that_they_are_nominal(gpu: Gpu) -> None:
+    assert CHECKED.search(gpu.peaks.peaks_source) or "nominal" in gpu.peaks.peaks_source
+
+
+@pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
+def test_the_float32_rate_follows_from_units_and_clock(gpu: Gpu) -> None:
+    peaks = gpu.peaks
+    stated = UNITS.search(peaks.peaks_source)
+    assert stated
+    assert int(stated[1]) == peaks.multiprocessors
+    assert int(stated[2]) == LANES.get(gpu.compute_capability, 128)
+    assert int(stated[1]) * int(stated[2]) * 2 * float(stated[3]) / 1e3 == pytest.approx(peaks.fp32_tflops, rel=0.01)
+
+
+@pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
+def test_the_bandwidth_follows_from_the_width_and_rate_of_the_memory(gpu: Gpu) -> None:
+    stated = MEMORY.search(gpu.peaks.peaks_source)
+    if gpu.name == "h200-141gb":  # data sheets round 4.8 TB/s, and no page states the width that the driver reports
+        assert stated is None
+        return
+    assert stated
+    assert int(stated[1]) / 8 * float(stated[2]) == pytest.approx(gpu.peaks.bandwidth_gbs, rel=0.011)
+
+
+@pytest.mark.parametrize(("factor", "names"), TENSOR_FACTORS.items())
+def test_tensor_cores_are_a_multiple_of_the_float32_units(factor: int, names: tuple[str, ...]) -> None:
+    cards = read_gpus()
+    for name in names:
+        peaks = cards[name].peaks
+        assert peaks.fp16_tflops and peaks.fp32_tflops
+        assert peaks.fp16_tflops / peaks.fp32_tflops == pytest.approx(factor, rel=0.015), name
+    unlisted = {gpu.name for gpu in CLASSES} - {name for names in TENSOR_FACTORS.values() for name in names}
+    assert {name.split("-")[0] for name in unlisted} == {"rtx", "h100", "h200", "gh200", "b200"}
+
+
+@pytest.mark.parametrize("gpu", CLASSES, ids=lambda gpu: gpu.name)
 def test_our_classes_have_links_with_a_source(gpu: Gpu) -> None:
     """Nominal: 8 to 32 GT/s on 16 or 8 lanes, of 130 bits for 16 bytes."""
     peaks = gpu.peaks
@@ -49,6 +104,7 @@ def test_our_classes_have_links_with_a_source(gpu: Gpu) -> None:
     else:
         lanes = 8 if " 8 lanes" in peaks.link_source else 16
         assert peaks.link_gbs == pytest.approx(LANES_GTS[peaks.link] * lanes / 8 * 128 / 130, rel=1e-3)
+        assert peaks.link == PCIE[int(float(gpu.compute_capability))]
 
 
 def test_only_measured_cards_are_not_scaled() -> None:
