@@ -13,6 +13,7 @@ MOST_PATCHES = 2048
 """Patches that Pix2Struct cuts an image into by default (Lee et al., 2022, section 2.3)."""
 SIZE_PATHS = ("image_size", "vision_config.image_size")
 DEFAULT_FRAMES = 16
+"""Frames of a clip, where the configuration states none."""
 FRAMES = ("num_frames", "frames_per_clip")
 """Names that configurations have for the frames of a clip."""
 

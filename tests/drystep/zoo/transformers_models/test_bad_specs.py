@@ -96,7 +96,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         _load("ViTForImageClassification", config=str(tmp_path))
 
 
-def test_a_class_without_defaults_needs_a_file(tmp_path: Path) -> None:
+def test_inference_needs_no_loss(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(TINY))
-    _load("ViTModel", mode="inference", config=str(file), image_size=(32, 32))  # inference needs no loss
+    _load("ViTModel", mode="inference", config=str(file), image_size=(32, 32))

@@ -26,7 +26,14 @@ DUAL = {f"{part}.{key}": value for part in ("text_config", "vision_config") for 
 SPEECH = {**SMALL, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 SWIN = {"embed_dim": 12, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1]}
 PATCHES = {**SMALL, "patch_size": 8}
-MOE = {**SMALL, **WORDS, **ROPE, "moe_intermediate_size": 32, "num_experts": 4, "num_experts_per_tok": 2}
+MOE = {
+    **SMALL,
+    **WORDS,
+    "num_key_value_heads": 2,
+    "moe_intermediate_size": 32,
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+}
 QUICK: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[int, int] | None]] = {
     "ViTForImageClassification": (PATCHES, {"classes": 5}, (32, 48)),
     "BertForMaskedLM": (SMALL | WORDS, {"tokens": 12}, None),
@@ -41,7 +48,9 @@ SLOW: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[int, int] | None]] =
     "SwinForImageClassification": (SWIN, {}, (224, 224)),
     "ConvNextForImageClassification": ({"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1]}, {}, (64, 96)),
     "ResNetForImageClassification": ({"hidden_sizes": [16, 16, 16, 16], "depths": [1, 1, 1, 1]}, {}, (64, 96)),
-    "Dinov2ForImageClassification": (SMALL, {}, (70, 70)),
+    "Dinov2ForImageClassification": (
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}, {}, (70, 70),
+    ),
     "ViTMAEForPreTraining": (
         PATCHES | {f"decoder_{key}": value for key, value in SMALL.items()}, {}, (32, 32),
     ),
