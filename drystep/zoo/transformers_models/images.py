@@ -12,14 +12,16 @@ PHOTO = (480, 640)
 MOST_PATCHES = 2048
 """Patches that Pix2Struct cuts an image into by default (Lee et al., 2022, section 2.3)."""
 SIZE_PATHS = ("image_size", "vision_config.image_size")
+DEFAULT_FRAMES = 16
+"""Frames of a clip, where the configuration states none."""
 FRAMES = ("num_frames", "frames_per_clip")
 """Names that configurations have for the frames of a clip."""
 
 
 def images(subject: Subject, batch: Batch) -> None:
     """Add images (batch, channels, height, width), or clips (batch, frames, channels, height, width)."""
-    parameter = "pixel_values_videos" if not subject.takes("pixel_values") else "pixel_values"
-    shape = f"{channels(subject)}, *image_size"
+    parameter = subject.main_input if subject.main_input in ("pixel_values", "pixel_values_videos") else "pixel_values"
+    shape = f"{'1, ' if several_images(subject) else ''}{channels(subject)}, *image_size"
     frames = clip_frames(subject)
     if frames:
         batch.suited.add("frames")
@@ -27,6 +29,11 @@ def images(subject: Subject, batch: Batch) -> None:
     else:
         batch.images.append(parameter)
     batch.add(parameter, f"torch.rand(batch_size, {shape}, device=device)")
+
+
+def several_images(subject: Subject) -> bool:
+    """Whether each text may have several images, in a dimension of their own (batch, images, channels, ...)."""
+    return subject.takes("input_ids") and subject.takes("pixel_attention_mask")
 
 
 def flattened_patches(subject: Subject, batch: Batch) -> None:
@@ -48,8 +55,10 @@ def channels(subject: Subject) -> int:
 
 def clip_frames(subject: Subject) -> int:
     """Frames of a clip; 0 for a model of single images."""
-    name = next((name for name in FRAMES if hasattr(subject.config, name)), None)
-    return int(subject.settings.frames or (getattr(subject.config, name) if name else 0))
+    stated = next((getattr(subject.config, name) for name in FRAMES if hasattr(subject.config, name)), 0)
+    if not (stated or subject.main_input == "pixel_values_videos"):
+        return 0
+    return int(subject.settings.frames or stated or DEFAULT_FRAMES)
 
 
 def size_paths(config: Any) -> list[str]:

@@ -61,7 +61,7 @@ def transformers_model(name: str, settings: StepSettings, image_size: tuple[int,
         heads=heads_of(example, name, parameters),
         image_size=size,
         image_multiple=size_multiple(config.value) if size else 32,
-        checkpointing=("model.gradient_checkpointing_enable()",) if kind.supports_gradient_checkpointing else (),
+        checkpointing=(f"model.{_checkpointing(kind)}()",) if kind.supports_gradient_checkpointing else (),
         channels_last_inputs=tuple(batch.images),
         remarks=tuple(batch.remarks),
     )
@@ -137,6 +137,12 @@ def _completed(kind: type[Any], parameters: tuple[str, ...], base: Any, trained:
     if trained:  # the most memory is that of a step in which no layer is skipped
         values |= {drop: 0.0 for drop in LAYER_DROPS if getattr(base, drop, 0)}
     return values
+
+
+def _checkpointing(kind: type[Any]) -> str:
+    """The method that turns checkpointing on, whose name changed in transformers 5."""
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    return next(name for name in names if hasattr(kind, name))
 
 
 def _ignores_default_device(example: nn.Module) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from drystep.zoo.refusals import said
-from drystep.zoo.transformers_models.images import channels
+from drystep.zoo.transformers_models.images import channels, several_images
 from drystep.zoo.transformers_models.subject import Batch, Subject
 from drystep.zoo.transformers_models.texts import id_range, text_tokens
 
@@ -42,7 +42,8 @@ def _features(subject: Subject) -> int:
         inner = inner.base_model
     try:
         with torch.no_grad(), torch.device("meta"):
-            made = inner.get_image_features(torch.empty(1, channels(subject), *subject.image_size))
+            leading = (1, 1) if several_images(subject) else (1,)
+            made = inner.get_image_features(torch.empty(*leading, channels(subject), *subject.image_size))
     except Exception as error:  # models compute features in their own ways
         for name in COUNTS:
             if isinstance(getattr(subject.config, name, None), int):

@@ -34,6 +34,11 @@ class Subject:
         """The part of the configuration that is about images, which may be all of it."""
         return getattr(self.config, "vision_config", None) or self.config
 
+    @property
+    def main_input(self) -> str:
+        """The input that the model is about, by its class."""
+        return str(getattr(self.example, "main_input_name", ""))
+
     def takes(self, parameter: str) -> bool:
         """Whether forward has a parameter of a name."""
         return parameter in self.parameters
