@@ -79,6 +79,10 @@ def fit(
         step = step.with_rules(ddp=True)
     if as_json and as_markdown:
         raise ValueError("--json and --markdown exclude each other: leave one out")
+    if html is not None:
+        from drystep.commands.answer.page import require_place
+
+        require_place(html)
     if show_step:
         return _show_source(step, options.time_limit)
     if probe:
@@ -106,10 +110,6 @@ def fit(
     }
     labels = {card.name: card.label for card in cards}
     titled = {**heading, "title": title(step, rows[0])}
-    if html is not None:
-        from drystep.commands.answer.page import write_page
-
-        write_page(html, titled, rows, labels)
     if as_json:
         for row in rows:
             print(json.dumps({**heading, **row}))
@@ -119,6 +119,10 @@ def fit(
         print(markdown(titled, rows, labels))
     else:
         print_answer(titled["title"], rows, labels, assumptions)
+    if html is not None:  # at the end, so that the figures are shown even if the disk is full
+        from drystep.commands.answer.page import write_page
+
+        write_page(html, titled, rows, labels)
     return _status(rows, gpus)
 
 

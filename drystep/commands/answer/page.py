@@ -20,7 +20,17 @@ from drystep.commands.answer.parts import (
 from drystep.commands.answer.rendering import render
 from drystep.commands.answer.time_tables import remarks
 from drystep.errors import OutputError
-from drystep.files.whole import write_whole
+from drystep.files.whole import require_folder, write_whole
+
+
+def require_place(path: Path) -> None:
+    """Raise `ValueError` for a place where no page can be written; its folder is created."""
+    if path.is_dir():
+        raise ValueError(f"--html {path} is a folder: name a file")
+    try:
+        require_folder(path.parent)
+    except OSError as error:
+        raise ValueError(f"cannot write --html {path}: {error.strerror or error}") from error
 
 
 def write_page(path: Path, heading: Mapping[str, Any], rows: Sequence[Row], labels: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from drystep.commands.cli import main
 from drystep.commands.compare import split_spec
 from drystep.commands.spec_options import StepOptions
 from drystep.zoo.python_file import load_function
-from tests.drystep.commands.in_process import ask
+from tests.drystep.commands.in_process import in_this_process
 
 STEP = """
 import torch
@@ -32,7 +32,7 @@ def spec(tmp_path: Path) -> str:
 
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drystep.commands.compare.ask", ask)
+    monkeypatch.setattr("drystep.commands.ask.in_child", in_this_process)
 
 
 def _compare(spec: str, *arguments: str) -> int:

@@ -10,7 +10,7 @@ from drystep import simulate
 from drystep.commands.cli import main
 from drystep.gpus.classes import select_gpus
 from drystep.zoo.python_file import load_function
-from tests.drystep.commands.in_process import ask
+from tests.drystep.commands.in_process import in_this_process
 
 STEP = """
 import torch
@@ -39,7 +39,7 @@ def files(tmp_path: Path) -> tuple[str, Path]:
 
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drystep.commands.solve.ask", ask)
+    monkeypatch.setattr("drystep.commands.ask.in_child", in_this_process)
 
 
 def _solve(what: str, files: tuple[str, Path], *options: str, name: str = "build_step") -> int:
@@ -88,7 +88,7 @@ def test_no_card_is_status_3(files, inside: None, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "name", "message"),
     [
-        (["cards"], "build_step", "unknown question 'cards': choose from batch-size, image-size, card"),
+        (["cards"], "build_step", "unknown question 'cards'"),
         (["batch-size", "--by", "time"], "build_step", "--by orders cards: leave it out of solve batch-size"),
         (["card", "--by", "price"], "build_step", "unknown order 'price': choose from memory, time"),
         (["batch-size", "--batch-size", "4"], "build_step", "solve batch-size looks for it: leave --batch-size out"),

@@ -23,7 +23,9 @@ def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         monkeypatch.setattr(f"{module}.stdout", PlainConsole(width=80))
 
     def printed(rows, labels) -> list[str]:
-        answer_terminal.print_answer("timm:vit_base_patch14_dinov2, full, adamw, 512 x 768", rows, labels, with_all=False)
+        answer_terminal.print_answer(
+            "timm:vit_base_patch14_dinov2, full, adamw, 512 x 768", rows, labels, with_all=False
+        )
         return capsys.readouterr().out.splitlines()
 
     return printed
