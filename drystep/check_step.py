@@ -65,9 +65,9 @@ def check(
 
     Returns a `Check`. `build_step(device)` builds model, optimizer and data, and returns one training step; where it
     takes `batch_size` or `image_size`, the largest that fits are found, too, unless `quick`. `gpu` is a class, a group
-    such as "24gb", or several. Without a function it is a decorator, `@check(gpu="t4-16gb")`, which prints the answer and returns the
-    function as it is. The other arguments are those of `drystep.simulate`. Memory is simulated, time predicted. Raises
-    `ValueError` for unknown names, and `SimulationError` for a step that cannot run.
+    such as "24gb", or several. Without a function it is a decorator, `@check(gpu="t4-16gb")`, which prints the answer
+    and returns the function as it is. The other arguments are those of `drystep.simulate`. Memory is simulated, time
+    predicted. Raises `ValueError` for unknown names, and `SimulationError` for a step that cannot run.
     """
     if build_step is None:
 

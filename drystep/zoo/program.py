@@ -10,7 +10,7 @@ from drystep.zoo.wrapping import wrapped
 
 AUTOCAST = {"fp32": None, "amp-fp16": "torch.float16", "amp-bf16": "torch.bfloat16"}
 EMA_IMPORT = "from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn"
-PEFT_LIKE = "trained = [parameter for parameter in model.parameters() if parameter.requires_grad]"
+TRAINED = "trained = [parameter for parameter in model.parameters() if parameter.requires_grad]"
 
 
 def step_program(title: str, model: ModelCode, settings: StepSettings) -> str:
@@ -26,7 +26,7 @@ def step_program(title: str, model: ModelCode, settings: StepSettings) -> str:
         arguments += f", image_size={model.image_size}"
     purpose = (
         "Build the model on a device, and return a forward pass without gradients."
-        if (settings.mode == "inference")
+        if settings.mode == "inference"
         else "Build the model on a device, and return one training step."
     )
     text = [
@@ -50,14 +50,11 @@ def _training(model: ModelCode, settings: StepSettings) -> tuple[list[str], list
     if settings.ema:
         imports.append(EMA_IMPORT)
         build.append("ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9998))")
-    build += [*([PEFT_LIKE] if frozen else []), f"optimizer = {optimizer}"]
+    build += [*([TRAINED] if frozen else []), f"optimizer = {optimizer}"]
     build += ['scaler = torch.amp.GradScaler("cuda")'] if scaled else []
-    backward = "loss.backward()" if settings.accumulate == 1 else f"(loss / {settings.accumulate}).backward()"
-    if scaled:
-        backward = f"scaler.scale({backward.removesuffix('.backward()')}).backward()".replace("((", "(").replace(
-            "))", ")"
-        )
-    once = [*_within(model, model.loss, settings.precision), backward]
+    loss = "loss" if settings.accumulate == 1 else f"loss / {settings.accumulate}"
+    scaled_loss = f"scaler.scale({loss})" if scaled else "loss" if settings.accumulate == 1 else f"({loss})"
+    once = [*_within(model, model.loss, settings.precision), f"{scaled_loss}.backward()"]
     if settings.accumulate > 1:
         once = [f"for _ in range({settings.accumulate}):", *_indented(once)]
     update = ["scaler.step(optimizer)", "scaler.update()"] if scaled else ["optimizer.step()"]

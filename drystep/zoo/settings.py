@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from drystep.bounds import require_whole
 from drystep.errors import choose
 
 MODES = ("train", "inference")
 PRECISIONS = ("fp32", "amp-fp16", "amp-bf16")
 """Precisions that the code of a step states itself."""
 FUSED_ATTENTION = ("auto", "off")
+MOST = {"classes": 2**24, "objects": 2**16, "tokens": 2**24, "frames": 2**16, "accumulate": 2**16}
+"""Setting that counts something -> the most that it may be."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class StepSettings:
         choose("mode", self.mode, MODES)
         choose("precision", self.precision, PRECISIONS)
         choose("setting of --fused-attention", self.fused_attention, FUSED_ATTENTION)
+        for name, most in MOST.items():
+            if getattr(self, name) is not None:
+                require_whole(option_of(name), getattr(self, name), 1, most)
         unsuited = sorted(self.changed() & ONLY_TRAINING) if self.mode == "inference" else []
         if unsuited:
             raise ValueError(f"--mode inference runs no training: leave {', '.join(map(option_of, unsuited))} out")

@@ -1,7 +1,7 @@
 """Methods of the package peft: LoRA and its kin, by the configuration class of each."""
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -114,6 +114,3 @@ def _second_layers(name: str, model: ModelCode, targets: list[str]) -> dict[str,
     }
     second = [layer for layer in SECOND_LAYERS if layer in linear and layer not in targets]
     return {"target_modules": [*targets, *second], "feedforward_modules": second}
-
-
-Method = Callable[[ModelCode, Mapping[str, Any]], MethodCode]
