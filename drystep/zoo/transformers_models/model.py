@@ -132,6 +132,8 @@ def _completed(kind: type[Any], parameters: tuple[str, ...], base: Any, trained:
     states_width = "image_grid_thw" in parameters and (width == "out_hidden_size" or hasattr(vision, "embed_dim"))
     if states_width and getattr(vision, width) != base.get_text_config().hidden_size:  # defaults contradict each other
         values[f"vision_config.{width}"] = base.get_text_config().hidden_size
+    if name.endswith("ForMaskedImageModeling") and hasattr(base, "use_mask_token"):
+        values["use_mask_token"] = True
     if trained and hasattr(base, "is_training"):  # OneFormer reads its texts only then
         values["is_training"] = True
     if trained:  # the most memory is that of a step in which no layer is skipped
