@@ -107,3 +107,9 @@ def test_wrong_commands(files, inside: None, arguments: list[str], name: str, me
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+def test_a_named_card_without_any_batch_is_status_3(files, inside: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """One image of 4096 x 4096 is 192 MiB."""
+    assert _solve("batch-size", files, "--gpu", "card-40", "--image-size", "4096") == 3
+    assert capsys.readouterr().out.splitlines()[2].split()[:2] == ["card-40", "none"]
