@@ -1,20 +1,21 @@
 """Other ways to run a step that may take less memory or time, each simulated."""
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from drystep.errors import SimulationError
 from drystep.fit.asked import AskedStep
+from drystep.fit.sizes import size_asked
 from drystep.gpus.classes import Gpu
 from drystep.memory.verdict import CardVerdict
 from drystep.simulation import Simulation
 from drystep.simulator import simulate
 
-LEAST_CHANGE = 0.02
-"""Part of the memory or time by which a lever must change it to be named."""
+LEAST_GAIN = 0.02
+"""Part of the memory and time together that a lever must save to be named, where it does not make the step fit."""
 FITTING: tuple[CardVerdict, ...] = ("fits", "fits_with_retries")
 
 
@@ -45,6 +46,11 @@ class Advice:
     """The same of the time for as many images; None where it cannot be predicted."""
     makes_it_fit: bool
 
+    @property
+    def net_change(self) -> float:
+        """Changes of memory and time together: a share of the one counts as much as a share of the other."""
+        return self.memory_change + (self.time_change or 0.0)
+
     def to_fields(self) -> dict[str, Any]:
         """What JSON has of it."""
         return asdict(self)
@@ -62,24 +68,16 @@ def advice(asked: AskedStep, base: Simulation, gpu: Gpu, batch_size: int | None)
         outcome = _outcome(lever, gpu)
         if outcome is None:
             continue
-        memory = outcome.fits[gpu.name].peak_reserved_bytes if before_fits else outcome.peak_reserved_bytes
         memory_change = _change(outcome.peak_reserved_bytes, base.peak_reserved_bytes)
         time_change = _time_change(lever, outcome, base, gpu)
         fits = outcome.fits[gpu.name].verdict
-        helps = min(memory_change, time_change or 0.0) <= -LEAST_CHANGE
-        if helps:
-            found.append(
-                Advice(
-                    lever.name, lever.option, fits, memory, memory_change, time_change,
-                    makes_it_fit=fits in FITTING and not before_fits,
-                )
-            )  # fmt: skip
-    return sorted(found, key=_rank)
-
-
-def _rank(one: Advice) -> tuple[bool, float]:
-    """First what makes the step fit, then what costs least: a share of memory counts as much as one of time."""
-    return not one.makes_it_fit, one.memory_change + (one.time_change or 0.0)
+        makes_it_fit = fits in FITTING and not before_fits
+        one = Advice(
+            lever.name, lever.option, fits, outcome.peak_reserved_bytes, memory_change, time_change, makes_it_fit
+        )
+        if makes_it_fit or one.net_change <= -LEAST_GAIN:
+            found.append(one)
+    return sorted(found, key=lambda one: (not one.makes_it_fit, one.net_change))
 
 
 def levers(asked: AskedStep, gpu: Gpu, batch_size: int | None) -> Iterator[Lever]:
@@ -130,19 +128,18 @@ def _smaller_batches(asked: AskedStep, batch_size: int | None, accumulates: bool
 def _outcome(lever: Lever, gpu: Gpu) -> Simulation | None:
     """The simulation of a lever's step; None where the model has no such lever or the step fails."""
     try:
-        return simulate_asked(lever.step, lever.step.load().build_step, [gpu])
+        return _simulate(lever.step, gpu)
     except (SimulationError, ValueError):
         return None
 
 
-def simulate_asked(asked: AskedStep, build_step: Callable[..., Any], gpus: Sequence[Gpu]) -> Simulation:
-    """Simulate a step at the sizes that were asked for, under the rules of the first card where the rules name none."""
-    sizes = {"batch_size": asked.batch_size, "image_size": asked.image_size}
-    sizes = {name: value for name, value in sizes.items() if value is not None}
-    rules = asked.rules if asked.rules.card is not None else replace(asked.rules, card=gpus[0])
-    return simulate(
-        partial(build_step, **sizes), rules, asked.precision, gpus=gpus, oracles=asked.oracles, strict=asked.strict
-    )
+def _simulate(asked: AskedStep, gpu: Gpu) -> Simulation:
+    """Simulate a step at the sizes that were asked for, under a card's rules where the rules name none."""
+    build_step = asked.load().build_step
+    size = size_asked(build_step, asked.batch_size, asked.image_size)
+    rules = asked.rules if asked.rules.card is not None else replace(asked.rules, card=gpu)
+    build = partial(build_step, **size.keywords)
+    return simulate(build, rules, asked.precision, gpus=[gpu], oracles=asked.oracles, strict=asked.strict)
 
 
 def _time_change(lever: Lever, outcome: Simulation, base: Simulation, gpu: Gpu) -> float | None:
