@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 
 from drystep.checks.step_checks import StepChecks
+from drystep.cuda.bitsandbytes_operators import register_bitsandbytes
 from drystep.cuda.meta_cache import META
 from drystep.cuda.meta_operators import MetaOperators
 from drystep.cuda.replicas.process_group import reduced_tensors
@@ -131,6 +132,7 @@ def trace_steps(
         raise ValueError(f"steady_steps must be 1 to {iterations}, the number of iterations, not {steady_steps}")
     warn_if_untested()
     register_torchvision()
+    register_bitsandbytes()
     rules = rules_of(rules)
     workspaces = Workspaces(rules)
     of_operators = OperatorRules(

@@ -1,5 +1,7 @@
 """Optimizers by name, as lines of Python."""
 
+from importlib.util import find_spec
+
 from drystep.errors import choose
 
 OPTIMIZERS = {
@@ -15,6 +17,12 @@ PACKAGES = {"adamw-8bit": "bitsandbytes"}
 
 
 def optimizer_code(name: str, parameters: str) -> tuple[str, str]:
-    """The expression of an optimizer of `parameters`, and its import or "". Raises `ValueError` for unknown names."""
+    """The expression of an optimizer of `parameters`, and its import or "".
+
+    Raises `ValueError` for an unknown name, and for an optimizer of a package that is not installed.
+    """
     expression, imported = OPTIMIZERS[choose("optimizer", name, OPTIMIZERS)]
+    package = PACKAGES.get(name)
+    if package is not None and find_spec(package) is None:
+        raise ValueError(f"optimizer {name} needs the package {package}: pip install 'drystep[{package}]'")
     return expression.format(parameters=parameters), imported
