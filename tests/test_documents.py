@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import typer
@@ -16,6 +16,7 @@ import typer
 from bench.commands.cli import app as bench_app
 from drystep import __version__
 from drystep.commands.cli import app as drystep_app
+from drystep.pytest_plugin.plugin import pytest_addoption
 from tests.documents.snippets import FENCED, INDENTED, PAGES, ROOT, snippets
 from tests.documents.snippets import text_of as _text
 
@@ -58,6 +59,22 @@ def _options(command: Any) -> set[str]:
     return {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
 
 
+def _options_of_the_plugin() -> set[str]:
+    """What the pytest plugin adds to pytest's options."""
+
+    class Parser:
+        names: ClassVar[set[str]] = set()
+
+        def getgroup(self, *_: object) -> "Parser":
+            return self
+
+        def addoption(self, *names: str, **_: object) -> None:
+            self.names.update(names)
+
+    pytest_addoption(Parser())
+    return Parser.names
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_and_pictures_lead_to_files(document: str) -> None:
     targets = [link for link in LINK.findall(_text(document)) if not re.match(r"[a-z]+:|#", link)]
@@ -83,13 +100,14 @@ def test_commands_and_options_in_sentences_exist(document: str) -> None:
     known = {
         option for group in PROGRAMS.values() for command in group.commands.values() for option in _options(command)
     }
+    known |= {"--", "--help", *_options_of_the_plugin()}
     for span in SPAN.findall(prose):
         found = _invocation(span)
         if found and found[1]:
             program, (command, *_) = found
             assert command in PROGRAMS[program].commands, span
         if found or span.startswith("--"):
-            assert {word for word in span.split() if word.startswith("--")} <= known | {"--"}, span
+            assert {word for word in span.split() if word.startswith("--")} <= known, span
 
 
 @pytest.mark.parametrize("document", [*GUIDES, *WORKFLOWS])

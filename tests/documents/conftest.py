@@ -41,7 +41,7 @@ LLAMA = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 64, "num
 MEASURED = "spec,batch,size,precision,milliseconds\ntimm:test_resnet,8,64,fp32,2.5\n"
 REPORTS = (
     "id,card,torch,ddp,cudnn_benchmark,precision,rebuild,args,quantity,measured,unit\n"
-    "small,V100-32GB,2.11,no,no,fp32,small_step,\"(8,)\",peak_allocated,9,MiB\n"
+    'small,V100-32GB,2.11,no,no,fp32,small_step,"(8,)",peak_allocated,9,MiB\n'
 )
 REBUILDS = """\
 from train import build_step

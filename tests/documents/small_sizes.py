@@ -21,7 +21,7 @@ SMALLER = (
 )
 """Text of a command -> what stands in its place."""
 
-SMALL_CASE = {"--backbone": "swin_tiny", "--image-size": "128x192"}
+SMALL_CASE = {"--backbone": "swin_tiny", "--image-size": "128x192", "--method": "fixed"}
 """Options that cases of the suite get where they do not have them."""
 
 LONG = {

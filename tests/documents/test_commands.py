@@ -34,6 +34,7 @@ def _arguments(command: str) -> tuple[Any, list[str], str]:
 
 @pytest.mark.parametrize("command", [pytest.param(line, id=line) for line in SMALL])
 @pytest.mark.usefixtures("in_thread")
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks transformers
 def test_it_answers(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main, arguments, file = _arguments(command)
     status = main(arguments)
