@@ -17,7 +17,6 @@ SMALLER = (
     ("--method all", "--method fixed"),
     ("--method full --batches 1 --batches 12", "--method full --batches 1 --batches 2"),
     ("--task coco", "--task voc"),
-    ("bench validate --only step-times", "bench validate --only step-times --match gpt2_large"),
 )
 """Text of a command -> what stands in its place."""
 
@@ -45,11 +44,17 @@ ONLY_PARSED = {
     "drystep validate --only reports --memtracker": "MemTracker takes minutes",
     "python -m bench tables": "it takes minutes",
     "python -m bench prove": "it needs a GPU",
+    "python -m bench validate --only step-times": "it traces language models, which takes minutes",
     "python -m bench fit": "its search of the largest image takes a minute; tests/bench runs it",
     "python examples/train_your_own.py": "it takes a minute; tests/examples runs it",
 }
 """Beginning of a command -> why it is not run."""
-OPTIONS_ONLY_PARSED = {"--engine cuda": "it needs a GPU", "--launcher ray": "it needs ray's processes"}
+OPTIONS_ONLY_PARSED = {
+    "--engine cuda": "it needs a GPU",
+    "--launcher ray": "it needs ray's processes",
+    "--engine cpu": "it times real steps, which takes a minute beside other tests",
+    "--time-relative-to": "it compares times of real steps, which takes two such runs",
+}
 """Options of the suite -> why a command with them is not run."""
 
 
