@@ -58,6 +58,14 @@ OPTIONS_ONLY_PARSED = {
 """Options of the suite -> why a command with them is not run."""
 
 
+NIGHTLY = (
+    "drystep solve batch-size timm:",
+    "python -m bench explain",
+    "python -m bench run --task voc --method full --batches",
+)
+"""Beginnings of commands that take ten seconds and more even on a small step."""
+
+
 def why_not_run(command: str) -> str:
     """Why a command is only parsed; "" where it is run."""
     reasons = [reason for start, reason in ONLY_PARSED.items() if command.startswith(start)]

@@ -9,7 +9,15 @@ import pytest
 from bench.commands.cli import main as bench_main
 from drystep.commands.cli import main as drystep_main
 from tests.conftest import INSTALLED, PLUGIN
-from tests.documents.small_sizes import LONG, ONLY_PARSED, OPTIONS_ONLY_PARSED, SMALLER, made_small, why_not_run
+from tests.documents.small_sizes import (
+    LONG,
+    NIGHTLY,
+    ONLY_PARSED,
+    OPTIONS_ONLY_PARSED,
+    SMALLER,
+    made_small,
+    why_not_run,
+)
 from tests.documents.snippets import RUN, lines_of_commands, programs
 
 COMMANDS = list(dict.fromkeys(line for document in RUN for line in lines_of_commands(document)))
@@ -18,6 +26,10 @@ PROGRAMS = {"drystep": drystep_main, "python -m drystep": drystep_main, "python 
 SMALL = list(dict.fromkeys(made_small(line) for line in COMMANDS if not why_not_run(line) and "pytest" not in line))
 FIT_STATUSES = (0, 3)
 COMMANDS_OF_DRYSTEP = ("fit", "explain", "compare", "solve", "gpus", "validate", "env")
+
+
+def _marks(command: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.nightly] if command.startswith(NIGHTLY) else []
 
 
 def _arguments(command: str) -> tuple[Any, list[str], str]:
@@ -32,7 +44,7 @@ def _arguments(command: str) -> tuple[Any, list[str], str]:
     raise AssertionError(f"no program of ours: {command}")
 
 
-@pytest.mark.parametrize("command", [pytest.param(line, id=line) for line in SMALL])
+@pytest.mark.parametrize("command", [pytest.param(line, id=line, marks=_marks(line)) for line in SMALL])
 @pytest.mark.usefixtures("in_thread")
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks transformers
 def test_it_answers(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +75,8 @@ def test_the_plugin_runs_the_tests_of_a_document(
 
 
 def test_each_command_of_drystep_is_run() -> None:
-    run = {words[1] for line in SMALL if (words := shlex.split(line))[0] == "drystep"}
+    ordinary = [line for line in SMALL if not line.startswith(NIGHTLY)]
+    run = {words[1] for line in ordinary if (words := shlex.split(line))[0] == "drystep"}
     assert set(COMMANDS_OF_DRYSTEP) <= run
 
 
