@@ -128,3 +128,11 @@ def lint(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, *_groups("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site into site/; `nox -s docs -- serve` shows it while it is written."""
+    session.install(*CONSTRAINTS, *_groups("docs"))
+    # The theme says at every start that it is maintained until 2027.
+    session.run("mkdocs", *(session.posargs or ("build", "--strict")), env={"NO_MKDOCS_2_WARNING": "1"})

@@ -1,12 +1,14 @@
-"""The documents are true: links lead somewhere, and commands, options, sessions and snippets exist. Nothing is run."""
+"""The documents are true: links lead somewhere, and commands, options, sessions and snippets exist.
+
+Nothing is run here: tests/documents runs the commands and programs of the README and of docs/.
+"""
 
 import ast
 import re
 import shlex
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import pytest
 import typer
@@ -14,48 +16,28 @@ import typer
 from bench.commands.cli import app as bench_app
 from drystep import __version__
 from drystep.commands.cli import app as drystep_app
+from drystep.pytest_plugin.plugin import pytest_addoption
+from tests.documents.snippets import FENCED, INDENTED, PAGES, ROOT, snippets
+from tests.documents.snippets import text_of as _text
 
-ROOT = Path(__file__).parent.parent
-MAIN = ("README.md", "CONTRIBUTING.md")
+MAIN = ("README.md", "CONTRIBUTING.md", *PAGES)
 GUIDES = (*MAIN, "CHANGELOG.md", "tests/benchmarks/README.md", "drystep/ground_truth/README.md")
 DOCUMENTS = [*GUIDES, "reports/published/README.md"]
-DOCUMENTS += sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+DOCUMENTS += sorted({path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} - {*DOCUMENTS})
 WORKFLOWS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github" / "workflows").glob("*.yml"))
 PROGRAMS: dict[str, Any] = {
     name: typer.main.get_command(app) for name, app in (("bench", bench_app), ("drystep", drystep_app))
 }
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n)(?: {4}.*\n|\n(?= {4}))*")
 SPAN = re.compile(r"`([^`]+)`")
 SESSIONS = re.compile(r"\bnox((?: -s(?: (?!-)\w+)+)+)")
 
 
-class Snippet(NamedTuple):
-    """A piece of code in a document."""
-
-    document: str
-    language: str
-    """As the fence says; "" for commands."""
-    text: str
-
-
-def _text(document: str) -> str:
-    return (ROOT / document).read_text(encoding="utf-8")
-
-
-def _snippets(document: str) -> Iterator[Snippet]:
-    text = _text(document)
-    for language, code in FENCED.findall(text):
-        yield Snippet(document, language, textwrap.dedent(code))
-    for block in INDENTED.findall(FENCED.sub("", text)):
-        yield Snippet(document, "", textwrap.dedent(block))
-
-
 def _invocation(line: str) -> tuple[str, list[str]] | None:
     """The program of a command line, `bench` or `drystep`, and its arguments; None for other programs."""
-    match shlex.split(line, comments=True):
+    words = shlex.split(line, comments=True)
+    match words[: words.index(">")] if ">" in words else words:
         case [_, "-m", ("bench" | "drystep") as program, *arguments]:
             return program, arguments
         case [program, *arguments] if Path(program).name == "drystep":
@@ -67,7 +49,7 @@ def _invocation(line: str) -> tuple[str, list[str]] | None:
 
 def _commands() -> Iterator[Any]:
     for document in GUIDES:
-        for snippet in _snippets(document):
+        for snippet in snippets(document):
             for line in snippet.text.splitlines() if not snippet.language else ():
                 if found := _invocation(line):
                     yield pytest.param(*found, id=f"{document}: {line.split(' # ')[0].strip()}")
@@ -75,6 +57,22 @@ def _commands() -> Iterator[Any]:
 
 def _options(command: Any) -> set[str]:
     return {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def _options_of_the_plugin() -> set[str]:
+    """What the pytest plugin adds to pytest's options."""
+
+    class Parser:
+        names: ClassVar[set[str]] = set()
+
+        def getgroup(self, *_: object) -> "Parser":
+            return self
+
+        def addoption(self, *names: str, **_: object) -> None:
+            self.names.update(names)
+
+    pytest_addoption(Parser())
+    return Parser.names
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -102,13 +100,14 @@ def test_commands_and_options_in_sentences_exist(document: str) -> None:
     known = {
         option for group in PROGRAMS.values() for command in group.commands.values() for option in _options(command)
     }
+    known |= {"--", "--help", *_options_of_the_plugin()}
     for span in SPAN.findall(prose):
         found = _invocation(span)
         if found and found[1]:
             program, (command, *_) = found
             assert command in PROGRAMS[program].commands, span
         if found or span.startswith("--"):
-            assert {word for word in span.split() if word.startswith("--")} <= known | {"--"}, span
+            assert {word for word in span.split() if word.startswith("--")} <= known, span
 
 
 @pytest.mark.parametrize("document", [*GUIDES, *WORKFLOWS])
@@ -121,7 +120,7 @@ def test_sessions_exist(document: str) -> None:
 
 @pytest.mark.parametrize("document", GUIDES)
 def test_snippets_compile(document: str) -> None:
-    for snippet in _snippets(document):
+    for snippet in snippets(document):
         if snippet.language == "python":
             compile(snippet.text, document, "exec")
 

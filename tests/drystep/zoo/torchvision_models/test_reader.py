@@ -18,7 +18,7 @@ def _code(name: str, size: tuple[int, int] | None = None, **settings: Any) -> An
 @pytest.mark.parametrize(
     ("name", "size", "settings", "message"),
     [
-        ("resnet5O", None, {}, "unknown model of torchvision 'resnet5O': choose from .*resnet50"),
+        ("resnet5O", None, {}, "unknown model of torchvision 'resnet5O': did you mean resnet50"),
         ("get_model", None, {}, "unknown model of torchvision 'get_model'"),
         ("quantized_resnet50", None, {}, "quantized_resnet50 is quantized, .* name resnet50"),
         ("resnet50", None, {"tokens": 5}, "--tokens does not apply to models of torchvision"),
