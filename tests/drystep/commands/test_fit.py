@@ -68,8 +68,9 @@ def file(tmp_path: Path) -> str:
     return str(tmp_path / "train.py")
 
 
-def _fit(target: str, *options: str) -> int:
+def _fit(target: str, *options: str, quick: bool = True) -> int:
     cards = str(Path(target.rpartition(":")[0]).with_name("gpus.toml"))
+    options = (*options, *["--quick"] * quick)
     return main(["fit", target, "--gpu-file", cards, "--gpu", "small", "--gpu", "large", *options])
 
 
@@ -81,7 +82,7 @@ def test_json_lines_are_all_there_is_on_stdout(file: str, capsys) -> None:
 
 
 def test_a_named_card_that_is_too_small_is_status_3(file: str, capsys) -> None:
-    assert _fit(f"{file}:build_step", "--batch-size", "150") == 3
+    assert _fit(f"{file}:build_step", "--batch-size", "150", quick=False) == 3
     lines = capsys.readouterr().out.splitlines()
     titled = lines.index(next(line for line in lines if line.startswith("GPU")))
     assert " ".join(map(str.strip, lines[:titled])) == f"{file}:build_step, fp32, batch 150, PyTorch 2.11; simulated"
