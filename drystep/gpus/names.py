@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from drystep.bounds import shown
-from drystep.errors import nearest, one_of, shortened
+from drystep.errors import MOST_NEAR, nearest, one_of, shortened
 
 ALL = "all"
 """Name of the group of all classes."""
@@ -69,6 +69,8 @@ def _without_series(name: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    near = nearest(MAKERS.sub("", SIZE.sub("", name)), known, lambda each: _forms(each)[1])
+    typed = _plain(name)
+    begun = [each for each in known if any(char.isdigit() for char in typed) and _plain(each).startswith(typed)]
+    near = begun[:MOST_NEAR] or nearest(MAKERS.sub("", SIZE.sub("", name)), known, lambda each: _forms(each)[1])
     asked = f"did you mean {one_of(near)}? " if near else ""
     return f"unknown GPU {shortened(name)!r}: {asked}{LISTED} {len(known)}"

@@ -52,7 +52,7 @@ def norm(model: ModelCode, options: Mapping[str, Any]) -> MethodCode:
 
 
 def last_blocks(method: str, model: ModelCode, options: Mapping[str, Any]) -> MethodCode:
-    """The last N blocks, what follows them in the model's own order, and the head train."""
+    """The last N blocks and the head train."""
     refuse_options(method, options)
     match = LAST.fullmatch(method)
     number = int(match[1]) if match else 0

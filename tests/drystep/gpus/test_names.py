@@ -56,6 +56,8 @@ def test_each_class_is_judged_once_in_the_order_of_the_names() -> None:
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
+        ("t4-16g", "did you mean t4-16gb? "),
+        ("v100-32g", "did you mean v100-32gb? "),
         ("rtx-4091", "did you mean rtx-4090-24gb? "),
         ("rtx-4090-42gb", "did you mean rtx-4090-24gb? "),
         ("GTX 4090", "did you mean rtx-4090-24gb? "),
