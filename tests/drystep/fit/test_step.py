@@ -3,12 +3,14 @@
 import functools
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from drystep.cuda.rules import Rules
 from drystep.errors import SimulationError
+from drystep.fit.asked import AskedStep
 from drystep.fit.session import FitSession
 from drystep.fit.step import fit_step, step_throughput
 from drystep.gpus.classes import Gpu, select_gpus
@@ -168,15 +170,8 @@ def test_the_time_among_ranks() -> None:
         fit_step(_trains, [V100], ranks=0)
 
 
-def _session(file: Path, name: str, **asked: object) -> FitSession:
-    options = {
-        "batch_size": None,
-        "rules": Rules().as_dict(),
-        "precision": "fp32",
-        "oracles": asdict(Oracles()),
-        **asked,
-    }
-    return FitSession(lambda phase: None, f"{file}:{name}", [asdict(SMALL)], **options)
+def _session(file: Path, name: str, **asked: Any) -> FitSession:
+    return FitSession(lambda phase: None, AskedStep(f"{file}:{name}", **asked).to_fields(), [asdict(SMALL)])
 
 
 def test_a_session_tells_a_wrong_command_from_a_step_that_failed(tmp_path: Path) -> None:
@@ -189,7 +184,7 @@ def test_a_session_tells_a_wrong_command_from_a_step_that_failed(tmp_path: Path)
     assert _session(file, "nowhere").fit()["wrong"].endswith("choose from mixed_up, needs_values")
     assert "takes no batch_size" in _session(file, "needs_values", batch_size=2).fit()["wrong"]
     assert "train.py:5 (`return lambda: x.view(2, 2)`)" in _session(file, "mixed_up").fit()["failed"]
-    rows = _session(file, "needs_values", oracles=asdict(Oracles(item=0, by_name={"nms": 3}))).fit()["rows"]
+    rows = _session(file, "needs_values", oracles=Oracles(item=0, by_name={"nms": 3})).fit()["rows"]
     assert rows[0]["warnings"][0].startswith("oracle 'nms' was never asked")
 
 
