@@ -60,6 +60,7 @@ def simulate(
     known_limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
     strict: bool = False,
     sides: Sides = FIRST_SIDES,
+    repeats: bool = False,
 ) -> Simulation:
     """Simulate the memory of a training step on a GPU.
 
@@ -71,7 +72,8 @@ def simulate(
     default those that are not on request. `capacity_bytes` limits what the allocator may reserve.
     What depends on values follows from known data where it can: storages of up to `known_limit_bytes` have values
     (None: all of them, 0: none). Otherwise `oracles` answer it, or it is assumed; `assumptions` of the result list all
-    answers. `sides` choose other answers than those that are assumed first.
+    answers. `sides` choose other answers than those that are assumed first. `repeats` says that the last step does
+    what the one before it does: then it is not run, where the trace agrees.
     With `strict`, what would be a warning that figures differ from those of the real step is an error: parameters that
     got no gradient, a foreign autocast region, modules that are collected before the step, compiled models.
     Unless the rules state the allocator's settings, they are those of `PYTORCH_CUDA_ALLOC_CONF` in the environment.
@@ -83,13 +85,15 @@ def simulate(
     rules = rules_of(rules)
     _require_precision(rules, precision)
     remarks = rules.remarks()  # refuses a bad PYTORCH_CUDA_ALLOC_CONF before anything runs
-    checks = StepChecks(META, iterations, steady_steps)
+    checks = StepChecks(META, iterations - repeats, steady_steps)  # the last step may not be run
     build_step = guarded(checks.around(build_step))
 
     def run(reads: Reads, note_lines: bool = False) -> Trace:
         operators = MetaOperators(reads)
         with checks.watching():
-            return trace_steps(build_step, META, rules, precision, iterations, steady_steps, operators, note_lines)
+            return trace_steps(
+                build_step, META, rules, precision, iterations, steady_steps, operators, note_lines, repeats
+            )
 
     def reads_of(sides: Sides) -> Reads:
         return Reads(_lookup(oracles), known_limit_bytes, sides)

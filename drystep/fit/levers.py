@@ -139,7 +139,10 @@ def _simulate(asked: AskedStep, gpu: Gpu) -> Simulation:
     size = size_asked(build_step, asked.batch_size, asked.image_size)
     rules = asked.rules if asked.rules.card is not None else replace(asked.rules, card=gpu)
     build = partial(build_step, **size.keywords)
-    return simulate(build, rules, asked.precision, gpus=[gpu], oracles=asked.oracles, strict=asked.strict)
+    repeats = not asked.is_file  # a made loop does the same in every step
+    return simulate(
+        build, rules, asked.precision, gpus=[gpu], oracles=asked.oracles, strict=asked.strict, repeats=repeats
+    )
 
 
 def _time_change(lever: Lever, outcome: Simulation, base: Simulation, gpu: Gpu) -> float | None:
