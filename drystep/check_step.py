@@ -11,9 +11,9 @@ from drystep.commands.answer.terminal import print_answer
 from drystep.commands.terminal import stdout
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, Rules, rules_of
 from drystep.fit.card_fit import CardFit
-from drystep.fit.levers import FITTING
 from drystep.fit.step import fit_step
 from drystep.gpus.classes import Gpu, select_gpus
+from drystep.memory.verdict import FITTING
 from drystep.values.oracles import Oracles
 
 BuildStep = Callable[..., Any]

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from drystep.memory.verdict import CardVerdict
+from drystep.memory.verdict import FITTING, CardVerdict
 
 LARGEST_BATCH = 4096
 """Where the search for the largest batch ends."""
@@ -30,7 +30,7 @@ class Attempt:
     @property
     def fits(self) -> bool:
         """Whether the count fits, with or without retries, whatever algorithms the card chooses."""
-        return self.verdict not in ("oom", "depends")
+        return self.verdict in FITTING
 
 
 def crossing(points: Sequence[Point], usable_bytes: int) -> float:

@@ -18,6 +18,7 @@ from drystep.commands.step_options import GpuFiles, Gpus
 from drystep.errors import shortened
 from drystep.fit.asked import AskedStep
 from drystep.gpus.classes import Gpu, select_gpus
+from drystep.gpus.names import any_named
 
 
 @takes_step
@@ -63,9 +64,8 @@ def compare(
         print(compared_markdown(steps, labels))
     else:
         print_compared(steps, labels)
-    named = [name for name in gpus if name != "all"]
     misses = any(row["verdict"] in ("oom", "depends") for step in steps for row in step.rows)
-    return DOES_NOT_FIT if named and misses else OK
+    return DOES_NOT_FIT if any_named(gpus) and misses else OK
 
 
 def _asked(text: str, options: StepOptions) -> tuple[AskedStep, float]:

@@ -18,6 +18,7 @@ from drystep.commands.spec_options import SPEC_HELP, StepOptions, takes_step
 from drystep.commands.step_options import GpuFiles, Gpus
 from drystep.fit.asked import AskedStep
 from drystep.gpus.classes import select_gpus
+from drystep.gpus.names import any_named
 from drystep.time.gradient_exchange import MOST_RANKS
 
 Row = Mapping[str, Any]
@@ -128,8 +129,7 @@ def fit(
 
 def _status(rows: Sequence[Row], gpus: Sequence[str]) -> int:
     """Whether the step fits every card that was named; "all" names none."""
-    named = [name for name in gpus if name != "all"]
-    return DOES_NOT_FIT if named and any(row["verdict"] in ("oom", "depends") for row in rows) else OK
+    return DOES_NOT_FIT if any_named(gpus) and any(row["verdict"] in ("oom", "depends") for row in rows) else OK
 
 
 def _show_source(step: AskedStep, time_limit_s: float) -> int:

@@ -23,6 +23,7 @@ from drystep.commands.step_options import GpuFiles, Gpus
 from drystep.commands.terminal import print_paragraph, say
 from drystep.errors import choose
 from drystep.gpus.classes import select_gpus
+from drystep.gpus.names import any_named
 
 QUESTIONS: Mapping[str, Mapping[str, bool]] = {
     "batch-size": {"with_throughput": True, "with_largest_image": False},
@@ -118,6 +119,5 @@ def _without(what: str, row: Row) -> dict[str, Any]:
 def _status(what: str, rows: Sequence[Row], gpus: Sequence[str]) -> int:
     if what == "card":
         return OK if rows else DOES_NOT_FIT
-    named = [name for name in gpus if name != "all"]
     none = [row for row in rows if not (row["largest_batch"] if what == "batch-size" else row["largest_image"][0])]
-    return DOES_NOT_FIT if named and none else OK
+    return DOES_NOT_FIT if any_named(gpus) and none else OK

@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
@@ -26,13 +26,11 @@ from drystep.commands.step_options import (
 from drystep.cuda.rules import DEFAULT_PRECISION, DEFAULT_PROFILE, PRECISIONS, combined
 from drystep.errors import choose
 from drystep.fit.asked import AskedStep
+from drystep.fit.sizes import MOST_IMAGE_SIDE
 from drystep.zoo.optimizers import OPTIMIZERS
 from drystep.zoo.settings import FUSED_ATTENTION, MODES, StepSettings
 from drystep.zoo.spec import parse_spec
 
-MODEL = "Models of a library"
-RULES = "Rules of memory"
-LARGEST_SIDE = 16384
 SIZE = re.compile(r"([0-9]{1,9})(?:x([0-9]{1,9}))?")
 SPEC_HELP = (
     "timm:NAME, torchvision:NAME, transformers:CLASS, or FILE.py:NAME, a function that takes a device and returns one "
@@ -42,7 +40,7 @@ Command = Callable[..., int]
 
 
 def _model(flag: str, help_text: str, **more: Any) -> Any:
-    return typer.Option(flag, help=help_text, rich_help_panel=MODEL, show_default=False, **more)
+    return typer.Option(flag, help=help_text, show_default=False, **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +174,8 @@ def parse_size(text: str) -> tuple[int, int]:
         raise ValueError(f"image size {shown(text)} is neither N nor HxW, such as 512 or 800x1333")
     height = int(match[1])
     width = height if match[2] is None else int(match[2])
-    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
-        raise ValueError(f"image size must be 1 to {LARGEST_SIDE} pixels a side, not {text}")
+    if not (1 <= height <= MOST_IMAGE_SIDE and 1 <= width <= MOST_IMAGE_SIDE):
+        raise ValueError(f"image size must be 1 to {MOST_IMAGE_SIDE} pixels a side, not {text}")
     return height, width
 
 
@@ -190,8 +188,3 @@ def _pair(option: str, text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
-
-
-def titled(specs: Sequence[str]) -> str:
-    """Specs for a spinner."""
-    return ", ".join(specs)

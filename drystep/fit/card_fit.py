@@ -7,6 +7,7 @@ from drystep.batches.throughput import Throughput
 from drystep.fit.assumed_rows import AssumedRows
 from drystep.fit.sizes import Image
 from drystep.gpus.classes import Gpu
+from drystep.memory.verdict import FITTING
 from drystep.simulation import Simulation
 from drystep.values.assumptions import Assumption
 
@@ -41,7 +42,7 @@ class CardFit:
     def headroom_bytes(self) -> int | None:
         """Usable bytes left beside the reserved peak; None when the step does not fit for sure."""
         fit = self.simulation.fits[self.gpu.name]
-        return None if fit.verdict in ("oom", "depends") else fit.usable_bytes - fit.peak_reserved_bytes
+        return fit.usable_bytes - fit.peak_reserved_bytes if fit.verdict in FITTING else None
 
     def to_fields(self) -> dict[str, Any]:
         """Make the JSON line of this card."""

@@ -10,13 +10,12 @@ from drystep.errors import SimulationError
 from drystep.fit.asked import AskedStep
 from drystep.fit.sizes import size_asked
 from drystep.gpus.classes import Gpu
-from drystep.memory.verdict import CardVerdict
+from drystep.memory.verdict import FITTING, CardVerdict
 from drystep.simulation import Simulation
 from drystep.simulator import simulate
 
 LEAST_GAIN = 0.02
 """Part of the memory and time together that a lever must save to be named, where it does not make the step fit."""
-FITTING: tuple[CardVerdict, ...] = ("fits", "fits_with_retries")
 
 
 @dataclass(frozen=True)

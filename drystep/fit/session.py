@@ -11,12 +11,13 @@ from drystep.errors import SimulationError, shortened
 from drystep.fit.asked import AskedStep
 from drystep.fit.card_fit import CardFit
 from drystep.fit.explanation import explanation, simulate_under, write_snapshot_of
-from drystep.fit.levers import FITTING, advice
+from drystep.fit.levers import advice
 from drystep.fit.probe import probe
 from drystep.fit.sizes import size_asked
 from drystep.fit.step import fit_step
 from drystep.gpus.classes import Gpu
 from drystep.gpus.peaks import Peaks
+from drystep.memory.verdict import FITTING
 from drystep.zoo.loading import LoadedStep
 
 PROBED_STEPS = 2

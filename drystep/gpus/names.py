@@ -36,6 +36,11 @@ def classes_named(name: str, known: Sequence[str]) -> list[str]:
     return found
 
 
+def any_named(names: Sequence[str]) -> bool:
+    """Whether names mean cards of a user's choice: `all` names none."""
+    return any(name.strip().lower() != ALL for name in names)
+
+
 def _of_size(suffix: str, known: Sequence[str]) -> list[str]:
     return [each for each in known if each.endswith(suffix)]
 

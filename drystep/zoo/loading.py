@@ -10,7 +10,7 @@ from typing import Any
 from drystep.zoo.model_code import ModelCode
 from drystep.zoo.program import step_program
 from drystep.zoo.python_file import load_function
-from drystep.zoo.settings import DEFAULTS, StepSettings
+from drystep.zoo.settings import StepSettings
 from drystep.zoo.spec import Spec
 
 READERS = {
@@ -64,9 +64,9 @@ def title_of(spec: Spec, settings: StepSettings) -> str:
     parts = [str(spec)]
     if settings.mode == "inference":
         parts.append("inference")
-    elif settings.method != DEFAULTS.method:
+    elif "method" in settings.changed():
         parts.append(f"method {settings.method}")
-    parts += [settings.precision] if settings.precision != DEFAULTS.precision else []
+    parts += [settings.precision] if "precision" in settings.changed() else []
     return ", ".join(parts)
 
 

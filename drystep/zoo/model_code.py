@@ -44,7 +44,5 @@ class ModelCode:
     """Import statements that these lines need."""
     channels_last_inputs: tuple[str, ...] = ()
     """Names of the data that take the memory format channels_last; none where it means nothing."""
-    peft_task: str = ""
-    """Name of peft's task type for the model; "" for none."""
     remarks: tuple[str, ...] = ()
     """Sentences about choices that a user might not expect."""

@@ -1,7 +1,7 @@
 """How a model that a user names is trained: what `drystep fit SPEC` takes as options."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from drystep.bounds import require_whole
@@ -65,7 +65,7 @@ class StepSettings:
 
     def changed(self) -> set[str]:
         """Names of the settings that are not the default."""
-        return {part.name for part in fields(self) if getattr(self, part.name) != getattr(DEFAULTS, part.name)}
+        return {part.name for part in fields(self) if getattr(self, part.name) != _default(part)}
 
     def refuse(self, names: set[str] | frozenset[str], whose: str) -> None:
         """Raise `ValueError` if settings are given that a model, or a kind of models, does not have."""
@@ -76,12 +76,13 @@ class StepSettings:
 
 
 ONLY_TRAINING = frozenset({"method", "method_options", "optimizer", "ema", "accumulate", "checkpointing", "objects"})
-DEFAULTS = object.__new__(StepSettings)
-for _part in fields(StepSettings):
-    object.__setattr__(DEFAULTS, _part.name, {} if _part.name in ("config_values", "method_options") else _part.default)
 
 
 def option_of(name: str) -> str:
     """The option of the command line that a setting comes from."""
     special = {"config_values": "--set", "method_options": "the options of a method"}
     return special.get(name, "--" + name.replace("_", "-"))
+
+
+def _default(part: "Field[Any]") -> Any:
+    return part.default if part.default_factory is MISSING else part.default_factory()

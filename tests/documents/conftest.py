@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pytest
 
 from bench.commands.cli import main as bench_main
 from drystep.commands import ask
-from drystep.fit.session import FitSession
 from tests.documents.snippets import programs, titled
+from tests.drystep.commands import in_process
 
 DETECTOR = """\
 import torch
@@ -112,14 +111,5 @@ def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def in_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Steps run in a thread of this process, which is faster than a process of their own."""
-
-    def answer(
-        question: str, opening: Mapping[str, Any], arguments: Mapping[str, Any], folders: Sequence[Path], *_: object
-    ) -> dict[str, Any]:
-        session = FitSession(lambda phase: None, **json.loads(json.dumps(opening)))
-        with ThreadPoolExecutor(1) as thread:
-            found = thread.submit(getattr(session, question), **arguments).result()
-        return json.loads(json.dumps(found))
-
-    monkeypatch.setattr(ask, "in_child", answer)
-    return answer
+    monkeypatch.setattr(ask, "in_child", in_process.in_thread)
+    return in_process.in_thread

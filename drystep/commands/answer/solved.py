@@ -8,6 +8,7 @@ from drystep.commands.answer.parts import VERDICTS, coverage_line, size_text, sp
 from drystep.commands.terminal import plain_table, print_paragraph, print_table
 from drystep.errors import counted
 from drystep.fit.sizes import LARGEST_IMAGE_SIDE
+from drystep.memory.verdict import FITTING
 from drystep.units import ABSENT, GIB
 
 Row = Mapping[str, Any]
@@ -15,7 +16,6 @@ Row = Mapping[str, Any]
 BY = ("memory", "time")
 MOST_CARDS = 6
 """Cards that are printed: the chosen one, and the next."""
-FITTING = ("fits", "fits_with_retries")
 
 
 def cards_in_order(rows: Sequence[Row], order: str) -> list[Row]:

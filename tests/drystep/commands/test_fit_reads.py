@@ -2,17 +2,14 @@
 
 import json
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from drystep.commands import ask
 from drystep.commands.cli import main
 from drystep.commands.terminal import stdout
-from drystep.fit.session import FitSession
+from tests.drystep.commands.in_process import in_thread
 
 STEPS = """\
 import torch
@@ -111,15 +108,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The step runs in a thread of this process, which is faster, and whose stack has no function of the tests."""
-
-    def in_thread(
-        question: str, opening: Mapping[str, Any], arguments: Mapping[str, Any], *_: object
-    ) -> dict[str, Any]:
-        session = FitSession(lambda phase: None, **json.loads(json.dumps(opening)))
-        with ThreadPoolExecutor(1) as thread:
-            answer = thread.submit(getattr(session, question), **arguments).result()
-        return json.loads(json.dumps(answer))
-
     monkeypatch.setattr(ask, "in_child", in_thread)
     return folder
 

@@ -55,12 +55,6 @@ def test_the_state_of_adafactor_is_factored() -> None:
     assert state == expected
 
 
-def test_adamw_in_8_bits() -> None:
-    pytest.importorskip("bitsandbytes")
-    state = _state_bytes(simulated(VIT, SIZE, classes=7, optimizer="adamw-8bit"))
-    assert 0 < state < _state_bytes(simulated(VIT, SIZE, classes=7))
-
-
 def test_an_average_of_the_weights_is_a_copy_of_parameters_and_buffers() -> None:
     """And a count of its updates, on the device of the model's parameters or on the host."""
     model = timm.create_model("test_resnet", num_classes=7)
