@@ -47,7 +47,7 @@ ROOMS = {
         {"cases"},
         {"results"},
         {"engines"},
-        {"launchers", "proof"},
+        {"launchers", "proof", "training"},
         {"commands"},
         {"__main__"},
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, repeat
 from typing import Any, cast
@@ -182,5 +182,4 @@ def _place_batch(images: Tensor, targets: Targets, device: torch.device) -> Batc
 def _place_targets(targets: Targets, device: torch.device) -> Targets:
     if isinstance(targets, Tensor):
         return _place(targets, device)
-    masks = None if targets.masks is None else _place(targets.masks, device)
-    return replace(targets, boxes=_place(targets.boxes, device), labels=_place(targets.labels, device), masks=masks)
+    return targets.placed(lambda tensor: _place(tensor, device))

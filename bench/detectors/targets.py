@@ -1,12 +1,15 @@
 """Training targets of a detector, in shapes that do not depend on the number of objects."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
 
 NO_OBJECT = -1
 """Label of the rows that pad an image with fewer than `G` objects."""
+ImageSize = tuple[int, int]
+"""Height and width in pixels."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,14 @@ class DetectionTargets:
     """(B, G) int64 class indices, `NO_OBJECT` in padding rows."""
     masks: Tensor | None = None
     """(B, G, H, W) uint8, 1 inside the object; None where the task has no masks."""
+    valid_sizes: tuple[ImageSize, ...] | None = None
+    """Size of each image inside the padded batch; None where every image fills it."""
+    ignored: Tensor | None = None
+    """(B, I, 4) float, regions in which background is not learned (crowds, difficult objects), padded with empty boxes;
+    None where no image has one."""
+    seeds: tuple[int, ...] | None = None
+    """A seed for each image, from which its samples are drawn, so that they do not depend on the other images of the
+    batch; None to draw from the global generator."""
 
     def with_rows(self) -> "DetectionTargets":
         """Return these targets, with one row of padding per image if they have no row at all (G = 0).
@@ -29,4 +40,10 @@ class DetectionTargets:
             return self
         boxes, labels = F.pad(self.boxes, (0, 0, 0, 1)), F.pad(self.labels, (0, 1), value=NO_OBJECT)
         masks = None if self.masks is None else F.pad(self.masks, (0, 0, 0, 0, 0, 1))
-        return DetectionTargets(boxes, labels, masks)  # (B, 1, 4), (B, 1), (B, 1, H, W)
+        return replace(self, boxes=boxes, labels=labels, masks=masks)  # (B, 1, 4), (B, 1), (B, 1, H, W)
+
+    def placed(self, place: Callable[[Tensor], Tensor]) -> "DetectionTargets":
+        """Return these targets with every tensor as `place` returns it, such as a copy on another device."""
+        masks = None if self.masks is None else place(self.masks)
+        ignored = None if self.ignored is None else place(self.ignored)
+        return replace(self, boxes=place(self.boxes), labels=place(self.labels), masks=masks, ignored=ignored)

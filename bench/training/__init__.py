@@ -1,0 +1,1 @@
+"""Training and evaluation on real data sets: the accuracy beside memory and time."""

@@ -1,0 +1,1 @@
+"""Data sets in their real formats, their augmentation, and batches of them."""

@@ -1,0 +1,1 @@
+"""Small made-up data sets, drawn by arithmetic and written in the real formats."""

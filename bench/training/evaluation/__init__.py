@@ -1,0 +1,1 @@
+"""Accuracy by the field's own evaluators."""
