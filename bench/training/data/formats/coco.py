@@ -9,10 +9,10 @@ import torch
 from torchvision import tv_tensors
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
-from bench.training.data.annotation_store import AnnotationStore
-from bench.training.data.boxes import BoxFitter, Corners
-from bench.training.data.coco_masks import rasterise, segmentation_fault
 from bench.training.data.data_set import DataSet, ImageEntry, Sample, boxes_of
+from bench.training.data.formats.annotation_store import AnnotationStore
+from bench.training.data.formats.boxes import BoxFitter, Corners
+from bench.training.data.formats.coco_masks import rasterise, segmentation_fault
 from bench.training.data.image_files import ImageSize
 from bench.training.data.problems import DataError, read_json, require_folders
 
