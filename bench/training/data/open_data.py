@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.training.data.ade20k import Ade20kData
-from bench.training.data.coco import CocoData
 from bench.training.data.data_set import DataSet
+from bench.training.data.formats.ade20k import Ade20kData
+from bench.training.data.formats.coco import CocoData
+from bench.training.data.formats.voc import VocData
 from bench.training.data.problems import DataError
-from bench.training.data.voc import VocData
 from drystep.commands.terminal import say
 
 READERS: dict[str, Callable[[Path, str], DataSet]] = {"voc": VocData, "coco": CocoData, "ade20k": Ade20kData}

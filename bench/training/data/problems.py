@@ -23,10 +23,8 @@ def require_folders(root: Path, names: tuple[str, ...], what: str) -> None:
 def read_text(path: Path, what: str) -> str:
     """Read a text file. Raises `DataError`, which says `what` the file should be, if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; it should be {what}.") from None
-    except (OSError, UnicodeDecodeError) as error:
+        return _read_bytes(path, what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise DataError(f"{path} cannot be read as {what}: {error}.") from None
 
 
@@ -36,12 +34,26 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(read_text(path, what))
     except json.JSONDecodeError as error:
         raise DataError(f"{path} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    except RecursionError:
+        raise DataError(f"{path} cannot be read as {what}: its lists are nested too deeply.") from None
 
 
 def read_xml(path: Path, what: str) -> ElementTree.Element:
     """Parse an XML file and return its root. Raises `DataError` with the line that is broken."""
     try:
-        return ElementTree.fromstring(read_text(path, what))
+        return ElementTree.fromstring(_read_bytes(path, what))  # which may state another encoding
     except ElementTree.ParseError as error:
         line, column = error.position
-        raise DataError(f"{path} is not valid XML: line {line}, column {column}: {error.msg}.") from None
+        reason = error.msg.split(":")[0]
+        raise DataError(f"{path} is not valid XML: line {line}, column {column + 1}: {reason}.") from None
+    except (LookupError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as {what}: {error}.") from None
+
+
+def _read_bytes(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; it should be {what}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as {what}: {error.strerror}.") from None

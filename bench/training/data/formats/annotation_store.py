@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-Annotations = list[dict[str, Any]]
-"""The annotations of one image."""
+Annotation = dict[str, Any]
+"""One object, as a file has it."""
 
 
 class AnnotationStore:
@@ -18,11 +18,11 @@ class AnnotationStore:
     each. It would come to own a copy of everything (some GiB for COCO) within an epoch.
     """
 
-    def __init__(self, images: Iterable[Annotations]) -> None:
+    def __init__(self, images: Iterable[list[Annotation]]) -> None:
         packed = [pickle.dumps(annotations) for annotations in images]
         self.ends = np.fromiter(accumulate(map(len, packed)), dtype=np.int64, count=len(packed))
         self.content = b"".join(packed)
 
-    def __getitem__(self, index: int) -> Annotations:
+    def __getitem__(self, index: int) -> list[Annotation]:
         start = int(self.ends[index - 1]) if index else 0
         return pickle.loads(memoryview(self.content)[start : int(self.ends[index])])

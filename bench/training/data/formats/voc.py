@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element
 import torch
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 
-from bench.training.data.boxes import BoxFitter, Corners
 from bench.training.data.data_set import DataSet, ImageEntry, Sample, boxes_of
+from bench.training.data.formats.boxes import BoxFitter, Corners
 from bench.training.data.image_files import ImageSize
 from bench.training.data.problems import DataError, read_text, read_xml, require_folders
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torchvision import tv_tensors
 
-from bench.training.data.ade20k_classes import ADE20K_CLASSES
 from bench.training.data.data_set import DataSet, ImageEntry, Sample
+from bench.training.data.formats.ade20k_classes import ADE20K_CLASSES
 from bench.training.data.image_files import read_label_values, size_in_header
 from bench.training.data.problems import DataError, require_folders
 

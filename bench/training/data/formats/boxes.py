@@ -39,11 +39,7 @@ class BoxFitter:
         """What was changed, as sentences."""
         said = []
         if self.clipped:
-            said.append(f"{_boxes(self.clipped, 'reaches', 'reach')} over the edge of the image and was cut there.")
+            said.append(f"boxes that reach over the edge of their image and were cut there: {self.clipped}.")
         if self.dropped:
-            said.append(f"{_boxes(self.dropped, 'is', 'are')} empty or outside the image and was left out.")
-        return [sentence.replace("and was", "and were") if "boxes" in sentence else sentence for sentence in said]
-
-
-def _boxes(count: int, one: str, many: str) -> str:
-    return f"1 box {one}" if count == 1 else f"{count} boxes {many}"
+            said.append(f"boxes that are empty or outside their image and were left out: {self.dropped}.")
+        return said
