@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.training.data.made import make_set
+from bench.training.data.made.images import draw_image
 from bench.training.data.made.new_folder import filled_whole
+from bench.training.data.made.settings import MadeSettings
 from drystep.commands.program.interruption import Interrupted
 from drystep.errors import OutputError
 
@@ -44,6 +47,16 @@ def test_the_same_seed_gives_the_same_bytes(task: str, tmp_path: Path) -> None:
     assert one.keys() == other.keys()
     images = [name for name in one if name.endswith(".jpg")]
     assert len({one[name] for name in images} | {other[name] for name in images}) == 20  # none is another's
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_validation_images_show_other_scenes(task: str) -> None:
+    settings = MadeSettings(task=task)
+    train, val = ([draw_image(settings, split, index) for index in range(6)] for split in ("train", "val"))
+    for one in train:
+        for other in val:
+            masks = [np.logical_or.reduce([thing.whole for thing in scene.objects]) for scene in (one, other)]
+            assert masks[0].shape != masks[1].shape or (masks[0] != masks[1]).any()
 
 
 @pytest.mark.parametrize("task", TASKS)
