@@ -1,6 +1,6 @@
 """The training step that every engine measures: model, method, optimizer, and a fixed batch or a run of batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from bench.cases.batches import BatchShape, first_stretch, worst_stretch
 from bench.cases.case import Case
-from bench.cases.methods import METHODS
+from bench.cases.model import build_model
 from bench.cases.random_batch import random_batch
 from bench.cases.tasks import WORKLOADS, Workload
 from bench.detectors.targets import DetectionTargets
@@ -23,10 +23,10 @@ from drystep.measure.phases import StepPhase
 from drystep.torch_private import apply_to_tensors
 from drystep.trace.recorder import WARM_UP_STEPS
 from e3va.backbones.base import Backbone
-from e3va.backbones.swin import build_swin
 
 Targets = DetectionTargets | Tensor
 Batch = tuple[Tensor, Targets]
+Autocast = Callable[[], AbstractContextManager[object]]
 
 
 def _ignore(phase: StepPhase) -> None:
@@ -46,7 +46,7 @@ class TrainingStep:
     """One batch for each step, on the device."""
     scaler: GradScaler
     """Disabled where the precision needs no loss scale."""
-    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    autocast: Autocast = nullcontext
     """Context of the forward pass. It is only set on a GPU, because a simulation casts by rules of its own."""
     batch: Batch | None = None
     """The batch of the latest step."""
@@ -55,14 +55,25 @@ class TrainingStep:
         """Run one step. `ended` is called at the end of each phase."""
         self.batch = next(self.batches)
         self.optimizer.zero_grad()
+        loss = self.add_gradients(ended)
+        self.update()
+        ended("optimizer")
+        del loss  # until here, as in the loops of users
+
+    def add_gradients(self, ended: Callable[[StepPhase], None]) -> Tensor:
+        """Run forward and backward on the latest batch, and return its loss."""
+        assert self.batch is not None
         with self.autocast():
             loss = self.loss(*self.batch)
         ended("forward")
         self.scaler.scale(loss).backward()
         ended("backward")
+        return loss
+
+    def update(self) -> None:
+        """Let the optimizer change the parameters by their gradients."""
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        ended("optimizer")
 
     def infer(self) -> None:
         """Run the part of inference that depends on the method: the backbone on the latest batch, without a graph."""
@@ -95,16 +106,11 @@ class PreparedCase:
         A single batch stays on the device. The batches of a run are copied one by one, as by a data loader, and repeat.
         """
         model = apply_to_tensors(self.model, lambda tensor: _place(tensor, device))
-        optimizer = _adamw(model, self.workload.learning_rate, self.workload.weight_decay)
-        mixed = MIXED_PRECISIONS.get(self.precision)
-        scaler = GradScaler(device.type, enabled=mixed is not None and mixed.scales_loss)
-        autocast: Callable[[], AbstractContextManager[object]] = nullcontext
-        if mixed is not None and device.type == "cuda":
-            autocast = partial(torch.autocast, device.type, mixed.dtype)
+        optimizer = adamw(model, self.workload.learning_rate, self.workload.weight_decay)
+        mixed = mixed_precision(self.precision, device)
         if len(self.batches) == 1:
-            return TrainingStep(model, optimizer, repeat(_place_batch(*self.batches[0], device)), scaler, autocast)
-        moving = (_place_batch(*batch, device) for batch in cycle(self.batches))
-        return TrainingStep(model, optimizer, moving, scaler, autocast)
+            return TrainingStep(model, optimizer, repeat(place_batch(*self.batches[0], device)), *mixed)
+        return TrainingStep(model, optimizer, placed_batches(cycle(self.batches), device), *mixed)
 
     def batch_fields(self, index: int) -> dict[str, Any]:
         """Number, size and objects of one batch of a run, counted after the warm-up, as fields of a result line."""
@@ -129,21 +135,7 @@ def prepare(case: Case, device: torch.device) -> PreparedCase:
     host = device if device.type == "meta" else torch.device("cpu")
     workload = WORKLOADS[case.task]
     torch.manual_seed(case.seed)
-    with host:
-        swin = build_swin(
-            case.backbone,
-            window=case.window,
-            out_stages=workload.out_stages,
-            drop_path=workload.drop_path,
-            fused_attention=case.fused_attention,
-            checkpointing=case.checkpointing,
-            device=host,
-        )
-        backbone = METHODS[case.method].load().apply(swin)
-        if case.bf16_trunk:
-            cast(Any, backbone).lower_trunk(torch.bfloat16)  # `lowers_trunk` says that it has one
-        rois = {"rois_per_image": case.rois_per_image} if workload.has_rois else {}
-        model = workload.build(backbone, **rois)
+    model, backbone = build_model(case, host)
     shapes = batch_shapes(case)
     batches = [random_batch(workload, case.batch_size, shape.image_size, shape.gt_boxes, host) for shape in shapes]
     return PreparedCase(workload, model, backbone, shapes, batches, case.precision)
@@ -157,7 +149,9 @@ def batch_shapes(case: Case) -> Sequence[BatchShape]:
     return stretch(case.task, case.image_size, case.batch_size, WARM_UP_STEPS + case.batches, case.seed)
 
 
-def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+def adamw(
+    model: nn.Module, learning_rate: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.999)
+) -> torch.optim.AdamW:
     """AdamW over the trainable parameters, without weight decay on layer norms and position biases (as the authors)."""
     spared = [p for module in model.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()]
     spared += [m.relative_position_bias_table for m in model.modules() if isinstance(m, WindowAttention)]
@@ -167,7 +161,21 @@ def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch
         {"params": [p for p in trained if id(p) not in spared_ids], "weight_decay": weight_decay},
         {"params": [p for p in trained if id(p) in spared_ids], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=betas)
+
+
+def mixed_precision(precision: str, device: torch.device) -> tuple[GradScaler, Autocast]:
+    """The loss scaler of a precision, and the context of its forward pass, which is only set on a GPU."""
+    mixed = MIXED_PRECISIONS.get(precision)
+    scaler = GradScaler(device.type, enabled=mixed is not None and mixed.scales_loss)
+    if mixed is None or device.type != "cuda":
+        return scaler, nullcontext
+    return scaler, partial(torch.autocast, device.type, mixed.dtype)
+
+
+def placed_batches(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Copy batches to the device one by one, as they are asked for."""
+    return (place_batch(*batch, device) for batch in batches)
 
 
 def _place(tensor: Tensor, device: torch.device) -> Tensor:
@@ -175,7 +183,8 @@ def _place(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, copy=True)
 
 
-def _place_batch(images: Tensor, targets: Targets, device: torch.device) -> Batch:
+def place_batch(images: Tensor, targets: Targets, device: torch.device) -> Batch:
+    """Copy a batch to the device, even if it is there already."""
     return _place(images, device), _place_targets(targets, device)
 
 

@@ -1,5 +1,6 @@
 """The command line `python -m bench COMMAND`. Commands import PyTorch only when they need it."""
 
+import sys
 from collections.abc import Sequence
 
 from bench.commands.compare import compare
@@ -9,6 +10,9 @@ from bench.commands.names import list_names
 from bench.commands.prove import prove
 from bench.commands.run import run
 from bench.commands.tables import report, tables
+from bench.commands.training.evaluate import evaluate
+from bench.commands.training.train import train
+from bench.commands.training.weights import naming_weights
 from bench.commands.validate import validate
 from drystep import __version__
 from drystep.commands.program.run_app import make_app, run_app
@@ -26,6 +30,8 @@ app = make_app(
         "compare": compare,
         "validate": validate,
         "prove": prove,
+        "train": train,
+        "evaluate": evaluate,
         "list": list_names,
     },
 )
@@ -37,4 +43,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: all measured, and running out of memory is a result; 1: some case failed; 2: the command was wrong; 130:
     interrupted.
     """
-    return run_app(app, "bench", arguments)
+    return run_app(app, "bench", naming_weights(sys.argv[1:] if arguments is None else arguments))
