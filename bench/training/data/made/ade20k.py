@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.training.data.made.ade20k_names import ADE20K_NAMES
+from bench.training.data.ade20k_classes import ADE20K_CLASSES
 from bench.training.data.made.images import Numbers, draw_image, save_jpeg, save_png, write_lines
 from bench.training.data.made.scenes import Scene
 from bench.training.data.made.settings import MadeSettings
 
 ROOT = "ADEChallengeData2016"
-VALUES = {name: number for number, name in enumerate(ADE20K_NAMES, start=1)}
+VALUES = {name: number for number, name in enumerate(ADE20K_CLASSES, start=1)}
 """Name -> value in the label maps, where 0 is what has no label."""
 SCENE_OF = {"sky": "field/cultivated", "wall": "living_room"}
 """Class of the upper background -> category of the scene."""
@@ -22,10 +22,10 @@ def write_ade20k(folder: Path, settings: MadeSettings) -> Numbers:
     root = folder / ROOT
     numbers = Numbers()
     scenes: list[str] = []
-    pixels = np.zeros(len(ADE20K_NAMES) + 1)
+    pixels = np.zeros(len(ADE20K_CLASSES) + 1)
     images_with: dict[str, NDArray[np.int64]] = {}
     for split, count, part in (("train", settings.train, "training"), ("val", settings.val, "validation")):
-        images_with[split] = np.zeros(len(ADE20K_NAMES) + 1, dtype=np.int64)
+        images_with[split] = np.zeros(len(ADE20K_CLASSES) + 1, dtype=np.int64)
         for index in range(count):
             scene = draw_image(settings, split, index)
             name = f"ADE_{split}_{index + 1:08d}"
@@ -33,7 +33,7 @@ def write_ade20k(folder: Path, settings: MadeSettings) -> Numbers:
             save_jpeg(scene.pixels, root / "images" / part / f"{name}.jpg")
             save_png(labels, root / "annotations" / part / f"{name}.png")
             scenes.append(f"{name} {SCENE_OF[scene.background[0][0].name]}")
-            counts = np.bincount(labels.ravel(), minlength=len(ADE20K_NAMES) + 1)
+            counts = np.bincount(labels.ravel(), minlength=len(ADE20K_CLASSES) + 1)
             pixels += counts
             images_with[split] += counts > 0
             numbers.add(part, len(scene.objects))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.training.data.ade20k_classes import ADE20K_CLASSES
 from bench.training.data.made import make_set
 from bench.training.data.made.ade20k import label_map
-from bench.training.data.made.ade20k_names import ADE20K_NAMES
 from bench.training.data.made.images import draw_image
 from bench.training.data.made.settings import MadeSettings
 
@@ -55,11 +55,11 @@ def test_lists_beside_the_images(root: Path) -> None:
     header, *rows = [line.split("\t") for line in (root / "objectInfo150.txt").read_text().splitlines()]
     assert header == ["Idx", "Ratio", "Train", "Val", "Stuff", "Name"]
     assert [int(row[0]) for row in rows] == list(range(1, 151))
-    assert [row[5] for row in rows] == list(ADE20K_NAMES)
+    assert [row[5] for row in rows] == list(ADE20K_CLASSES)
     with_ball = [(label_map(draw_image(SETTINGS, "train", index)) == 120).any() for index in range(TRAIN)]
     assert int(rows[119][2]) == sum(with_ball)
 
 
 def test_names_are_those_of_the_values() -> None:
-    assert len(set(ADE20K_NAMES)) == 150
-    assert {value: ADE20K_NAMES[value - 1] for value in OF_THE_SET} == OF_THE_SET
+    assert len(set(ADE20K_CLASSES)) == 150
+    assert {value: ADE20K_CLASSES[value - 1] for value in OF_THE_SET} == OF_THE_SET

@@ -13,7 +13,9 @@ import pytest
 from bench.training.data.made import make_set
 from bench.training.data.made.images import draw_image
 from bench.training.data.made.new_folder import filled_whole
+from bench.training.data.made.outlines import extent
 from bench.training.data.made.settings import MadeSettings
+from bench.training.data.open_data import open_data
 from drystep.commands.program.interruption import Interrupted
 from drystep.errors import OutputError
 
@@ -125,3 +127,26 @@ def test_a_failure_while_moving_leaves_nothing(tmp_path: Path, monkeypatch: pyte
         (unfinished / "first" / "file").write_text("whole")
         (unfinished / "second").write_text("")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_reads_what_was_drawn(task: str, tmp_path: Path) -> None:
+    folder = make_set(task, tmp_path / "set", train=8, val=2).folder
+    for split, count in (("train", 8), ("val", 2)):
+        data = open_data(task, folder, split)
+        assert data.made_up
+        assert len(data.entries) == count
+        assert not data.remarks
+        for index in range(count):
+            scene = draw_image(MadeSettings(task=task), split, index)
+            sample = data.read(index)
+            assert tuple(sample["image"].shape[1:]) == scene.pixels.shape[:2]
+            if task != "ade20k":
+                learned = [thing for thing in scene.objects if thing.kind == "plain"]
+                assert sample["boxes"].tolist() == [list(map(float, extent(thing.seen))) for thing in learned]
+                assert len(sample["ignored"]) == len(scene.objects) - len(learned)
+                assert [data.classes[label] for label in sample["labels"]] == [
+                    thing.made_class.name for thing in learned
+                ]
+            if task == "coco":
+                assert (sample["masks"].numpy() == np.stack([thing.seen for thing in learned])).all()
