@@ -6,6 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bench.detectors.targets import ImageSize
+
+PAD_DIVISOR = 32
+"""Images are padded to multiples of this many pixels, the stride of the backbone's last map."""
+
 
 class AnchorGrid(nn.Module):
     """Anchors centred on every cell of every level, as mmdet lays them out (origin at the cell's corner).
@@ -29,6 +34,20 @@ class AnchorGrid(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Feature maps (B, C, H_l, W_l) -> anchors (H_l * W_l * A, 4) per level, corners in pixels."""
         return [self._level(level, *feature.shape[-2:]) for level, feature in enumerate(features)]
+
+    def inside(self, features: Sequence[Tensor], size: ImageSize) -> Tensor:
+        """Say which anchors stand on an image of `size` inside a larger batch: (N,) bool, all levels in their order.
+
+        They are those whose cell begins inside the image when it is padded alone to multiples of `PAD_DIVISOR`
+        (mmdetection's valid flags).
+        """
+        height, width = (math.ceil(side / PAD_DIVISOR) * PAD_DIVISOR for side in size)
+        flags = []
+        for feature, stride in zip(features, self.strides, strict=True):
+            flag = torch.zeros(*feature.shape[-2:], self.per_cell, dtype=torch.bool, device=feature.device)
+            flag[: math.ceil(height / stride), : math.ceil(width / stride)] = True
+            flags.append(flag.flatten())
+        return torch.cat(flags)
 
     def _level(self, level: int, height: int, width: int) -> Tensor:
         cell, stride = self.get_buffer(f"cell_{level}"), self.strides[level]

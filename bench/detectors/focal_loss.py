@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.detectors.assigners import IGNORED
+from bench.detectors.assignment.matching import IGNORED
 
 VALUES_AT_ONCE = 4 << 20
 """Logits that are worked on at once: 16 MiB for each temporary in float32, and far more work than a launch takes."""

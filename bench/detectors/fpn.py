@@ -25,14 +25,17 @@ class StridedConvLevels(ExtraFPNBlock):
 
 
 class FPN(nn.Module):
-    """Feature pyramid: list of backbone maps (B, C_k, H_k, W_k) -> list of 256-channel maps, the extra levels last."""
+    """Feature pyramid: list of backbone maps (B, C_k, H_k, W_k) -> list of maps of one width, the extra levels last."""
 
-    def __init__(self, in_channels: Sequence[int], extra: Literal["max_pool", "strided_conv"]) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        extra: Literal["max_pool", "strided_conv"],
+        channels: int = PYRAMID_CHANNELS,
+    ) -> None:
         super().__init__()
-        extra_levels = (
-            LastLevelMaxPool() if extra == "max_pool" else StridedConvLevels(in_channels[-1], PYRAMID_CHANNELS)
-        )
-        self.pyramid = FeaturePyramidNetwork(list(in_channels), PYRAMID_CHANNELS, extra_levels)
+        extra_levels = LastLevelMaxPool() if extra == "max_pool" else StridedConvLevels(in_channels[-1], channels)
+        self.pyramid = FeaturePyramidNetwork(list(in_channels), channels, extra_levels)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         return list(self.pyramid(OrderedDict((str(level), x) for level, x in enumerate(features))).values())

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from bench.detectors.box_coder import BoxCoder
 from bench.detectors.fpn import PYRAMID_CHANNELS
 from bench.detectors.layers import ConvNormRelu, conv_relu_tower, init_normal
+from bench.detectors.processes import mean_over_processes
 
 BOX_ROI_SIZE, MASK_ROI_SIZE, MASK_SIZE = 7, 14, 28
 FC_CHANNELS = 1024
@@ -17,12 +18,18 @@ GIOU_EPS = 1e-7
 class BoxHead(nn.Module):
     """Four 3x3 convolutions with batch norm, one linear layer, then class logits and class-specific box deltas."""
 
-    def __init__(self, num_classes: int, box_weights: tuple[float, float, float, float]) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        box_weights: tuple[float, float, float, float],
+        channels: int = PYRAMID_CHANNELS,
+        fc_channels: int = FC_CHANNELS,
+    ) -> None:
         super().__init__()
-        self.convs = nn.Sequential(*(ConvNormRelu(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3) for _ in range(4)))
-        self.fc = nn.Linear(PYRAMID_CHANNELS * BOX_ROI_SIZE**2, FC_CHANNELS)
-        self.class_logits = nn.Linear(FC_CHANNELS, num_classes + 1)  # the last one is background
-        self.box_deltas = nn.Linear(FC_CHANNELS, num_classes * 4)
+        self.convs = nn.Sequential(*(ConvNormRelu(channels, channels, 3) for _ in range(4)))
+        self.fc = nn.Linear(channels * BOX_ROI_SIZE**2, fc_channels)
+        self.class_logits = nn.Linear(fc_channels, num_classes + 1)  # the last one is background
+        self.box_deltas = nn.Linear(fc_channels, num_classes * 4)
         nn.init.xavier_uniform_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
         init_normal(self.class_logits, std=0.01)
@@ -31,7 +38,7 @@ class BoxHead(nn.Module):
         self.coder = BoxCoder(weights=box_weights)
 
     def forward(self, roi_features: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 256, 7, 7) -> class logits (N, classes + 1), deltas (N, classes, 4)."""
+        """(N, channels, 7, 7) -> class logits (N, classes + 1), deltas (N, classes, 4)."""
         x = F.relu(self.fc(self.convs(roi_features).flatten(1)), inplace=True)
         return self.class_logits(x), self.box_deltas(x).view(len(x), self.num_classes, 4)
 
@@ -47,7 +54,7 @@ class BoxHead(nn.Module):
 
         logits (N, classes + 1), labels (N,), valid (N,); predicted and gt_boxes (P, 4), positive (P,).
         """
-        count = valid.sum().clamp(min=1)
+        count = mean_over_processes(valid.sum())
         class_loss = (F.cross_entropy(logits, labels, reduction="none") * valid).sum() / count
         # Slots without an object have no target. A unit box keeps their GIoU finite, and the product drops it.
         unit = torch.arange(4, device=predicted.device).ge(2).to(predicted.dtype)
@@ -72,19 +79,19 @@ def giou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
 class MaskHead(nn.Module):
     """Four 3x3 convolutions, a deconvolution to 28 x 28, and one mask logit per class."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, channels: int = PYRAMID_CHANNELS) -> None:
         super().__init__()
-        layers = conv_relu_tower(PYRAMID_CHANNELS, length=4)
-        layers += [nn.ConvTranspose2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 2, stride=2), nn.ReLU(inplace=True)]
+        layers = conv_relu_tower(channels, length=4)
+        layers += [nn.ConvTranspose2d(channels, channels, 2, stride=2), nn.ReLU(inplace=True)]
         self.convs = nn.Sequential(*layers)
-        self.mask_logits = nn.Conv2d(PYRAMID_CHANNELS, num_classes, 1)
+        self.mask_logits = nn.Conv2d(channels, num_classes, 1)
         for conv in self.modules():
             if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and conv.bias is not None:
                 nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(conv.bias)
 
     def forward(self, roi_features: Tensor) -> Tensor:
-        """(P, 256, 14, 14) -> (P, classes, 28, 28)."""
+        """(P, channels, 14, 14) -> (P, classes, 28, 28)."""
         return self.mask_logits(self.convs(roi_features))
 
 
@@ -96,4 +103,4 @@ def mask_loss(logits: Tensor, labels: Tensor, masks: Tensor, positive: Tensor) -
     index = labels[:, None, None, None].expand(-1, 1, MASK_SIZE, MASK_SIZE)
     own = logits.gather(1, index)[:, 0]
     loss = F.binary_cross_entropy_with_logits(own, masks, reduction="none").mean((1, 2))
-    return (loss * positive).sum() / positive.sum().clamp(min=1)
+    return (loss * positive).sum() / mean_over_processes(positive.sum())

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 NO_OBJECT = -1
 """Label of the rows that pad an image with fewer than `G` objects."""
+USES_OF_A_SEED = 4
+"""Draws for an image in a training step, each of which has a generator of its own: the RPN's and three stages'."""
 ImageSize = tuple[int, int]
 """Height and width in pixels."""
 
@@ -30,6 +33,19 @@ class DetectionTargets:
     seeds: tuple[int, ...] | None = None
     """A seed for each image, from which its samples are drawn, so that they do not depend on the other images of the
     batch; None to draw from the global generator."""
+
+    def sizes(self, batch_size: ImageSize) -> list[ImageSize]:
+        """Size of each image inside a batch that is padded to `batch_size`."""
+        return [batch_size] * len(self.boxes) if self.valid_sizes is None else list(self.valid_sizes)
+
+    def generator(self, image: int, use: int) -> torch.Generator | None:
+        """Return a generator for one use of an image's seed, or None for the global one. Uses count from 0.
+
+        None without seeds, and on the meta device, where no value is drawn.
+        """
+        if self.seeds is None or self.boxes.device.type == "meta":
+            return None
+        return torch.Generator(self.boxes.device).manual_seed((self.seeds[image] * USES_OF_A_SEED + use) % 2**63)
 
     def with_rows(self) -> "DetectionTargets":
         """Return these targets, with one row of padding per image if they have no row at all (G = 0).

@@ -1,4 +1,4 @@
-"""Names and sizes of the published Swins. Does not import PyTorch, because command lines list them."""
+"""Names and sizes of the published Swins, and of a smaller one. Does not import PyTorch, as command lines list them."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,11 @@ class SwinSize:
     heads: tuple[int, ...]
     """Attention heads per stage."""
     pretrained_windows: tuple[int, ...]
-    """Window sizes for which ImageNet-22K weights were published."""
+    """Window sizes for which ImageNet-22K weights were published; empty for a size of our own, to train on a CPU."""
 
 
 SWIN_SIZES = {
+    "swin_nano": SwinSize(32, (2, 2, 2, 2), (1, 2, 4, 8), ()),
     "swin_tiny": SwinSize(96, (2, 2, 6, 2), (3, 6, 12, 24), (7,)),
     "swin_small": SwinSize(96, (2, 2, 18, 2), (3, 6, 12, 24), (7,)),
     "swin_base": SwinSize(128, (2, 2, 18, 2), (4, 8, 16, 32), (7, 12)),

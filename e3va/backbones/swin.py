@@ -142,14 +142,19 @@ def build_swin(
         raise ValueError(f"unknown window {window!r}: choose from {', '.join(map(str, WINDOW_IMAGE_SIZE))}")
     if pretrained is True and window not in size.pretrained_windows:
         raise ValueError(f"no ImageNet-22K weights exist for {name} with window {window}")
-    # timm names a Swin by the window it was pre-trained with; T and S only exist with window 7.
+    # timm names a Swin by the window it was pre-trained with; T and S only exist with window 7. The sizes are given all
+    # the same, for those that timm has no name for.
+    known_name = name if size.pretrained_windows else "swin_tiny"
     named_window = window if window in size.pretrained_windows else 7
     overlay = {"file": str(pretrained)} if isinstance(pretrained, Path) else None
     try:
         swin = timm.create_model(
-            f"{name}_patch4_window{named_window}_{WINDOW_IMAGE_SIZE[named_window]}.ms_in22k",
+            f"{known_name}_patch4_window{named_window}_{WINDOW_IMAGE_SIZE[named_window]}.ms_in22k",
             pretrained=bool(pretrained),
             pretrained_cfg_overlay=overlay,
+            embed_dim=size.embed_dim,
+            depths=size.depths,
+            num_heads=size.heads,
             window_size=window,
             drop_path_rate=drop_path,
             num_classes=0,

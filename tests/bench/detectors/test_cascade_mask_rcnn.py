@@ -112,9 +112,9 @@ def test_added_ground_truth_serves_one_stage_alone(detector, targets, monkeypatc
     proposals = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 50, 4), torch.ones(2, 50, dtype=torch.bool)
     truth, entered, sample = targets(2, 3, HEIGHT, WIDTH, 5), [], detector._sample
 
-    def watched(boxes, valid, *rest):
+    def watched(boxes, valid, *rest, **options):
         entered.append((boxes, valid))
-        return sample(boxes, valid, *rest)
+        return sample(boxes, valid, *rest, **options)
 
     monkeypatch.setattr(detector, "_sample", watched)
     monkeypatch.setattr(detector, "_mask_stage", lambda *_: torch.zeros(()))

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
 from bench.detectors import focal_loss
-from bench.detectors.assigners import BACKGROUND, IGNORED
+from bench.detectors.assignment.matching import BACKGROUND, IGNORED
 from bench.detectors.focal_loss import sigmoid_focal_loss_sum
 from drystep import simulate
 

@@ -109,7 +109,7 @@ def test_weights_that_cannot_be_had_are_named(tmp_path) -> None:
     [
         (
             {"name": "swin_huge"},
-            "unknown backbone 'swin_huge': choose from swin_tiny, swin_small, swin_base, swin_large",
+            "unknown backbone 'swin_huge': choose from swin_nano, swin_tiny, swin_small, swin_base, swin_large",
         ),
         ({"name": "swin_base", "window": 8}, "unknown window 8: choose from 7, 12"),
         ({"name": "swin_tiny", "window": 12, "pretrained": True}, "no ImageNet-22K weights exist for swin_tiny"),

@@ -1,13 +1,15 @@
-"""Assignment of targets: boxes are matched to ground truth and sampled, with output sizes known beforehand."""
-
-from typing import NamedTuple
+"""Matching of boxes to ground truth by overlap, in shapes that do not depend on the data."""
 
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from bench.detectors.targets import NO_OBJECT, DetectionTargets
+
 BACKGROUND = -1
 IGNORED = -2
+IGNORED_SHARE = 0.5
+"""Share of a box that an ignored region must cover (mmdetection's `ignore_iof_thr`) for it not to be background."""
 OBJECTS_AT_ONCE = 8
 """Ground truths that are matched at a time: enough work for a GPU, and 55 MiB with the 201,600 anchors of RetinaNet on
 800 x 1344 pixels."""
@@ -22,6 +24,7 @@ def match_boxes(
     negative_iou: float,
     low_quality_iou: float | None = None,
     at_once: int = OBJECTS_AT_ONCE,
+    candidates: Tensor | None = None,
 ) -> Tensor:
     """Assign a ground truth to each box, as mmdetection's `MaxIoUAssigner` does with `gt_max_assign_all`.
 
@@ -36,15 +39,20 @@ def match_boxes(
 
     `at_once` is how many ground truths are compared with all boxes at a time, which takes 36 bytes for each pair. With
     all of them at once, as in mmdetection, an image with many objects decides how much memory a training takes.
+
+    `candidates` (N,) bool says which boxes a ground truth may be assigned to. The others are `IGNORED`, whatever they
+    overlap. None means all boxes.
     """
     if 0 in (len(boxes), len(gt_boxes)):  # `max` over a dimension without elements would fail
-        return boxes.new_full((len(boxes),), BACKGROUND, dtype=torch.int64)
+        return _without(boxes.new_full((len(boxes),), BACKGROUND, dtype=torch.int64), candidates)
     best_iou = boxes.new_full((len(boxes),), -1.0)
     best_gt = torch.full_like(best_iou, BACKGROUND, dtype=torch.int64)
     last = best_gt
     for first in range(0, len(gt_boxes), at_once):
         part = slice(first, first + at_once)
         iou = box_iou(gt_boxes[part], boxes).masked_fill_(~gt_valid[part, None], -1.0)  # (g, N)
+        if candidates is not None:
+            iou.masked_fill_(~candidates, -1.0)
         iou_of_part, best = iou.max(dim=0)
         best_gt = torch.where(iou_of_part > best_iou, best + first, best_gt)  # the first of equals
         best_iou = torch.maximum(best_iou, iou_of_part)
@@ -52,7 +60,11 @@ def match_boxes(
             last = torch.maximum(last, _last_to_take(iou, low_quality_iou, first))
     matched = torch.where(best_iou >= positive_iou, best_gt, IGNORED)
     matched = matched.masked_fill(best_iou < negative_iou, BACKGROUND)
-    return torch.where(last >= 0, last, matched)
+    return _without(torch.where(last >= 0, last, matched), candidates)
+
+
+def _without(matched: Tensor, candidates: Tensor | None) -> Tensor:
+    return matched if candidates is None else matched.masked_fill_(~candidates, IGNORED)
 
 
 def _last_to_take(iou: Tensor, low_quality_iou: float, first: int) -> Tensor:
@@ -67,30 +79,47 @@ def _last_to_take(iou: Tensor, low_quality_iou: float, first: int) -> Tensor:
     return order.where(takes, BACKGROUND).amax(dim=0)
 
 
-class Sample(NamedTuple):
-    """A fixed number S of sampled boxes, positives first."""
+def match_image(
+    boxes: Tensor,
+    targets: DetectionTargets,
+    image: int,
+    *,
+    positive_iou: float,
+    negative_iou: float,
+    low_quality_iou: float | None = None,
+    at_once: int = OBJECTS_AT_ONCE,
+    candidates: Tensor | None = None,
+) -> Tensor:
+    """Match boxes (N, 4) to the objects of one image (`match_boxes`): (N,) int64.
 
-    chosen: Tensor
-    """(S,) int64, indices into the boxes that were sampled from."""
-    positive: Tensor
-    """(S,) bool. Positives are in the first slots, so a slice of known size holds all of them."""
-    valid: Tensor
-    """(S,) bool, False in slots for which there were too few boxes."""
-
-
-def sample_balanced(matched: Tensor, eligible: Tensor, *, size: int, positive_fraction: float) -> Sample:
-    """Draw up to `size * positive_fraction` positives at random, and fill the sample up with background.
-
-    matched (N,) from `match_boxes`, eligible (N,) bool. The sample has S = min(size, N) slots whatever the data is: two
-    `topk` over random keys take the place of `nonzero` and `randperm` in mmdet's `RandomSampler`.
+    What would be background is `IGNORED` where one of the image's ignored regions covers at least half of it. Unlike in
+    mmdetection, a box that matches an object is learned even if it lies in such a region.
     """
-    count = matched.shape[0]
-    slots = min(size, count)
-    key = torch.rand(count, device=matched.device)  # in [0, 1); -1 marks what must not be drawn
-    positive_key = key.masked_fill(~(eligible & (matched >= 0)), -1.0)
-    background_key = key.masked_fill(~(eligible & (matched == BACKGROUND)), -1.0)
-    drawn_key, drawn = positive_key.topk(min(int(size * positive_fraction), slots))
-    # Drawn positives precede all background. A slot that was drawn for lack of positives keeps its background key.
-    priority = background_key.scatter(0, drawn, torch.where(drawn_key >= 0, drawn_key + 2.0, background_key[drawn]))
-    priority, index = priority.topk(slots)
-    return Sample(index, priority >= 2.0, priority >= 0.0)
+    matched = match_boxes(
+        boxes,
+        targets.boxes[image],
+        targets.labels[image] != NO_OBJECT,
+        positive_iou=positive_iou,
+        negative_iou=negative_iou,
+        low_quality_iou=low_quality_iou,
+        at_once=at_once,
+        candidates=candidates,
+    )
+    if targets.ignored is None or not targets.ignored.shape[1]:
+        return matched
+    covered = covered_share(boxes, targets.ignored[image]) >= IGNORED_SHARE
+    return matched.masked_fill_((matched == BACKGROUND) & covered, IGNORED)
+
+
+def covered_share(boxes: Tensor, regions: Tensor) -> Tensor:
+    """(N,) The largest share of each box (N, 4) that one of the regions (I, 4) covers; zero for a box without area.
+
+    Empty regions cover nothing. The regions are taken one after the other, so that the memory does not depend on how
+    many an image has.
+    """
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    largest = torch.zeros_like(area)
+    for region in regions:
+        sides = boxes[:, 2:].minimum(region[2:]) - boxes[:, :2].maximum(region[:2])  # (N, 2)
+        largest = largest.maximum(sides.clamp_(min=0).prod(1))
+    return largest / area.clamp(min=torch.finfo(area.dtype).tiny)

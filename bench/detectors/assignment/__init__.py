@@ -1,0 +1,1 @@
+"""Which boxes are learned as which objects: matching by overlap, and sampling of a fixed number."""
