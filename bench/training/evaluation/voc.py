@@ -88,7 +88,7 @@ def _is_difficult(annotation: Mapping[str, Any]) -> bool:
 
 
 def _judged(objects: list[Any], difficult: Flags, boxes: list[Any]) -> tuple[Flags, Flags]:
-    """Which of an image's detections, the surest first, find an object, and which neither count nor harm."""
+    """Which of an image's detections, the surest first, are the first of their object, and which do not count at all."""
     hit, ignored = np.zeros(len(boxes), bool), np.zeros(len(boxes), bool)
     if not objects:
         return hit, ignored
@@ -98,7 +98,7 @@ def _judged(objects: list[Any], difficult: Flags, boxes: list[Any]) -> tuple[Fla
         if ious[number, nearest] < IOU_THRESHOLD:
             continue
         ignored[number] = difficult[nearest]
-        hit[number] = not difficult[nearest] and not is_taken[nearest]
+        hit[number] = not is_taken[nearest]
         is_taken[nearest] = True
     return hit, ignored
 

@@ -48,6 +48,7 @@ def test_sizes_without_objects_are_no_numbers() -> None:
     expected = _judged({**truth, "annotations": small}, detections, "bbox")
     assert [-1 if ours[f"bbox_{name}"] is None else ours[f"bbox_{name}"] for name in METRICS] == pytest.approx(expected)
     assert expected[4] == expected[5] == -1
+    assert ours["bbox_APm"] is ours["bbox_APl"] is None
     assert set(ours) == {f"bbox_{name}" for name in METRICS}
 
 

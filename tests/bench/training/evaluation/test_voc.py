@@ -48,6 +48,12 @@ def test_a_false_one_before_the_true_one_halves_the_precision() -> None:
     assert _both(_truth(SQUARE), found) == (0.5, 0.5)
 
 
+def test_precision_is_the_best_at_that_recall_or_above() -> None:
+    """Precision 1/2 at recall 1/2, but 2/3 at recall 1."""
+    found = _found((0.9, [150.0, 10.0, 20.0, 20.0]), (0.8, SQUARE), (0.7, FAR))
+    assert _both(_truth(SQUARE, FAR), found) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+
+
 def test_half_of_the_objects_reach_six_of_eleven_points() -> None:
     """Recall .5 reaches the points 0 to .5."""
     assert _both(_truth(SQUARE, FAR), _found((0.9, SQUARE))) == (pytest.approx(6 / 11), 0.5)
