@@ -11,6 +11,7 @@ from bench.commands.prove import prove
 from bench.commands.run import run
 from bench.commands.tables import report, tables
 from bench.commands.training.evaluate import evaluate
+from bench.commands.training.make_data import make_data
 from bench.commands.training.train import train
 from bench.commands.training.weights import naming_weights
 from bench.commands.validate import validate
@@ -32,6 +33,7 @@ app = make_app(
         "prove": prove,
         "train": train,
         "evaluate": evaluate,
+        "make-data": make_data,
         "list": list_names,
     },
 )

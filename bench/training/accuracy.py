@@ -25,12 +25,12 @@ Seen = Callable[[int], object]
 """Hears how many images are done."""
 
 
-def trained_model(folder: Path, run: Run, device: torch.device) -> tuple[nn.Module, int]:
+def trained_model(folder: Path, run: Run, device: torch.device, say: Callable[[str], object]) -> tuple[nn.Module, int]:
     """The model of a run with what it learned, for evaluation, and the steps that it was trained for.
 
     Raises `ValueError` where there is no whole checkpoint, or where it does not belong to the run.
     """
-    checkpoint = newest_checkpoint(folder / CHECKPOINTS)
+    checkpoint = newest_checkpoint(folder / CHECKPOINTS, say)
     if checkpoint is None:
         raise ValueError(f"{folder} has no checkpoint yet: `bench train` writes one after {CHECKPOINTS}")
     model = run.build(torch.device("cpu"))
@@ -42,12 +42,14 @@ def trained_model(folder: Path, run: Run, device: torch.device) -> tuple[nn.Modu
     return model.to(device).eval(), checkpoint.step
 
 
-def evaluate(folder: Path, run: Run, data: DataSet, device: torch.device, workers: int, seen: Seen) -> dict[str, Any]:
+def evaluate(
+    folder: Path, run: Run, data: DataSet, device: torch.device, workers: int, seen: Seen, say: Callable[[str], object]
+) -> dict[str, Any]:
     """Evaluate a run on a data set, write `accuracy.json` (and `detections.json`), and return the former.
 
     Raises `ValueError` for a run without a checkpoint, and `OutputError` for files that cannot be written.
     """
-    model, steps = trained_model(folder, run, device)
+    model, steps = trained_model(folder, run, device, say)
     images = EvaluationImages(data, run.recipe.images, workers)
     if data.task == "ade20k":
         metrics = _of_label_maps(model, images, len(data.classes), device, seen)

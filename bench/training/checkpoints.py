@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from drystep.commands.terminal import say
 from drystep.errors import OutputError
 
 WEIGHTS, STATE, CONTENTS = "trained.safetensors", "state.pt", "contents.json"
@@ -66,8 +65,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """Read the newest checkpoint that is whole; None without any. Damaged ones are named on stderr."""
+def newest_checkpoint(folder: Path, say: Callable[[str], object]) -> Checkpoint | None:
+    """Read the newest checkpoint that is whole; None without any. `say` hears of damaged ones."""
     for step, place in _newest_first(folder):
         try:
             sums = json.loads((place / CONTENTS).read_text())["sha256"]

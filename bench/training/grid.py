@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.training.recipe import Recipe
 from bench.training.run import Run, begin_run, write_json
 from bench.training.simulated import simulated_cost
 from bench.training.step import DivergedError
+from bench.training.watcher import Watcher
 from drystep.errors import OutputError
 
 
@@ -42,6 +43,8 @@ class Grid:
     options: LoopOptions
     workers: int
     """Processes that load images."""
+    watcher: Watcher = field(default_factory=Watcher)
+    """Who watches."""
 
     def train(self, case: Case, joined: Processes, rerun: bool = False) -> Trained:
         """Train a case to its end, unless that was done before.
@@ -66,7 +69,7 @@ class Grid:
             workers=self.workers, rank=joined.rank, ranks=joined.count,
         )  # fmt: skip
         try:
-            cost = train(run, folder, batches, self.options, joined)
+            cost = train(run, folder, batches, self.options, joined, self.watcher)
         except DivergedError as error:
             if joined.count > 1:  # the other processes wait for this one until it ends
                 raise OutputError(str(error)) from error

@@ -20,10 +20,10 @@ from bench.training.data.loading import TrainingBatches
 from bench.training.log import TrainingLog, read_log
 from bench.training.names import CHECKPOINTS, LOG_FILE
 from bench.training.processes import Processes
-from bench.training.progress import Seen, Show, progress
 from bench.training.run import Run, keep_frozen, load_frozen
 from bench.training.simulated import BatchSizes, learning_step
-from bench.training.step import DivergedError, LearningStep, Losses, watched
+from bench.training.step import DivergedError, Losses, watched
+from bench.training.watcher import Seen, Show, Watcher
 from e3va.backbones.trained_state import load_trainable_state_dict, trainable_state_dict
 
 KEPT_BATCHES = 4
@@ -53,7 +53,7 @@ class Observed:
     worst: list[dict[str, Any]] = field(default_factory=list)
     """Sizes of the batches up to the largest one."""
 
-    def note(self, step: LearningStep, device: torch.device) -> None:
+    def note(self, device: torch.device) -> None:
         """Take in the counters of the GPU."""
         if device.type == "cuda":
             allocated, reserved = torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
@@ -63,9 +63,7 @@ class Observed:
     def noting_sizes(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Pass batches on, and keep the sizes of those up to the largest one."""
         recent: deque[BatchSizes] = deque(maxlen=KEPT_BATCHES)
-        largest = (0, 0)
-        if self.worst:
-            largest = tuple(self.worst[-1]["load"])
+        largest = tuple(self.worst[-1]["load"]) if self.worst else (0, 0)
         for batch in batches:
             recent.append(BatchSizes.of(batch))
             if recent[-1].load > largest:
@@ -74,7 +72,9 @@ class Observed:
             yield batch
 
 
-def train(run: Run, folder: Path, batches: TrainingBatches, options: LoopOptions, joined: Processes) -> dict[str, Any]:
+def train(
+    run: Run, folder: Path, batches: TrainingBatches, options: LoopOptions, joined: Processes, watcher: Watcher
+) -> dict[str, Any]:
     """Train a run to its end and return what it cost, in the first process.
 
     A run that was stopped goes on from its newest checkpoint, exactly as if it had not been stopped. Raises
@@ -82,8 +82,8 @@ def train(run: Run, folder: Path, batches: TrainingBatches, options: LoopOptions
     `OutputError` for files that cannot be written.
     """
     model = run.build(torch.device("cpu"))
-    found = joined.agree(_newest_step(folder) if joined.is_first else None)
-    checkpoint = newest_checkpoint(folder / CHECKPOINTS) if found is not None else None
+    say = watcher.say if joined.is_first else lambda message: None
+    checkpoint = newest_checkpoint(folder / CHECKPOINTS, say)
     if checkpoint is None:
         if joined.is_first:
             keep_frozen(folder, run, model)
@@ -91,12 +91,7 @@ def train(run: Run, folder: Path, batches: TrainingBatches, options: LoopOptions
         load_frozen(folder, run, model)
         load_trainable_state_dict(model, checkpoint.trained)
     joined.wait()
-    return _Training(run, folder, batches, options, joined, model, checkpoint).to_the_end()
-
-
-def _newest_step(folder: Path) -> int | None:
-    checkpoint = newest_checkpoint(folder / CHECKPOINTS)
-    return None if checkpoint is None else checkpoint.step
+    return _Training(run, folder, batches, options, joined, watcher, model, checkpoint).to_the_end()
 
 
 class _Training:
@@ -104,9 +99,9 @@ class _Training:
 
     def __init__(
         self, run: Run, folder: Path, batches: TrainingBatches, options: LoopOptions, joined: Processes,
-        model: nn.Module, checkpoint: Checkpoint | None,
+        watcher: Watcher, model: nn.Module, checkpoint: Checkpoint | None,
     ) -> None:  # fmt: skip
-        self.run, self.folder, self.options, self.joined = run, folder, options, joined
+        self.run, self.folder, self.options, self.joined, self.watcher = run, folder, options, joined, watcher
         self.model = model.to(joined.device).train()
         self.done = 0 if checkpoint is None else checkpoint.step
         self.observed = Observed(**checkpoint.state["observed"]) if checkpoint else Observed()
@@ -132,7 +127,7 @@ class _Training:
         began = time.monotonic()
         try:
             if first:
-                with progress(self.run.name, self.done, self.run.steps) as show:
+                with self.watcher.steps(self.run.name, self.done, self.run.steps) as show:
                     self._steps(log, show)
             else:
                 self._steps(None, lambda seen: None)
@@ -167,7 +162,7 @@ class _Training:
         except DivergedError as error:
             raise DivergedError(f"the training stopped at step {number}: {error}") from error
         took_s = time.perf_counter() - start
-        self.observed.note(self.step, self.joined.device)
+        self.observed.note(self.joined.device)
         losses = {name: statistics.fmean(one[name] for one in self.losses) for name in self.losses[0]}
         return {
             "step": number,

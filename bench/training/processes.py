@@ -31,14 +31,6 @@ class Processes:
         if self.count > 1:
             distributed.barrier()
 
-    def agree(self, value: object) -> object:
-        """Return the first process's value, in all processes."""
-        if self.count == 1:
-            return value
-        values = [value]
-        distributed.broadcast_object_list(values)
-        return values[0]
-
 
 DEVICES = ("auto", "cuda", "cpu")
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from bench.commands.training.progress import say_remarks
 from drystep.bounds import require_whole
 from drystep.commands.exit_status import OK
-from drystep.commands.terminal import plain_table, print_table, stderr
+from drystep.commands.terminal import plain_table, print_table, say, stderr
 
 SHOWN = ("AP50", "AP50_area", "bbox_AP", "bbox_AP50", "bbox_AP75", "segm_AP", "segm_AP50", "mIoU", "pixel_accuracy")
 """Metrics that are printed; `accuracy.json` has all."""
@@ -29,6 +30,8 @@ def evaluate(
     place = device_of(device)
     read = [(folder, read_run(folder)) for folder in runs]
     found = [(run, open_data(run.case.task, data, "val")) for _, run in read]
+    for _, data_set in found:
+        say_remarks(data_set)
     names: dict[str, None] = {}
     rows = []
     for (folder, _), (run, data_set) in zip(read, found, strict=True):
@@ -37,6 +40,7 @@ def evaluate(
             accuracy = evaluate_run(
                 folder, run, data_set, place, workers,
                 lambda done: status.update(f"{run.name}: {done} of {total} images"),  # noqa: B023  # used at once
+                say,
             )  # fmt: skip
         metrics = {name: accuracy["metrics"][name] for name in SHOWN if name in accuracy["metrics"]}
         names |= dict.fromkeys(metrics)

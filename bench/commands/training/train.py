@@ -8,6 +8,7 @@ import typer
 
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
+from bench.commands.training.progress import TerminalWatcher, say_remarks
 from drystep.bounds import require_whole
 from drystep.commands.exit_status import FAILED, OK
 from drystep.commands.terminal import say, stdout
@@ -65,7 +66,10 @@ def train(
             total_batch=total_batch, clip_norm=clip_norm,
         )  # fmt: skip
         sized = [replace(case, batch_size=recipe.images_per_gpu, ddp=joined.count > 1) for case in cases]
-        grid = Grid(found, recipe, pretrained, out, LoopOptions(log_every, checkpoint_every, tensorboard), workers)
+        options = LoopOptions(log_every, checkpoint_every, tensorboard)
+        grid = Grid(found, recipe, pretrained, out, options, workers, TerminalWatcher())
+        if joined.is_first:
+            say_remarks(found)
         failed = 0
         for case in sized:
             done = grid.train(case, joined, rerun)

@@ -8,7 +8,6 @@ from bench.training.data.formats.ade20k import Ade20kData
 from bench.training.data.formats.coco import CocoData
 from bench.training.data.formats.voc import VocData
 from bench.training.data.problems import DataError
-from drystep.commands.terminal import say
 
 READERS: dict[str, Callable[[Path, str], DataSet]] = {"voc": VocData, "coco": CocoData, "ade20k": Ade20kData}
 """Task -> the reader of its data set."""
@@ -16,7 +15,7 @@ SPLITS = ("train", "val")
 
 
 def open_data(task: str, folder: Path, split: str) -> DataSet:
-    """Open one split of a task's data set, and say which of its annotations were corrected.
+    """Open one split of a task's data set; its `remarks` say which annotations were corrected.
 
     `folder` is VOCdevkit or contains it (voc); contains annotations, train2017 and val2017 (coco); is
     ADEChallengeData2016 or contains it (ade20k). `split` is "train" or "val", which is test of 2007 for voc. Reads the
@@ -28,7 +27,4 @@ def open_data(task: str, folder: Path, split: str) -> DataSet:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.")
-    data = READERS[task](folder, split)
-    for remark in data.remarks:
-        say(f"{data.folder}, {split}: {remark}")
-    return data
+    return READERS[task](folder, split)

@@ -21,7 +21,7 @@ def _written(folder: Path, *steps: int) -> Path:
 
 
 def test_the_newest_is_read_as_it_was_written(tmp_path: Path) -> None:
-    found = newest_checkpoint(_written(tmp_path, 9, 10))
+    found = newest_checkpoint(_written(tmp_path, 9, 10), print)
     assert found is not None
     assert found.step == 10
     torch.testing.assert_close(dict(found.trained), dict(_checkpoint(10).trained))
@@ -33,7 +33,7 @@ def test_two_are_kept(tmp_path: Path) -> None:
 
 
 def test_there_may_be_none(tmp_path: Path) -> None:
-    assert newest_checkpoint(tmp_path / "none") is None
+    assert newest_checkpoint(tmp_path / "none", print) is None
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, STATE, "contents.json"])
@@ -43,21 +43,21 @@ def test_of_a_half_written_one_the_one_before_it_is_used(
 ) -> None:
     path = _written(tmp_path, 5, 6) / "step-00000006" / file
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    found = newest_checkpoint(tmp_path)
+    found = newest_checkpoint(tmp_path, print)
     assert found is not None
     assert found.step == 5
-    assert "step-00000006 is damaged, so the one before it is used" in capsys.readouterr().err
+    assert "step-00000006 is damaged, so the one before it is used" in capsys.readouterr().out
 
 
 def test_what_a_killed_process_left_is_no_checkpoint(tmp_path: Path) -> None:
     _written(tmp_path, 5)
     (tmp_path / ".step-00000006.part").mkdir()
     (tmp_path / ".step-00000006.part" / WEIGHTS).write_bytes(b"half")
-    found = newest_checkpoint(tmp_path)
+    found = newest_checkpoint(tmp_path, print)
     assert found is not None
     assert found.step == 5
     _written(tmp_path, 6)
-    found = newest_checkpoint(tmp_path)
+    found = newest_checkpoint(tmp_path, print)
     assert found is not None
     assert found.step == 6
 

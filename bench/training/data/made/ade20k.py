@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.training.data.ade20k_classes import ADE20K_CLASSES
+from bench.training.data.formats.ade20k_classes import ADE20K_CLASSES
 from bench.training.data.made.images import Numbers, draw_image, save_jpeg, save_png, write_lines
 from bench.training.data.made.scenes import Scene
 from bench.training.data.made.settings import MadeSettings

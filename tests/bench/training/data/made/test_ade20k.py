@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.training.data.ade20k_classes import ADE20K_CLASSES
+from bench.training.data.formats.ade20k_classes import ADE20K_CLASSES
 from bench.training.data.made import make_set
 from bench.training.data.made.ade20k import label_map
 from bench.training.data.made.images import draw_image
