@@ -81,7 +81,7 @@ def train(
     joined: Processes,
     watcher: Watcher,
 ) -> dict[str, Any]:
-    """Train a run to its end, with its model as `Run.build` has built it, and return what it cost, in the first process.
+    """Train a run's model, as `Run.build` has built it, to its end; return what it cost, in the first process.
 
     A run that was stopped goes on from its newest checkpoint, exactly as if it had not been stopped. Raises
     `DivergedError` at the first loss that is no finite number, `ValueError` for a checkpoint of something else, and

@@ -32,9 +32,8 @@ def _train(run: Run, data: DataSet, folder: Path, after: int | None = None, **op
     if after is not None:
         batches.starting_at = lambda step: _ending(made(step), after)
     folder.mkdir(exist_ok=True)
-    return train(
-        run, run.build(torch.device("cpu")), folder, batches, LoopOptions(log_every=1, **options), CPU, Watcher()
-    )
+    model = run.build(torch.device("cpu"))
+    return train(run, model, folder, batches, LoopOptions(log_every=1, **options), CPU, Watcher())
 
 
 def _ending(batches, after: int):
