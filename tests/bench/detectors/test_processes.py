@@ -47,10 +47,12 @@ def _training() -> ModuleType:
 
 @pytest.fixture
 def batch(targets) -> tuple[Tensor, DetectionTargets]:
-    """Two images with two objects and one, so that each process alone would divide by another count."""
+    """Two images with two objects and one, and with all background ignored in one of them, so that each process alone
+    would divide by other counts."""
     images, truth = torch.randn(RANKS, 3, 64, 96), targets(RANKS, 2, 64, 96, 3)
     truth.labels[1, 1] = NO_OBJECT
-    return images, replace(truth, seeds=tuple(range(RANKS)))
+    ignored = torch.tensor([[[-1e4, -1e4, 1e4, 1e4]], [[0.0, 0.0, 0.0, 0.0]]])
+    return images, replace(truth, ignored=ignored, seeds=tuple(range(RANKS)))
 
 
 def _in_threads(monkeypatch: pytest.MonkeyPatch, step: Callable[[int], Tensor]) -> list[Tensor]:
@@ -100,7 +102,7 @@ def test_the_mean_over_processes_is_the_loss_of_one_with_all_images(monkeypatch,
 @pytest.mark.parametrize("name", ["retinanet", "cascade"])
 def test_two_processes_with_one_image_each_are_one_with_two(tmp_path: Path, batch, name: str) -> None:
     training, (images, truth) = _training(), batch
-    torch.save((images, truth.boxes, truth.labels, truth.masks), tmp_path / "batch.pt")
+    torch.save((images, truth.boxes, truth.labels, truth.masks, truth.ignored), tmp_path / "batch.pt")
     processes = [
         subprocess.Popen(
             [sys.executable, SCRIPT, name, str(rank), str(RANKS), tmp_path],

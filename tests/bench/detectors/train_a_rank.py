@@ -37,19 +37,23 @@ def gradients(model: torch.nn.Module, images: torch.Tensor, targets: DetectionTa
 
 def part(targets: DetectionTargets, images: slice) -> DetectionTargets:
     """The targets of some of the images."""
-    assert targets.masks is not None and targets.seeds is not None
+    assert targets.masks is not None and targets.seeds is not None and targets.ignored is not None
     return DetectionTargets(
-        targets.boxes[images], targets.labels[images], targets.masks[images], seeds=targets.seeds[images]
+        targets.boxes[images],
+        targets.labels[images],
+        targets.masks[images],
+        ignored=targets.ignored[images],
+        seeds=targets.seeds[images],
     )
 
 
 def main(name: str, rank: int, ranks: int, folder: Path) -> None:
     """Train on the rank's share of the batch in `folder/batch.pt`."""
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=ranks)
-    images, boxes, labels, masks = torch.load(folder / "batch.pt")
+    images, boxes, labels, masks, ignored = torch.load(folder / "batch.pt")
     each = len(images) // ranks
     own = slice(rank * each, (rank + 1) * each)
-    targets = DetectionTargets(boxes, labels, masks, seeds=tuple(range(len(images))))
+    targets = DetectionTargets(boxes, labels, masks, ignored=ignored, seeds=tuple(range(len(images))))
     found = gradients(DistributedDataParallel(build(name)), images[own], part(targets, own))
     torch.save(found, folder / f"rank{rank}.pt")
     dist.destroy_process_group()
