@@ -88,7 +88,7 @@ def _is_difficult(annotation: Mapping[str, Any]) -> bool:
 
 
 def _judged(objects: list[Any], difficult: Flags, boxes: list[Any]) -> tuple[Flags, Flags]:
-    """Which of an image's detections, the surest first, are the first of their object, and which do not count at all."""
+    """Which of an image's detections, the surest first, are the first of their object, and which do not count."""
     hit, ignored = np.zeros(len(boxes), bool), np.zeros(len(boxes), bool)
     if not objects:
         return hit, ignored
