@@ -33,10 +33,11 @@ def gather(folder: Path) -> tuple[list[Fields], list[str]]:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: --runs names the folder that has the runs of `bench train`")
-    found, remarks = [], []
+    found: list[Fields] = []
+    remarks: list[str] = []
     for path in sorted(folder.glob(f"*/{ACCURACY_FILE}")):
         line = _line(path)
-        if EVALUATION.is_check(line):
+        if line is not None and EVALUATION.is_check(line):
             found.append(line)
         else:
             remarks.append(f"{path} is not an evaluation that `bench evaluate` wrote and is left out")
