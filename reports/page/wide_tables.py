@@ -33,8 +33,10 @@ class Heading:
     """Whether a group, or a column that stands alone, begins here."""
     is_shown: bool
     """Whether it is on screen at first."""
-    is_empty: bool = False
+    is_empty: bool
     """Whether no row has a figure in it."""
+    leads: bool
+    """Whether it is the first column with a figure of its group."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def headings(texts: Sequence[str], empty: Collection[int] = ()) -> list[Heading]
     """
     starts = _starts(texts)
     first = [number for number, start in enumerate(starts) if start == number]
-    order = sorted(range(len(texts)), key=lambda number: (number in empty, number - starts[number], number))
+    # How many columns with a figure stand before each in its group.
+    ranks = [sum(before not in empty for before in range(start, number)) for number, start in enumerate(starts)]
+    order = sorted(range(len(texts)), key=lambda number: (number in empty, ranks[number], number))
     shown = set(order[:SHOWN])
     grouped = {start for number, start in enumerate(starts) if start != number}
     found = []
@@ -83,7 +87,9 @@ def headings(texts: Sequence[str], empty: Collection[int] = ()) -> list[Heading]
             if text == PAPER and is_share
             else text
         )
-        found.append(Heading(group, name, number in first, number in shown, number in empty))
+        is_empty = number in empty
+        leads = not is_empty and ranks[number] == 0
+        found.append(Heading(group, name, number in first, number in shown, is_empty, leads))
     return found
 
 

@@ -86,7 +86,7 @@ def _cell(text: str) -> Text:
 
 
 def _that_fit(table: WideTable, width: int) -> list[int]:
-    """Numbers of the columns that have room: first those that begin a group, then the others, each from the left.
+    """Numbers of the columns that have room: first those that lead a group, then the others, each from the left.
 
     Columns without a figure come last.
     """
@@ -101,7 +101,7 @@ def _that_fit(table: WideTable, width: int) -> list[int]:
 
 
 def _rank(heading: Heading, number: int) -> tuple[bool, bool, int]:
-    return heading.is_empty, not heading.is_first, number
+    return heading.is_empty, not heading.leads, number
 
 
 def _width(table: WideTable, number: int) -> int:

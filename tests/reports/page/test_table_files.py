@@ -98,3 +98,10 @@ def test_columns_without_a_figure_make_way_on_screen() -> None:
     found = wide_table(Table("a", "", columns), "a").headings
     assert [heading.name for heading in found if not heading.is_shown] == ["c1", "c2"]
     assert [heading.name for heading in found if heading.is_empty] == ["c1", "c2"]
+
+
+def test_the_papers_figures_lead_a_group_without_ours() -> None:
+    groups = [column for task in "abcdefg" for column in ((task, ["–"]), ("paper", ["1"]), ("points", ["2"]))]
+    found = wide_table(Table("a", "", [("Method", ["Full"]), *groups]), "a").headings
+    assert [heading.name for heading in found if heading.leads] == ["Method", *["paper"] * 7]
+    assert [heading.is_shown for heading in found] == [True, *[False, True, False] * 7]
