@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from reports.accuracy.runs import runs_of
-from reports.accuracy.trainings import trainings_tables
 from reports.comparisons.ablations import ablation_tables
 from reports.comparisons.allocators import allocators_table
 from reports.comparisons.highway import highway_table
@@ -41,6 +40,7 @@ from reports.predicted_times import (
 from reports.records import Record, frame_of, labels, method_key
 from reports.tables import Table, table1, table2
 from reports.times.table3 import table3
+from reports.trainings import trainings_tables
 from reports.validation import validation_tables
 
 FILE_NAME = "report.md"

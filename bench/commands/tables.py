@@ -119,7 +119,7 @@ def _keep_evaluations(runs: Path | None, folder: Path) -> None:
     """
     if runs is None:
         return
-    from bench.results.accuracy_files import gather, keep, require_writable
+    from bench.training.evaluation.accuracy_files import gather, keep, require_writable
 
     evaluations, remarks = gather(runs)
     require_writable(folder)
@@ -153,7 +153,7 @@ def _kinds() -> "tuple[tuple[CheckKind, ...], ...]":
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], show: bool) -> None:
     from bench.commands.texts.report import print_report
-    from bench.results.accuracy_files import read_kept
+    from bench.training.evaluation.accuracy_files import read_kept
     from drystep.validation.check_files import read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
     from reports.page import page

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.results.accuracy_files import KEPT_FILE, gather, keep, read_kept, require_writable
+from bench.training.evaluation.accuracy_files import KEPT_FILE, gather, keep, read_kept, require_writable
 
 RUN = {
     "task": "voc",

@@ -1,11 +1,11 @@
 import pytest
 
 from reports.accuracy.runs import NO_RUNS, runs_of
-from reports.accuracy.trainings import trainings_tables
 from reports.cells import MISSING
 from reports.document import build_tables, write_report
 from reports.page.page import write_page
 from reports.records import frame_of
+from reports.trainings import trainings_tables
 from tests.reports.hostile import tokens
 
 
