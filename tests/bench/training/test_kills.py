@@ -21,9 +21,9 @@ pytestmark = pytest.mark.nightly
 STEPS = 6
 
 
-def _command(data: Path, out: Path, images_per_gpu: int = 2, steps: int = STEPS) -> list[str]:
+def _command(data: Path, out: Path, images_per_gpu: int = 2, steps: int = STEPS, method: str = "adapter") -> list[str]:
     return [
-        "-m", "bench", "train", "--task", "voc", "--data", str(data), "--out", str(out), "--method", "adapter",
+        "-m", "bench", "train", "--task", "voc", "--data", str(data), "--out", str(out), "--method", method,
         "--backbone", "swin_nano", "--steps", str(steps), "--images-per-gpu", str(images_per_gpu), "--total-batch", "2",
         "--workers", "1", "--device", "cpu", "--log-every", "1", "--checkpoint-every", "1",
     ]  # fmt: skip
@@ -46,8 +46,8 @@ def _end(process: subprocess.Popen) -> str:
     return output
 
 
-def _trained(out: Path) -> Checkpoint:
-    checkpoint = newest_checkpoint(out / "voc-adapter-swin_nano-seed0" / CHECKPOINTS, print)
+def _trained(out: Path, method: str = "adapter") -> Checkpoint:
+    checkpoint = newest_checkpoint(out / f"voc-{method}-swin_nano-seed0" / CHECKPOINTS, print)
     assert checkpoint is not None
     return checkpoint
 
@@ -81,13 +81,14 @@ def test_a_training_that_is_killed_at_any_time_ends_with_the_same_bits(
 def test_two_processes_with_one_image_each_learn_what_one_with_two_learns(
     made_set: Callable[[str], Path], tmp_path: Path
 ) -> None:
+    """BitFit has no dropout, which each process would draw for itself."""
     data = made_set("voc")
     one, two = tmp_path / "one", tmp_path / "two"
-    _end(_start(_command(data, one, 2, steps=1)))
+    _end(_start(_command(data, one, 2, steps=1, method="bitfit")))
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    _end(_start([*launcher, *_command(data, two, 1, steps=1)]))
-    assert (two / "voc-adapter-swin_nano-seed0" / SUMMARY_FILE).exists()
-    ours, theirs = (_trained(out).state["optimizer"]["state"] for out in (one, two))
+    _end(_start([*launcher, *_command(data, two, 1, steps=1, method="bitfit")]))
+    assert (two / "voc-bitfit-swin_nano-seed0" / SUMMARY_FILE).exists()
+    ours, theirs = (_trained(out, "bitfit").state["optimizer"]["state"] for out in (one, two))
     assert ours.keys() == theirs.keys()
     # After one step, the first moment is a tenth of the gradient.
     largest = max(of_one["exp_avg"].abs().max() for of_one in ours.values())
