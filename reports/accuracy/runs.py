@@ -67,7 +67,7 @@ def _row(evaluation: Record) -> dict[str, Any]:
         "train_images": _figure(evaluation, "images", "train"),
         "images": _figure(evaluation, "images", "val"),
         "steps": _number(evaluation.get("steps")),
-        "is_whole": evaluation.get("steps") == evaluation.get("of_steps"),
+        "is_whole": _number(evaluation.get("steps")) == _number(evaluation.get("of_steps")),
         "device": str(evaluation.get("device") or MISSING),
         **{name: evaluation[name] for name in ("method", "label", "form", "variant")},
         "base": method_key(evaluation["base"]),

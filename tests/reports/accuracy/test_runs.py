@@ -42,6 +42,7 @@ def test_the_last_evaluation_of_a_run_counts(evaluation) -> None:
     [
         {"made_up": True},
         {"steps": 500},
+        {"steps": None, "of_steps": None},
         {"recipe": {"learning_rate": 2e-4}},
         {"precision": "fp32"},
         {"pretrained": ""},
