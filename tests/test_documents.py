@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from bench.commands.cli import app as bench_app
+from bench.commands.training.weights import naming_weights
 from drystep import __version__
 from drystep.commands.cli import app as drystep_app
 from drystep.pytest_plugin.plugin import pytest_addoption
@@ -86,7 +87,7 @@ def test_links_and_pictures_lead_to_files(document: str) -> None:
 def test_commands_can_be_parsed(program: str, arguments: list[str]) -> None:
     command, *rest = arguments
     assert command in PROGRAMS[program].commands
-    PROGRAMS[program].commands[command].make_context(command, rest)
+    PROGRAMS[program].commands[command].make_context(command, naming_weights(rest))
 
 
 def test_blocks_of_commands_are_found() -> None:

@@ -30,14 +30,18 @@ KEPT_BATCHES = 4
 """Batches up to the largest one whose sizes are kept, so that their steps can be simulated afterwards."""
 
 
+CHECKPOINTS_OF_A_TRAINING = 20
+"""Unless it is said how many steps lie between them."""
+
+
 @dataclass(frozen=True)
 class LoopOptions:
     """How a training is watched and kept; none of it changes what is learned."""
 
     log_every: int = 10
     """Steps between lines of the log."""
-    checkpoint_every: int = 1000
-    """Steps between checkpoints; there is one after the last step, too."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; None for a twentieth of the training. There is one after the last step, too."""
     tensorboard: bool = False
     """Whether TensorBoard's files are written beside the log."""
 
@@ -142,13 +146,14 @@ class _Training:
         return self._summarise(time.monotonic() - began) if first else {}
 
     def _steps(self, log: TrainingLog | None, show: Show) -> None:
+        every = self.options.checkpoint_every or max(1, self.run.steps // CHECKPOINTS_OF_A_TRAINING)
         while self.done < self.run.steps:
             line = self._one_step()
             self.done += 1
             last = self.done == self.run.steps
             if log is not None and (line["step"] % self.options.log_every == 0 or last):
                 log.add(line)
-            if last or self.done % self.options.checkpoint_every == 0:
+            if last or self.done % every == 0:
                 self._keep()
             show(Seen(self.done, line["loss"], line["images_per_s"], self._memory_bytes()))
 

@@ -25,7 +25,6 @@ from e3va.backbones.trained_state import trainable_state_dict
 
 OF_MODEL = (
     "task", "method", "backbone", "window", "precision", "fused_attention", "checkpointing", "bf16_trunk", "seed",
-    "rois_per_image",
 )  # fmt: skip
 """Fields of `Case` that a training has."""
 

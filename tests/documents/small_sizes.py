@@ -17,6 +17,7 @@ SMALLER = (
     ("--method all", "--method fixed"),
     ("--method full --batches 1 --batches 12", "--method full --batches 1 --batches 2"),
     ("--task coco", "--task voc"),
+    ("--out made", "--out made --train 4 --val 1"),
 )
 """Text of a command -> what stands in its place."""
 
@@ -44,6 +45,10 @@ ONLY_PARSED = {
     "drystep validate --only reports --memtracker": "MemTracker takes minutes",
     "python -m bench tables": "it takes minutes",
     "python -m bench prove": "it needs a GPU",
+    "python -m bench train": "it takes minutes; tests/bench/training runs it",
+    "python -m bench evaluate": "it needs a trained run; tests/bench/training runs it",
+    "python -m bench report results.jsonl --runs": "it needs trained runs; tests/bench/commands runs it",
+    "torchrun": "it needs several GPUs; tests/bench/training runs two processes",
     "python -m bench validate --only step-times": "it traces language models, which takes minutes",
     "python -m bench fit": "its search of the largest image takes a minute; tests/bench runs it",
     "python examples/train_your_own.py": "it takes a minute; tests/examples runs it",
@@ -79,7 +84,7 @@ def made_small(command: str) -> str:
     for text, replacement in SMALLER:
         small = small.replace(text, replacement)
     words = shlex.split(small)
-    if words[1:3] == ["-m", "bench"] and "--task" in words:
+    if words[1:3] == ["-m", "bench"] and "--task" in words and words[3] != "make-data":
         small += "".join(f" {option} {value}" for option, value in SMALL_CASE.items() if option not in words)
     if words[:2] == ["drystep", "fit"] and command not in SEARCHED and not set(NOT_QUICK) & set(words):
         small += " --quick"

@@ -16,6 +16,7 @@ from drystep.commands.terminal import say, stdout
 FIXED: dict[str, Any] = {
     "batch_size": 2, "image_size": None, "batches": 1, "stretch": "worst", "optimizer": "adamw", "engine": "simulate",
     "profile": "torch-2.11", "torch": None, "ddp": False, "cudnn_benchmark": False, "alloc_conf": "", "gt_boxes": None,
+    "rois_per_image": None,
 }  # fmt: skip
 """Fields of a case that a training takes from its recipe and data, or that only a simulation has."""
 DEFAULT_FOLDER = Path("runs")
@@ -44,13 +45,16 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that load images.")] = 2,
     device: Annotated[str, typer.Option(help="cuda, cpu, or auto, which takes CUDA where there is a device.")] = "auto",
     log_every: Annotated[int, typer.Option(help="Steps between lines of log.jsonl.")] = 10,
-    checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 1000,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints; default: a twentieth of the training.")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Train anew what was trained before.")] = False,
 ) -> int:
     """Train methods on a data set; what is stopped goes on with the same command. Under `torchrun`, on several GPUs."""
     for name, value in {"log-every": log_every, "checkpoint-every": checkpoint_every}.items():
-        require_whole(name, value, 1, 10**9)
+        if value is not None:
+            require_whole(name, value, 1, 10**9)
     require_whole("workers", workers, 0, 1024)
 
     from bench.training.data.open_data import open_data

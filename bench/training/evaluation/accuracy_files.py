@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases.methods import METHODS, RegisteredMethod
+from bench.training.names import ACCURACY_FILE
 from drystep.validation.check_files import CheckKind, Fields, read_checks_file, require_checks_file, write_checks_file
 
-ACCURACY_FILE = "accuracy.json"
-"""What `bench evaluate` writes into a run's folder."""
 KEPT_FILE = "accuracy.jsonl"
 """Where the evaluations of many runs are kept."""
 LARGEST_BYTES = 1 << 24
