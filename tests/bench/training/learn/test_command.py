@@ -64,4 +64,3 @@ def test_the_methods_learn(tmp_path: Path) -> None:
     assert run_app(app, "learn", ["--out", str(tmp_path)]) == 0
     document = json.loads((tmp_path / "learn.json").read_text())
     assert document["source_miou"] > 0.5
-    assert document["seconds"] < 480
