@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.accuracy.runs import runs_of
 from reports.comparisons.ablations import ablation_tables
 from reports.comparisons.allocators import allocators_table
 from reports.comparisons.highway import highway_table
@@ -39,10 +40,17 @@ from reports.predicted_times import (
 from reports.records import Record, frame_of, labels, method_key
 from reports.tables import Table, table1, table2
 from reports.times.table3 import table3
+from reports.trainings import trainings_tables
 from reports.validation import validation_tables
 
 FILE_NAME = "report.md"
-TABLES: Mapping[int, Callable[[pd.DataFrame], Table | None]] = {1: table1, 2: table2, 3: table3, 4: table4}
+TABLES: Mapping[int, Callable[[pd.DataFrame, pd.DataFrame], Table | None]] = {
+    1: table1,
+    2: table2,
+    3: lambda frame, _: table3(frame),
+    4: lambda frame, _: table4(frame),
+}
+"""Number of a table of the paper -> what builds it from results and from runs of trainings."""
 PICTURES = (
     ("memory_vs_parameters.png", memory_against_parameters, "Memory against trained parameters"),
     ("breakdown.png", breakdown, "What is alive at the peak"),
@@ -60,11 +68,13 @@ def write_report(
     tables: Sequence[int] = tuple(TABLES),
     checks: Sequence[Record] = (),
     step_checks: Sequence[Record] = (),
+    evaluations: Sequence[Record] = (),
 ) -> Path:
     """Write report and pictures into a folder and return the document's path.
 
     Raises `ValueError` for a folder that cannot be made, and `OSError` for what cannot be written into it. `checks` are
-    those of `python -m bench validate`, `step_checks` those of its `--step-time`.
+    those of `python -m bench validate`, `step_checks` those of its `--step-time`, `evaluations` those of
+    `python -m bench evaluate`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +90,7 @@ def write_report(
         for table in (*validation_tables(checks), step_check_table(step_checks), calibration_table(step_checks))
         if table is not None
     ]
-    built = [*build_tables(frame, tables), *trust, *measured_tables()]
+    built = [*build_tables(frame, tables, evaluations), *trust, *measured_tables()]
     document = folder / FILE_NAME
     wanted = NEEDED if _wants_all(tables) else tables
     absent = absent_tables((table.title for table in built), wanted) if built else []
@@ -88,20 +98,35 @@ def write_report(
     return document
 
 
-def build_tables(frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES)) -> list[Table]:
-    """The tables for which there are results: the paper's, its claims, ablations, forms, rivals, its settings, runs."""
-    shapes = single_shapes(frame)
+def build_tables(
+    frame: pd.DataFrame, numbers: Sequence[int] = tuple(TABLES), evaluations: Sequence[Record] = ()
+) -> list[Table]:
+    """The tables for which there are results: the paper's, our trainings, ablations, rivals, its settings, runs.
+
+    `evaluations` are those of `python -m bench evaluate`.
+    """
+    shapes, trained = single_shapes(frame), runs_of(evaluations)
     tables: list[Table | None] = []
     for number in numbers:
         tables += [] if number != 3 else _predicted(shapes)  # a GPU's times stand before those of a CPU
-        tables.append(TABLES[number](_without_rivals(shapes)))
+        tables.append(TABLES[number](_without_rivals(shapes), trained))
     times = _times(shapes) if 3 in numbers else []
     claims = [probable_table4(frame), contradictions(shapes, frame)] if 4 in numbers else []
     of_all = [paradigms_table(frame), averages_table(shapes, frame), logs_table(shapes)] if _wants_all(numbers) else []
     costs = cost_tables(_without_rivals(shapes), [task for number in numbers for task in COST_TASKS.get(number, ())])
-    methods = [*ablation_tables(shapes), highway_table(shapes), rivals_table(shapes), levers_table(shapes)]
+    methods = [*ablation_tables(shapes, trained), highway_table(shapes), rivals_table(shapes), levers_table(shapes)]
     runs = [run_table(frame), allocators_table(frame)]
-    built = [*tables, *claims, *of_all, *costs, *times, *methods, *paper_settings_tables(frame), *runs]
+    built = [
+        *tables,
+        *claims,
+        *trainings_tables(trained),
+        *of_all,
+        *costs,
+        *times,
+        *methods,
+        *paper_settings_tables(frame),
+        *runs,
+    ]
     return [table for table in built if table is not None]
 
 
@@ -141,7 +166,7 @@ def _markdown(
     parts += [f"![{title}]({name})\n" for name, title in drawn]
     parts += [table.to_markdown() for table in tables] or ["No results yet.\n"]
     parts += [_list("Tables of the paper that are missing here", absent)] if absent else []
-    unmatched = unmatched_figures(table.title for table in tables)
+    unmatched = unmatched_figures(tables)
     parts += [_list("Figures of the paper that have none of ours beside them", unmatched)] if unmatched else []
     parts += [_failures(records), _provenance(frame)]
     return "\n".join(part for part in parts if part)
@@ -191,9 +216,10 @@ def _list(title: str, lines: Sequence[str]) -> str:
 
 
 HOW_TO_READ = """\
-Every figure is **measured** (a real step ran on the device that is named), **simulated** (allocations of the step,
-traced without a GPU, replayed through a model of PyTorch's CUDA caching allocator), **predicted** (times, from the same
-trace and from single operators that others measured on GPUs) or **published** (the paper's, in columns that say so).
-MiB are 2^20 bytes. Memory is *reserved* memory unless it says *allocated*; a GPU's driver shows 0.3 to 1.3 GiB more,
-the CUDA context. "–" means that there is no figure; OOM is a result.
+Every figure is **measured** (a real step ran on the device that is named, or a trained model was evaluated),
+**simulated** (allocations of the step, traced without a GPU, replayed through a model of PyTorch's CUDA caching
+allocator), **predicted** (times, from the same trace and from single operators that others measured on GPUs) or
+**published** (the paper's, in columns that say so). MiB are 2^20 bytes. Memory is *reserved* memory unless it says
+*allocated*; a GPU's driver shows 0.3 to 1.3 GiB more, the CUDA context. "–" means that there is no figure; OOM is a
+result.
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from reports.records import KEY, label_of, labels, select
+from reports.records import KEY, label_of, labels, method_key, select
 
 REFERENCE = "reference"
 """The form out of plain modules, as the paper describes the method."""
@@ -68,6 +68,14 @@ def papers_rows(of_paper: Iterable[str], found: Iterable[pd.DataFrame]) -> tuple
     for rows in found:
         names |= {key: label_of(method) for key, method in rows["method"].items() if key not in names}
     return list(names), list(names.values())
+
+
+def bases_of(keys: Iterable[str], found: Iterable[pd.DataFrame]) -> list[str]:
+    """Key of the method that each row of a table is a form of; a row of the paper is a method itself."""
+    known: dict[str, str] = {}
+    for rows in found:
+        known |= {key: method_key(base) for key, base in rows["base"].items()}
+    return [known.get(key, key) for key in keys]
 
 
 def absent_note(parts: Iterable[tuple[str, Iterable[str], Iterable[str]]]) -> str:

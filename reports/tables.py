@@ -6,13 +6,17 @@ from typing import Any
 
 import pandas as pd
 
+from reports.accuracy.columns import VS_FULL_NOTE, accuracy_columns, accuracy_note, groups_by_base
+from reports.accuracy.runs import METRICS, NO_RUNS, runs_of_paper
 from reports.cells import Column, number, signed, text
 from reports.escaping import markdown_cell
-from reports.forms import absent_note, in_rows_of_the_paper, papers_rows, select_rows
-from reports.ratios import FULL, percent_above, percent_above_full
+from reports.forms import absent_note, bases_of, in_rows_of_the_paper, papers_rows, select_rows
+from reports.ratios import percent_above, percent_above_full
 from reports.records import KEY, labels, published
 
 TASKS = {"voc": "VOC", "ade20k": "ADE20K", "coco": "COCO"}
+ACCURACIES_1 = (("voc", "AP box"), ("ade20k", "mIoU"))
+"""Task and metric of each accuracy in Table 1."""
 LARGE_METHOD, LARGE_BACKBONE = "e3va", "swin_large"
 """The method that Table 2 shows on a second backbone."""
 
@@ -24,8 +28,7 @@ FORMS_NOTE = (
 MEMORY_NOTE = (
     "Memory is **simulated**: the most that PyTorch's allocator reserves. Columns headed *paper* are **published**. "
     "The paper's MB are MiB, probably read with nvidia-smi (which adds 0.5 to 1.3 GiB of CUDA context) under NVIDIA "
-    "Apex mixed precision and PyTorch 1.x: compare *vs Full* before the MiB. AP and mIoU were not measured here; the "
-    "column after each is the difference of the published figures to the published Full."
+    "Apex mixed precision and PyTorch 1.x: compare *vs Full* before the MiB."
 )
 
 
@@ -52,8 +55,8 @@ class Table:
         return f"## {markdown_cell(self.title)}\n\n{self.caption}\n\n{body}\n"
 
 
-def table1(frame: pd.DataFrame) -> Table | None:
-    """Swin-L: parameters, memory on Pascal VOC and ADE20K; accuracy as published."""
+def table1(frame: pd.DataFrame, runs: pd.DataFrame = NO_RUNS) -> Table | None:
+    """Swin-L: parameters, memory and accuracy on Pascal VOC and ADE20K. The runs are `runs_of` evaluations."""
     rows = in_rows_of_the_paper(frame)
     wanted: dict[str, Any] = {"backbone": "swin_large", "engine": "simulate", "batch_size": 2}
     found = {task: select_rows(rows, task=task, **wanted) for task in ("voc", "ade20k")}
@@ -65,10 +68,14 @@ def table1(frame: pd.DataFrame) -> Table | None:
     voc, ade = (of_task.reindex(keys) for of_task in found.values())
     paper = table.reindex(keys)
     settings = " ".join(f"{TASKS[task]}: {settings_text(of_task.iloc[0])}." for task, of_task in measured.items())
+    trained = {task: runs_of_paper(runs, task, "swin_large") for task in found}
+    bases = bases_of(keys, measured.values())
+    box, miou = (groups_by_base(trained[task], bases, name) for task, name in ACCURACIES_1)
     return Table(
         "Table 1. Swin-L on Pascal VOC (RetinaNet) and ADE20K (UPerNet)",
         f"{settings} {PARAMETER_NOTE} VOC's detector reads three stages, but the paper counts a backbone with all four "
-        f"output norms, and so does this table: its counts are those of ADE20K's model. {FORMS_NOTE} {MEMORY_NOTE}"
+        f"output norms, and so does this table: its counts are those of ADE20K's model. {FORMS_NOTE} {MEMORY_NOTE} "
+        f"{accuracy_note({TASKS[task]: of_task for task, of_task in trained.items()})} {VS_FULL_NOTE}"
         + absent_note([(TASKS[task], labels(), of_task.index) for task, of_task in found.items()]),
         [
             ("Method", names),
@@ -76,14 +83,14 @@ def table1(frame: pd.DataFrame) -> Table | None:
             *_memory("VOC", voc["reserved_mib"], paper, "memory_voc_mb"),
             *_memory("ADE20K", ade["reserved_mib"]),
             ("extra structure, paper", text(paper["extra_structure"])),
-            *_accuracy("VOC AP box", paper["voc_ap_box_pct"], 1),
-            *_accuracy("ADE20K mIoU", paper["ade20k_miou_pct"], 2),
+            *accuracy_columns("VOC AP box", box, paper["voc_ap_box_pct"], 1),
+            *accuracy_columns("ADE20K mIoU", miou, paper["ade20k_miou_pct"], 2),
         ],
     )
 
 
-def table2(frame: pd.DataFrame) -> Table | None:
-    """Swin-B on COCO, and E3VA on Swin-L."""
+def table2(frame: pd.DataFrame, runs: pd.DataFrame = NO_RUNS) -> Table | None:
+    """Swin-B on COCO, and E3VA on Swin-L. The runs are `runs_of` evaluations."""
     rows = in_rows_of_the_paper(frame)
     wanted: dict[str, Any] = {"task": "coco", "engine": "simulate", "batch_size": 2}
     base = select_rows(rows, backbone="swin_base", **wanted)
@@ -98,18 +105,27 @@ def table2(frame: pd.DataFrame) -> Table | None:
     )
     found = (base if large.empty else pd.concat([base, large])).set_index([KEY, "backbone"]).reindex(pairs)
     paper = table.set_index([KEY, "backbone"]).reindex(pairs)
+    trained, trained_large = (runs_of_paper(runs, "coco", backbone) for backbone in ("swin_base", LARGE_BACKBONE))
+    box, mask = (
+        [
+            *groups_by_base(trained, bases_of(keys, [base]), metric),
+            *groups_by_base(trained_large, bases_of(large_keys, [large]), metric),
+        ]
+        for metric in METRICS["coco"]
+    )
     return Table(
         "Table 2. Swin-B on COCO (Cascade Mask R-CNN)",
-        f"{settings_text(base.iloc[0])}. {PARAMETER_NOTE} {FORMS_NOTE} {MEMORY_NOTE} The paper compares the accuracy "
-        "of E3VA on Swin-L with Full on Swin-B, and gives no Full on Swin-L."
+        f"{settings_text(base.iloc[0])}. {PARAMETER_NOTE} {FORMS_NOTE} {MEMORY_NOTE} "
+        f"{accuracy_note({'Swin-B': trained, 'Swin-L': trained_large})} {VS_FULL_NOTE} Both compare the accuracy of "
+        "E3VA on Swin-L with Full on Swin-B; the paper gives no Full on Swin-L."
         + absent_note([("Swin-B", labels(), base.index), ("Swin-L", [LARGE_METHOD], large.index)]),
         [
             ("Method", [*names, *(f"{name} (Swin-L)" for name in large_names)]),
             *_parameters(found["params"], paper),
             *_memory("COCO", found["reserved_mib"], paper, "memory_mb"),
             ("extra structure, paper", text(paper["extra_structure"])),
-            *_accuracy("AP box", paper["ap_box_pct"], 1),
-            *_accuracy("AP mask", paper["ap_mask_pct"], 1),
+            *accuracy_columns("AP box", box, paper["ap_box_pct"], 1),
+            *accuracy_columns("AP mask", mask, paper["ap_mask_pct"], 1),
         ],
     )
 
@@ -155,10 +171,3 @@ def _memory(task: str, mib: pd.Series, paper: pd.DataFrame | None = None, paper_
         ("paper", signed(published_relative, 2)),
         ("points", signed(relative - published_relative)),
     ]
-
-
-def _accuracy(what: str, paper: pd.Series, digits: int) -> list[Column]:
-    """A published accuracy and, in points, how far it lies above Full's."""
-    is_full = paper.index.get_level_values(0) == FULL
-    above = (paper - paper[is_full].iloc[0]).mask(is_full)
-    return [(f"{what}, paper", number(paper, digits)), ("vs Full, paper", signed(above, digits))]

@@ -22,6 +22,13 @@ DEFAULT_FOLDER = Path("bench-results")
 RESULTS_NAME = "results.jsonl"
 CHECKS_NAMES = ("validation.jsonl", "validation-steps.jsonl")
 """Files of checks of memory (measured and published) and of step times, beside the results."""
+Runs = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of runs of `bench train`: the accuracies that `bench evaluate` wrote there are kept beside the "
+        "report, instead of those kept before, and shown in it."
+    ),
+]
 
 
 def tables(
@@ -31,6 +38,7 @@ def tables(
     rerun: Rerun = False,
     launcher: Launcher = "local",
     ray_address: RayAddress = "",
+    runs: Runs = None,
 ) -> int:
     """Measure the cases of the paper's Tables 1-6, and of E3VA's forms, rivals and runs; write the report."""
     settings = Settings(steps, launcher=launcher, ray_address=ray_address)
@@ -56,6 +64,7 @@ def tables(
     cases = runner.gathered([*beyond, *paper_grids.grid(numbers)])
     grid = Grid(cases, select_gpus(), settings, out / RESULTS_NAME)
     _require_outputs(out, writes_checks=bool(beyond))
+    _keep_evaluations(runs, out)
     resumed = grid.resume(rerun)
     results = [*resumed.stored, *grid.measure(resumed.missing)]
     if beyond:
@@ -68,6 +77,7 @@ def report(
     results_files: Annotated[list[Path], typer.Argument(help=f"Default: {DEFAULT_FOLDER / RESULTS_NAME}")] = [],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = DEFAULT_FOLDER,
     show: Annotated[bool, typer.Option("--show", help="Also print the main tables, as wide as the terminal.")] = False,
+    runs: Runs = None,
 ) -> int:
     """Write the report anew from stored results; nothing is measured."""
     from bench.cases import paper_grids
@@ -78,6 +88,7 @@ def report(
     stored = [measuring.read(path) for path in results_files or [DEFAULT_FOLDER / RESULTS_NAME]]
     results = [result for file in stored for result in file.results]
     _require_outputs(out)
+    _keep_evaluations(runs, out)
     for line in summarise(map(code_staleness, results)):
         say(f"{line}; `run` or `tables` would measure them again")
     _report(results, out, list(paper_grids.TABLES), show)
@@ -99,6 +110,25 @@ def _write_checks(folder: Path) -> None:
     of_reports = check_reports(reports, families_of(reports, None))
     write_checks(checks, [*check_all(read_runs(SAMPLE))[0], *check_published()], of_reports)
     write_step_checks(step_checks, check_all_steps(read_steps(STEPS)), shipped_errors())
+
+
+def _keep_evaluations(runs: Path | None, folder: Path) -> None:
+    """Keep the evaluations of a folder of runs beside the report, if there is one.
+
+    Raises `ValueError` for a folder without any, and `OutputError` if they cannot be written.
+    """
+    if runs is None:
+        return
+    from bench.training.evaluation.accuracy_files import gather, keep, require_writable
+
+    evaluations, remarks = gather(runs)
+    require_writable(folder)
+    for remark in remarks:
+        say(remark)
+    try:
+        keep(folder, evaluations)
+    except OSError as error:
+        raise OutputError(f"cannot keep the evaluations in {folder}: {error.strerror or error}") from error
 
 
 def _require_outputs(folder: Path, writes_checks: bool = False) -> None:
@@ -123,6 +153,7 @@ def _kinds() -> "tuple[tuple[CheckKind, ...], ...]":
 
 def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], show: bool) -> None:
     from bench.commands.texts.report import print_report
+    from bench.training.evaluation.accuracy_files import read_kept
     from drystep.validation.check_files import read_checks_file
     from reports.document import FILE_NAME, build_tables, write_report
     from reports.page import page
@@ -131,15 +162,15 @@ def _report(results: "Sequence[Result]", folder: Path, numbers: Sequence[int], s
 
     records = [json.loads(result.to_json()) for result in results]
     files = [read_checks_file(folder / name, *kinds) for name, kinds in zip(CHECKS_NAMES, _kinds(), strict=True)]
-    for _, problems in files:
-        for problem in problems:
-            say(problem)
+    evaluations, remarks = read_kept(folder)
+    for problem in [*(problem for _, problems in files for problem in problems), *remarks]:
+        say(problem)
     checks, step_checks = (lines for lines, _ in files)
     frame = frame_of(records)
-    built = build_tables(frame, numbers)
+    built = build_tables(frame, numbers, evaluations)
     try:
         with written_whole(folder) as unfinished:
-            write_report(records, unfinished, numbers, checks, step_checks)
+            write_report(records, unfinished, numbers, checks, step_checks, evaluations)
             page.write_page(records, unfinished, built, checks, step_checks)
     except OSError as error:
         raise OutputError(f"cannot write the report to {folder}: {error.strerror or error}") from error

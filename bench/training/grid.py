@@ -1,10 +1,10 @@
 """Trainings of several cases on one data set, each in a folder of its own; those that are done are not repeated."""
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from bench.cases.case import Case
 from bench.training.data.data_set import DataSet
@@ -13,7 +13,7 @@ from bench.training.loop import LoopOptions, train
 from bench.training.names import ALL_FILES, CHECKPOINTS, SUMMARY_FILE
 from bench.training.processes import Processes
 from bench.training.recipe import Recipe
-from bench.training.run import Run, begin_run, write_json
+from bench.training.run import Run, begin_run, require_same_run, write_json
 from bench.training.simulated import simulated_cost
 from bench.training.step import DivergedError
 from bench.training.watcher import Watcher
@@ -54,22 +54,23 @@ class Grid:
         """
         _require_device(case, joined)
         run = Run(case, self.recipe, self.pretrained, self.data.made_up, len(self.data.entries), joined.count)
-        run.recipe.passes(joined.count)  # raises `ValueError` before anything is written
         folder = self.out / run.name
+        if joined.is_first and rerun:
+            _clear(folder)
+        joined.wait()
+        if _is_done(folder, run):
+            return Trained(f"{run.name} is done: {folder}")
+        run.recipe.passes(joined.count)  # raises `ValueError` before anything is written, as does the next line
+        model = run.build(torch.device("cpu"))
         if joined.is_first:
-            if rerun:
-                _clear(folder)
             begin_run(folder, run, self.data.folder)
         joined.wait()
-        done = _summary(folder)
-        if done is not None:
-            return Trained(f"{run.name} is done: {folder}")
         batches = TrainingBatches(
             self.data, run.recipe.images, images_per_gpu=run.recipe.images_per_gpu, seed=case.seed,
             workers=self.workers, rank=joined.rank, ranks=joined.count,
         )  # fmt: skip
         try:
-            cost = train(run, folder, batches, self.options, joined, self.watcher)
+            cost = train(run, model, folder, batches, self.options, joined, self.watcher)
         except DivergedError as error:
             if joined.count > 1:  # the other processes wait for this one until it ends
                 raise OutputError(str(error)) from error
@@ -94,8 +95,9 @@ def _clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _summary(folder: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((folder / SUMMARY_FILE).read_bytes())
-    except (OSError, json.JSONDecodeError):
-        return None
+def _is_done(folder: Path, run: Run) -> bool:
+    """Whether a folder has this run, trained to its end. Raises `ValueError` where it has another."""
+    if not (folder / SUMMARY_FILE).exists():
+        return False
+    require_same_run(folder, run)
+    return True

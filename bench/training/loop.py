@@ -73,15 +73,20 @@ class Observed:
 
 
 def train(
-    run: Run, folder: Path, batches: TrainingBatches, options: LoopOptions, joined: Processes, watcher: Watcher
+    run: Run,
+    model: nn.Module,
+    folder: Path,
+    batches: TrainingBatches,
+    options: LoopOptions,
+    joined: Processes,
+    watcher: Watcher,
 ) -> dict[str, Any]:
-    """Train a run to its end and return what it cost, in the first process.
+    """Train a run's model, as `Run.build` has built it, to its end; return what it cost, in the first process.
 
     A run that was stopped goes on from its newest checkpoint, exactly as if it had not been stopped. Raises
     `DivergedError` at the first loss that is no finite number, `ValueError` for a checkpoint of something else, and
     `OutputError` for files that cannot be written.
     """
-    model = run.build(torch.device("cpu"))
     say = watcher.say if joined.is_first else lambda message: None
     checkpoint = newest_checkpoint(folder / CHECKPOINTS, say)
     if checkpoint is None:

@@ -94,18 +94,23 @@ def read_run(folder: Path) -> Run:
         raise ValueError(f"{folder / RUN_FILE} cannot be read: {error}") from error
 
 
+def require_same_run(folder: Path, run: Run) -> None:
+    """Raise `ValueError`, which says what differs, if the folder has another run."""
+    differences = list(_differences(read_run(folder).fields(), run.fields()))
+    if differences:
+        raise ValueError(
+            f"{folder} has another run, in which {'; '.join(differences)}: "
+            "name another --out, or train anew with --rerun"
+        )
+
+
 def begin_run(folder: Path, run: Run, data: Path) -> bool:
-    """Write the run's file; return whether it was there before.
+    """Write the run's file, unless it is there; return whether it was.
 
     Raises `ValueError` if the folder has another run, with what differs, and `OutputError` if it cannot be written.
     """
     if (folder / RUN_FILE).exists():
-        differences = list(_differences(read_run(folder).fields(), run.fields()))
-        if differences:
-            raise ValueError(
-                f"{folder} has another run, in which {'; '.join(differences)}: "
-                "name another --out, or train anew with --rerun"
-            )
+        require_same_run(folder, run)
         return True
     content = {"run": run.fields(), "data": str(data), "environment": {**installed_versions(), **describe_commit()}}
     write_json(folder / RUN_FILE, content)

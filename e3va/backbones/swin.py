@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from e3va.backbones.base import Tap, Trunk, TrunkBlock, TrunkStage, ignore
 from e3va.backbones.sizes import SWIN_SIZES, WINDOW_IMAGE_SIZE
+from e3va.backbones.weights import load_weights
 from e3va.private_parts import window_attention
 
 
@@ -131,9 +132,9 @@ def build_swin(
     `fused_attention` lets PyTorch choose an attention kernel (`F.scaled_dot_product_attention`) instead of the explicit
     matmul, softmax, matmul that the paper measured. `checkpointing` recomputes each block in backward (activation
     checkpointing) instead of keeping what it would save.
-    `pretrained=True` loads timm's ImageNet-22K weights (downloaded or from its cache); a path loads a checkpoint file
-    in timm's or the Swin authors' format. Raises `ValueError` for an unknown name, a window that is not 7 or 12, or
-    weights that were never published; `RuntimeError` when they can't be loaded.
+    `pretrained=True` loads timm's ImageNet-22K weights (downloaded or from its cache); a path loads a file in the
+    layout of timm or of the original Swin release (`load_weights`). Raises `ValueError` for an unknown name, a window
+    that is not 7 or 12, weights that were never published, and weights that can't be had or do not fit.
     """
     if name not in SWIN_SIZES:
         raise ValueError(f"unknown backbone {name!r}: choose from {', '.join(SWIN_SIZES)}")
@@ -146,12 +147,10 @@ def build_swin(
     # the same, for those that timm has no name for.
     known_name = name if size.pretrained_windows else "swin_tiny"
     named_window = window if window in size.pretrained_windows else 7
-    overlay = {"file": str(pretrained)} if isinstance(pretrained, Path) else None
     try:
         swin = timm.create_model(
             f"{known_name}_patch4_window{named_window}_{WINDOW_IMAGE_SIZE[named_window]}.ms_in22k",
-            pretrained=bool(pretrained),
-            pretrained_cfg_overlay=overlay,
+            pretrained=pretrained is True,
             embed_dim=size.embed_dim,
             depths=size.depths,
             num_heads=size.heads,
@@ -164,7 +163,14 @@ def build_swin(
             device=device,
         )
     except (OSError, RuntimeError, ValueError) as error:
-        raise RuntimeError(f"could not build {name} (pretrained={pretrained}): {error}") from error
+        if pretrained is not True:
+            raise
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"timm's weights of {name} can't be had, so give a file of weights instead: {reason}"
+        ) from error
+    if isinstance(pretrained, Path):
+        load_weights(swin, pretrained, f"{name} with window {window}")
     for block in (block for layer in swin.layers for block in layer.blocks):
         block.attn.fused_attn = fused_attention  # timm's own default depends on an environment variable
     return SwinBackbone(swin, out_stages, checkpointing)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from reports.accuracy.columns import accuracy_note
+from reports.accuracy.runs import NO_RUNS, runs_of_paper
+from reports.accuracy.spread import cells_of
 from reports.cells import Column, number, signed
 from reports.forms import REFERENCE
 from reports.ratios import percent_above
@@ -21,15 +24,18 @@ PAPER = {
     "table5_ablation_structure_voc": {
         "params M, paper": ("parameters_m", 2),
         "batches/s of inference, paper": ("inference_batches_per_s", 1),
-        "VOC AP box, paper": ("ap_box_pct", 1),
-    },
-    "table6_ablation_downsampling_fpn": {
-        "COCO AP box, paper": ("coco_ap_box_pct", 1),
-        "ADE20K mIoU, paper": ("ade20k_miou_pct", 2),
-        "VOC AP box, paper": ("voc_ap_box_pct", 1),
-    },
+    }
 }
-"""Published table -> our heading -> its column and digits."""
+"""Published table -> our heading -> its column and digits, of figures that are no accuracy."""
+ACCURACIES = {
+    "table5_ablation_structure_voc": (("VOC AP box", "voc", "AP box", "ap_box_pct", 1),),
+    "table6_ablation_downsampling_fpn": (
+        ("COCO AP box", "coco", "AP box", "coco_ap_box_pct", 1),
+        ("ADE20K mIoU", "ade20k", "mIoU", "ade20k_miou_pct", 2),
+        ("VOC AP box", "voc", "AP box", "voc_ap_box_pct", 1),
+    ),
+}
+"""Published table -> our heading, task, metric, the paper's column and digits. All are of `BACKBONE`."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +102,13 @@ ABLATIONS = (
 )
 
 
-def ablation_tables(frame: pd.DataFrame) -> list[Table]:
-    """Those of which a variant was measured beside E3VA itself."""
-    tables = [_table(frame, ablation) for ablation in ABLATIONS] if not frame.empty else []
+def ablation_tables(frame: pd.DataFrame, runs: pd.DataFrame = NO_RUNS) -> list[Table]:
+    """Those of which a variant was measured beside E3VA itself. The runs are `runs_of` evaluations."""
+    tables = [_table(frame, runs, ablation) for ablation in ABLATIONS] if not frame.empty else []
     return [table for table in tables if table is not None]
 
 
-def _table(frame: pd.DataFrame, ablation: Ablation) -> Table | None:
+def _table(frame: pd.DataFrame, runs: pd.DataFrame, ablation: Ablation) -> Table | None:
     plain_modules = (frame["base"] == BASE) & (frame["form"] == REFERENCE)
     wanted = frame[plain_modules & ~frame["checkpointing"].astype(bool)]
     voc, ade = (_rows(wanted, ablation, task, BACKBONE, "simulate") for task in ("voc", "ade20k"))
@@ -135,8 +141,8 @@ def _table(frame: pd.DataFrame, ablation: Ablation) -> Table | None:
         ablation.title,
         f"{ablation.about} All rows are built of plain modules (the reference form), so that they compare. Parameters "
         f"are **counted**, in the backbone with all four output norms. Memory is **simulated**: {BACKBONE}, VOC "
-        f"{settings_text(voc.dropna(subset='task').iloc[0])}.{timing}" + _paper_note(ablation),
-        [*columns, *_published(ablation)],
+        f"{settings_text(voc.dropna(subset='task').iloc[0])}.{timing}" + _paper_note(ablation, runs),
+        [*columns, *_published(ablation, runs)],
     )
 
 
@@ -151,18 +157,29 @@ def _vs_base(values: pd.Series) -> pd.Series:
     return percent_above(values, values.loc[UNCHANGED])
 
 
-def _published(ablation: Ablation) -> list[Column]:
+def _published(ablation: Ablation, runs: pd.DataFrame) -> list[Column]:
+    """What the paper has of these rows, and our accuracy beside the paper's."""
     if not ablation.published:
         return []
     paper = pd.read_csv(PUBLISHED / f"{ablation.published}.csv").set_index("variant")
     paper = paper.reindex([variant.published for variant in ablation.variants])
-    return [(heading, number(paper[column], digits)) for heading, (column, digits) in PAPER[ablation.published].items()]
+    alone = PAPER.get(ablation.published, {})
+    columns: list[Column] = [(heading, number(paper[column], digits)) for heading, (column, digits) in alone.items()]
+    for heading, task, metric, column, digits in ACCURACIES[ablation.published]:
+        of_base = _trained(runs, task)
+        ours = [of_base.loc[of_base["variant"] == variant.variant, metric] for variant in ablation.variants]
+        columns += [(heading, cells_of(ours, digits)), ("paper", number(paper[column], digits))]
+    return columns
 
 
-def _paper_note(ablation: Ablation) -> str:
+def _trained(runs: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Runs of E3VA and its variants that may stand beside the paper's."""
+    found = runs_of_paper(runs, task, BACKBONE)
+    return found[found["base"] == BASE]
+
+
+def _paper_note(ablation: Ablation, runs: pd.DataFrame) -> str:
     if not ablation.published:
         return ""
-    return (
-        " Columns headed *paper* are **published**, of whole models on the authors' GPUs; AP and mIoU were not "
-        "measured here."
-    )
+    trained = {heading: _trained(runs, task) for heading, task, *_ in ACCURACIES[ablation.published]}
+    return f" Columns headed *paper* are **published**, of whole models on the authors' GPUs. {accuracy_note(trained)}"

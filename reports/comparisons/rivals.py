@@ -76,8 +76,8 @@ def rivals_table(frame: pd.DataFrame) -> Table | None:
         "*Checkpointing* keeps the input of each Swin block and computes the rest again in backward; *LST* trains a "
         "Swin of an eighth of the width beside the frozen one. Parameters are **counted**, in the backbone alone. "
         f"Memory is **simulated**: {'; '.join(captions[: len(memory)])}.{PREDICTED_NOTE if predicted else ''} "
-        f"{' '.join(captions[len(memory) :])} Accuracy "
-        "was not measured here, and the paper has none for checkpointing (which does not change it) or LST.",
+        f"{' '.join(captions[len(memory) :])} The paper has "
+        "no accuracy of LST, and checkpointing changes none.",
         columns,
     )
 

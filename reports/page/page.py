@@ -93,7 +93,7 @@ def _page(records: Sequence[Record], frame: pd.DataFrame, settings: Sequence[Set
         paradigms=paradigms(frame),
         full_at=FULL_AT,
         tables=[wide_table(table, name) for name, table in named(tables)],
-        unmatched=unmatched_figures(table.title for table in tables),
+        unmatched=unmatched_figures(tables),
         has_fits=any(setting.cards for setting in settings),
         has_times=bool(timed_cards(settings)),
         failures=[_failure(record) for record in records if record["status"] == "error"],

@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from reports.cells import MISSING
 from reports.escaping import one_line
 from reports.page.captions import Piece, pieces
 from reports.tables import Table
@@ -32,6 +33,10 @@ class Heading:
     """Whether a group, or a column that stands alone, begins here."""
     is_shown: bool
     """Whether it is on screen at first."""
+    is_empty: bool
+    """Whether no row has a figure in it."""
+    leads: bool
+    """Whether it is the first column with a figure of its group."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,22 @@ class WideTable:
 def wide_table(table: Table, name: str) -> WideTable:
     """A finished table, with its columns grouped."""
     rows = list(zip(*(cells for _, cells in table.columns), strict=True))
-    return WideTable(name, table.title, pieces(table.caption), headings([text for text, _ in table.columns]), rows)
+    empty = [number for number, (_, cells) in enumerate(table.columns) if set(cells) == {MISSING}]
+    of_columns = headings([text for text, _ in table.columns], empty)
+    return WideTable(name, table.title, pieces(table.caption), of_columns, rows)
 
 
-def headings(texts: Sequence[str]) -> list[Heading]:
-    """Two levels out of one: what repeats, or depends on another column, belongs to the last that does neither."""
+def headings(texts: Sequence[str], empty: Collection[int] = ()) -> list[Heading]:
+    """Two levels out of one: what repeats, or depends on another column, belongs to the last that does neither.
+
+    `empty` are the numbers of columns without a figure, which make way for others on screen.
+    """
     starts = _starts(texts)
     first = [number for number, start in enumerate(starts) if start == number]
-    shown = set(sorted(range(len(texts)), key=lambda number: (number - starts[number], number))[:SHOWN])
+    # How many columns with a figure stand before each in its group.
+    ranks = [sum(before not in empty for before in range(start, number)) for number, start in enumerate(starts)]
+    order = sorted(range(len(texts)), key=lambda number: (number in empty, ranks[number], number))
+    shown = set(order[:SHOWN])
     grouped = {start for number, start in enumerate(starts) if start != number}
     found = []
     for number, (text, start) in enumerate(zip(texts, starts, strict=True)):
@@ -74,7 +87,9 @@ def headings(texts: Sequence[str]) -> list[Heading]:
             if text == PAPER and is_share
             else text
         )
-        found.append(Heading(group, name, number in first, number in shown))
+        is_empty = number in empty
+        leads = not is_empty and ranks[number] == 0
+        found.append(Heading(group, name, number in first, number in shown, is_empty, leads))
     return found
 
 

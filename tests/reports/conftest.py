@@ -72,6 +72,34 @@ def record() -> Callable[..., Record]:
     return build
 
 
+@pytest.fixture
+def evaluation() -> Callable[..., Record]:
+    """What `bench evaluate` writes of a run, with what is known of its method; metrics are between 0 and 1."""
+
+    def build(
+        task: str, backbone: str, method: str, seed: int = 0, metrics: dict[str, Any] | None = None, **fields: Any
+    ) -> Record:
+        round_figures = {
+            "voc": {"AP50": 0.8, "AP50_area": 0.82, "per_class": {"cat": {"AP50": 0.8}}},
+            "ade20k": {"mIoU": 0.5, "pixel_accuracy": 0.8, "per_class": [0.5, None]},
+            "coco": {"bbox_AP": 0.5, "segm_AP": 0.45, "bbox_APs": None},
+        }
+        return {
+            "kind": "bench evaluation", **method_fields(method),
+            "task": task, "method": method, "backbone": backbone, "window": 7, "precision": "amp-fp16", "seed": seed,
+            "pretrained": "timm", "made_up": False,
+            "recipe": {"name": "authors", "total_batch": 16, "learning_rate": 1e-4, "clip_norm": None},
+            "steps": 1000, "of_steps": 1000, "images": {"train": 16551, "val": 4952},
+            "metrics": round_figures[task] if metrics is None else metrics, "device": "NVIDIA H200",
+            "memory": {"measured_bytes": 2000 * MIB, "simulated_bytes": 1900 * MIB},
+            "time": {"measured_step_ms": 100.0, "predicted_step_ms": 110.0},
+            "data": "/data/VOCdevkit", "environment": {"torch": "2.11.0"}, "created_at": "2026-01-01T00:00:00+00:00",
+            **fields,
+        }  # fmt: skip
+
+    return build
+
+
 def method_fields(method: str) -> dict[str, str]:
     """What a result line says of its method; one that nobody registered is no form or variant of another."""
     known = REGISTERED.get(method)

@@ -70,8 +70,8 @@ PLACES = {
         {
             "trained_params_m": (2, number, 2), "params_delta_full_pct": (5, signed, 2),
             "memory_voc_mb": (7, number, 0), "memory_delta_full_pct": (10, signed, 2), "extra_structure": (14, list, 0),
-            "voc_ap_box_pct": (15, number, 1), "voc_delta_full_pct": (16, signed, 1),
-            "ade20k_miou_pct": (17, number, 2), "ade20k_delta_full_pct": (18, signed, 2),
+            "voc_ap_box_pct": (16, number, 1), "voc_delta_full_pct": (18, signed, 1),
+            "ade20k_miou_pct": (20, number, 2), "ade20k_delta_full_pct": (22, signed, 2),
         },
     ),
     table2: (
@@ -79,8 +79,8 @@ PLACES = {
         {
             "trained_params_m": (2, number, 2), "params_delta_full_pct": (5, signed, 2),
             "memory_mb": (7, number, 0), "memory_delta_full_pct": (10, signed, 2), "extra_structure": (12, list, 0),
-            "ap_box_pct": (13, number, 1), "ap_box_delta_full_pct": (14, signed, 1),
-            "ap_mask_pct": (15, number, 1), "ap_mask_delta_full_pct": (16, signed, 1),
+            "ap_box_pct": (14, number, 1), "ap_box_delta_full_pct": (16, signed, 1),
+            "ap_mask_pct": (18, number, 1), "ap_mask_delta_full_pct": (20, signed, 1),
         },
     ),
     table3: (

@@ -16,7 +16,7 @@ from reports.page.verdicts import Cell, matrix
 from reports.page.wide_tables import Heading, WideTable, wide_table
 from reports.tables import Table
 
-MAIN = re.compile(r"Table [1-4]\. |Levers")
+MAIN = re.compile(r"Table [1-4]\. |Levers|Our trainings")
 """Titles of the tables that are printed; the document has all."""
 STYLES = {"fits": "green", "retries": "yellow", "oom": "red", "unsure": "magenta", "none": "dim"}
 """Look of a cell -> its colour; the symbol in it says the same."""
@@ -86,15 +86,22 @@ def _cell(text: str) -> Text:
 
 
 def _that_fit(table: WideTable, width: int) -> list[int]:
-    """Numbers of the columns that have room: first those that begin a group, then the others, each from the left."""
+    """Numbers of the columns that have room: first those that lead a group, then the others, each from the left.
+
+    Columns without a figure come last.
+    """
     numbers = range(len(table.headings))
     found: list[int] = []
-    for number in sorted(numbers, key=lambda number: (not table.headings[number].is_first, number)):
+    for number in sorted(numbers, key=lambda number: _rank(table.headings[number], number)):
         needed = _width(table, number) + (GAP if found else 0)
         if needed <= width or not found:
             found.append(number)
             width -= needed
     return sorted(found)
+
+
+def _rank(heading: Heading, number: int) -> tuple[bool, bool, int]:
+    return heading.is_empty, not heading.leads, number
 
 
 def _width(table: WideTable, number: int) -> int:

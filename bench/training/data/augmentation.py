@@ -20,5 +20,5 @@ def training_transforms(settings: ImageSettings) -> v2.Transform:
     if settings.distortion is not None:
         steps.append(PhotometricDistortion(settings.distortion))
     if settings.label_crop is None:
-        steps.append(DropEmptyBoxes())
+        steps += [v2.ClampBoundingBoxes(), DropEmptyBoxes()]  # a resize rounds coordinates to just over the edge
     return v2.Compose(steps)

@@ -119,9 +119,9 @@ MADE_IMAGE_SETTINGS = {
         range_crop=RangeCropSettings(resize=ResizeSettings(short_sides=(112, 128), long_side=192), sides=(96, 128)),
     ),
     "ade20k": ImageSettings(
-        train=ResizeSettings(short_sides=(128,), long_side=512, scales=(0.75, 1.5)),
-        test=ResizeSettings(short_sides=(128,), long_side=512),
-        label_crop=LabelCropSettings(size=(128, 128)),
+        train=ResizeSettings(short_sides=(96,), long_side=384, scales=(0.75, 1.5)),
+        test=ResizeSettings(short_sides=(96,), long_side=384),
+        label_crop=LabelCropSettings(size=(96, 96)),
         distortion=DistortionSettings(),
         group_by_aspect=False,
     ),

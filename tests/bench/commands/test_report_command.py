@@ -163,3 +163,42 @@ def test_a_report_behind_links(tmp_path: Path, capsys) -> None:
     assert [path.name for path in elsewhere.iterdir()] == ["report.md"]
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
     assert json.loads((tmp_path / "stored.jsonl").read_text())["status"] == "ok"
+
+
+def _evaluated(folder: Path, **fields: Any) -> None:
+    known = {
+        "task": "coco", "method": "full", "backbone": "swin_base", "seed": 0, "made_up": False, "recipe": {},
+        "steps": 9, "of_steps": 9, "images": {"train": 9, "val": 7}, "metrics": {"bbox_AP": 0.5123, "segm_AP": 0.4},
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    (folder / "accuracy.json").write_text(json.dumps({**known, **fields}))
+
+
+def test_accuracies_of_runs_are_kept_for_the_next_report(tmp_path: Path, capsys) -> None:
+    stored, out = _stored(tmp_path, _result(replace(CASE, backbone="swin_base", batch_size=2))), tmp_path / "out"
+    _evaluated(tmp_path / "runs" / "full")
+    _evaluated(tmp_path / "runs" / "half", seed="none")
+    assert main(["report", str(stored), "--out", str(out), "--runs", str(tmp_path / "runs")]) == 0
+    assert f"{tmp_path / 'runs' / 'half' / 'accuracy.json'} is not an evaluation" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    text = (out / "report.md").read_text()
+    assert "51.2 (1)" in text and "## Our trainings on real data" in text
+    assert "Our trainings on real data" in (out / "report.html").read_text()
+    assert _report(stored, out) == 0
+    assert (out / "report.md").read_text() == text
+    with (out / "accuracy.jsonl").open("a") as file:
+        file.write('{"kind": "bench eval')
+    assert _report(stored, out) == 0
+    assert "accuracy.jsonl: 1 of 2 lines are not a bench evaluation and are left out" in capsys.readouterr().err
+    assert (out / "report.md").read_text() == text
+
+
+@pytest.mark.parametrize("command", [["report"], ["tables"]])
+def test_runs_that_are_not_there_are_refused_first(tmp_path: Path, capsys, monkeypatch, command: list[str]) -> None:
+    monkeypatch.setattr("bench.commands.measuring.Grid.measure", lambda grid, missing: pytest.fail("it measures"))
+    files = [str(_stored(tmp_path, _result()))] if command == ["report"] else []
+    for runs, said in ((tmp_path / "nosuch", "is not a folder"), (tmp_path, "has an evaluation")):
+        assert main([*command, *files, "--out", str(tmp_path / "out"), "--runs", str(runs)]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out" / "report.md").exists()

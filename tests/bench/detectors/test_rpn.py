@@ -1,5 +1,9 @@
 import pytest
 import torch
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RegionProposalNetwork as TorchvisionRPN
+from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import box_iou
 
 from bench.detectors.fpn import PYRAMID_CHANNELS
@@ -57,3 +61,28 @@ def test_an_image_without_objects_gives_finite_losses(pyramid) -> None:
     _, _, losses = RegionProposalNetwork()(pyramid, IMAGE, truth)
     assert losses["rpn_box"] == 0
     assert losses["rpn_objectness"].isfinite()
+
+
+def test_test_proposals_are_those_of_torchvision() -> None:
+    """Of two images, one does not fill the batch. Its other levels have fewer candidates than 1000, the finest more."""
+    rpn, size = RegionProposalNetwork(channels=16).eval(), (128, 192)
+    for conv in (rpn.conv, rpn.objectness, rpn.box_deltas):
+        torch.nn.init.normal_(conv.weight, std=0.05)
+    sizes = [size, (100, 150)]
+    pyramid = [torch.randn(2, 16, -(-size[0] // s), -(-size[1] // s)) for s in rpn.anchors.strides]
+    anchors = AnchorGenerator(sizes=tuple((8 * s,) for s in rpn.anchors.strides), aspect_ratios=((0.5, 1.0, 2.0),) * 5)
+    anchors.cell_anchors = [getattr(rpn.anchors, f"cell_{level}") for level in range(5)]  # it rounds its own
+    head = RPNHead(16, 3)
+    own = [rpn.conv, rpn.objectness, rpn.box_deltas]
+    convs = [module for module in head.modules() if isinstance(module, torch.nn.Conv2d)]
+    for theirs, source in zip(convs, own, strict=True):
+        theirs.load_state_dict(source.state_dict())
+    thousand = {"training": 1000, "testing": 1000}
+    judge = TorchvisionRPN(anchors, head, 0.7, 0.3, 256, 0.5, thousand, thousand, nms_thresh=0.7).eval()
+    judge.min_size = -1.0  # mmdetection keeps boxes without area
+    features = {str(level): feature for level, feature in enumerate(pyramid)}
+    with torch.no_grad():
+        expected, _ = judge(ImageList(torch.zeros(2, 3, *size), sizes), features)
+    for found, theirs in zip(rpn.predict(pyramid, sizes), expected, strict=True):
+        assert 300 < len(found) <= 1000
+        torch.testing.assert_close(found, theirs, rtol=1e-4, atol=1e-3)

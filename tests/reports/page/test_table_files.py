@@ -9,7 +9,7 @@ import pytest
 from reports.document import build_tables
 from reports.page.page import write_page
 from reports.page.table_files import named, write_tables
-from reports.page.wide_tables import flat_frame, headings
+from reports.page.wide_tables import flat_frame, headings, wide_table
 from reports.records import frame_of
 from reports.tables import Table
 from tests.reports.conftest import Record
@@ -91,3 +91,17 @@ def test_no_heading_of_a_file_is_there_twice() -> None:
     texts = ["Method", "a", "paper", "paper", "a", "b"]
     frame = flat_frame(Table("", "", [(text, ["1"]) for text in texts]))
     assert len(set(frame.columns)) == 6
+
+
+def test_columns_without_a_figure_make_way_on_screen() -> None:
+    columns = [(f"c{number}", ["–", "–"] if number in (1, 2) else ["1", "–"]) for number in range(10)]
+    found = wide_table(Table("a", "", columns), "a").headings
+    assert [heading.name for heading in found if not heading.is_shown] == ["c1", "c2"]
+    assert [heading.name for heading in found if heading.is_empty] == ["c1", "c2"]
+
+
+def test_the_papers_figures_lead_a_group_without_ours() -> None:
+    groups = [column for task in "abcdefg" for column in ((task, ["–"]), ("paper", ["1"]), ("points", ["2"]))]
+    found = wide_table(Table("a", "", [("Method", ["Full"]), *groups]), "a").headings
+    assert [heading.name for heading in found if heading.leads] == ["Method", *["paper"] * 7]
+    assert [heading.is_shown for heading in found] == [True, *[False, True, False] * 7]

@@ -9,17 +9,10 @@ from torch import Tensor
 
 from bench.training.data.image_files import ImageSize
 
-LEAST_COORDINATES = 6
-"""A polygon of fewer than three corners covers nothing."""
-
 
 def rasterise(segmentation: Any, size: ImageSize) -> Tensor:
     """Draw a segmentation without faults as uint8 (H, W), 1 inside the object, by the rules of COCO's mask API."""
     height, width = size
-    if isinstance(segmentation, list):
-        segmentation = [polygon for polygon in segmentation if len(polygon) >= LEAST_COORDINATES]
-        if not segmentation:
-            return torch.zeros(height, width, dtype=torch.uint8)
     return torch.from_numpy(mask_api.decode(mask_api.segmToRle(segmentation, width, height)).copy(order="C"))
 
 

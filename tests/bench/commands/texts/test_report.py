@@ -65,6 +65,12 @@ def test_columns_that_begin_a_group_have_room_first() -> None:
         assert " ".join(text.split()).endswith(last)
 
 
+def test_columns_without_a_figure_have_room_last() -> None:
+    empty = Table("Table 1. Wide", "", [*WIDE.columns[:1], ("none", ["–", "–"]), *WIDE.columns[1:]])
+    lines = [line.split() for line in _printed([], [empty], 22).splitlines()]
+    assert ["full", "195.00", "yes"] in lines
+
+
 def test_how_figures_were_obtained_is_said() -> None:
     assert "Figures are simulated, published" in _printed([], [WIDE], 200)
 

@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
-from bench.detectors.assignment.matching import BACKGROUND, IGNORED, match_boxes
+from bench.detectors.assignment.matching import BACKGROUND, IGNORED, covered_share, match_boxes, match_image
+from bench.detectors.targets import DetectionTargets
 from drystep import simulate
 
 
@@ -142,3 +145,27 @@ def test_low_quality_reaches_its_bound() -> None:
     valid, options = torch.tensor([True]), {"positive_iou": 0.7, "negative_iou": 0.3}
     assert match_boxes(anchors, gt, valid, **options, low_quality_iou=0.25).tolist() == [0]
     assert match_boxes(anchors, gt, valid, **options, low_quality_iou=0.26).tolist() == [BACKGROUND]
+
+
+def test_the_share_that_a_region_covers() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 40.0], [5.0, 5.0, 5.0, 9.0]])
+    regions = torch.tensor([[0.0, 0.0, 4.0, 10.0], [-5.0, 5.0, 50.0, 30.0], [0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(covered_share(boxes, regions), torch.tensor([0.5, 0.5, 0.0]))
+
+
+def test_ignored_regions_take_background_from_half_a_box_on_and_no_object() -> None:
+    boxes = torch.tensor(
+        [[0.0, 0.0, 10.0, 10.0], [1.0, 0.0, 11.0, 10.0], [40.0, 0.0, 50.0, 10.0], [40.0, 0.0, 50.0, 9.0]]
+    )
+    truth = DetectionTargets(
+        torch.tensor([[[0.0, 0.0, 10.0, 10.0]]]),
+        torch.tensor([[3]]),
+        ignored=torch.tensor([[[0.0, 0.0, 20.0, 20.0], [40.0, 4.5, 50.0, 9.0], [0.0, 0.0, 0.0, 0.0]]]),
+    )
+    match = partial(match_image, targets=truth, image=0, positive_iou=0.9, negative_iou=0.9)
+    assert match(boxes).tolist() == [0, IGNORED, BACKGROUND, IGNORED]
+    # Beyond the image, a box is ignored whatever it overlaps.
+    inside = torch.tensor([False, True, True, True])
+    assert match(boxes, candidates=inside).tolist() == [IGNORED, IGNORED, BACKGROUND, IGNORED]
+    lowered = match(boxes, candidates=inside, low_quality_iou=0.5)
+    assert lowered.tolist() == [IGNORED, 0, BACKGROUND, IGNORED]  # the best of what may be assigned

@@ -48,3 +48,16 @@ def test_a_small_choice_shrinks_the_sample() -> None:
     matched = torch.tensor([0, BACKGROUND, BACKGROUND])
     sample = sample_balanced(matched, torch.ones(3, dtype=torch.bool), size=64, positive_fraction=0.5)
     assert sample.valid.tolist() == [True] * 3
+
+
+def test_a_generator_decides_the_sample() -> None:
+    matched = torch.arange(100) % 2 - 1  # BACKGROUND and object 0
+
+    def draw(seed: int) -> list[int]:
+        generator = torch.Generator().manual_seed(seed)
+        sample = sample_balanced(
+            matched, torch.ones(100, dtype=torch.bool), size=20, positive_fraction=0.5, generator=generator
+        )
+        return sample.chosen.tolist()
+
+    assert draw(1) == draw(1) != draw(2)

@@ -92,6 +92,16 @@ def test_boxes_and_masks_follow_their_objects(transform: v2.Transform) -> None:
     assert len(seen) > 1 or transform is TRANSFORMS["voc"]
 
 
+@pytest.mark.parametrize("task", ["voc", "coco"])
+def test_half_of_the_images_are_flipped(task: str) -> None:
+    transform = training_transforms(replace(MADE_IMAGE_SETTINGS[task], range_crop=None))
+    flipped = 0
+    for _ in range(100):
+        boxes = transform(_sample())["boxes"]
+        flipped += bool(boxes[1, 0] < boxes[0, 0])  # the second object is at the right of the first
+    assert flipped == pytest.approx(50, abs=20)
+
+
 def test_a_crop_drops_objects_that_it_leaves_out() -> None:
     counts = set()
     for seed in range(60):

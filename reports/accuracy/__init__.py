@@ -1,0 +1,1 @@
+"""Accuracy of our own trainings, and what their steps took beside what was simulated and predicted for them."""
