@@ -1,0 +1,1 @@
+"""Does each method learn? A small Swin is pre-trained on one made-up domain and fine-tuned on others."""
