@@ -114,9 +114,9 @@ MADE_IMAGE_SETTINGS = {
         test=ResizeSettings(short_sides=(128,), long_side=192),
     ),
     "coco": ImageSettings(
-        train=ResizeSettings(short_sides=(80, 96, 112), long_side=160),
+        train=ResizeSettings(short_sides=(96, 112), long_side=160),
         test=ResizeSettings(short_sides=(96,), long_side=160),
-        range_crop=RangeCropSettings(resize=ResizeSettings(short_sides=(96, 112), long_side=160), sides=(80, 112)),
+        range_crop=RangeCropSettings(resize=ResizeSettings(short_sides=(96, 112), long_side=160), sides=(96, 112)),
     ),
     "ade20k": ImageSettings(
         train=ResizeSettings(short_sides=(96,), long_side=384, scales=(0.75, 1.5)),

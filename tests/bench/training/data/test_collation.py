@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torchvision import tv_tensors
@@ -5,7 +7,7 @@ from torchvision import tv_tensors
 from bench.detectors.targets import NO_OBJECT
 from bench.training.data.collation import collate
 from bench.training.data.data_set import Sample, boxes_of
-from bench.training.data.image_settings import IMAGE_SETTINGS, MADE_IMAGE_SETTINGS
+from bench.training.data.image_settings import IMAGE_SETTINGS, MADE_IMAGE_SETTINGS, LabelCropSettings
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -62,7 +64,8 @@ def test_label_maps_are_padded_to_the_crop_and_not_learned_there() -> None:
         "image": tv_tensors.Image(torch.full((3, *size), 9, dtype=torch.uint8)),
         "label_map": tv_tensors.Mask(torch.full(size, 7, dtype=torch.uint8)),
     }
-    images, labels = collate([sample], MADE_IMAGE_SETTINGS["ade20k"], [0])
+    settings = replace(MADE_IMAGE_SETTINGS["ade20k"], label_crop=LabelCropSettings(size=(128, 128)))
+    images, labels = collate([sample], settings, [0])
     assert tuple(images.shape) == (1, 3, 128, 128)
     assert tuple(labels.shape) == (1, 128, 128)
     assert labels.dtype == torch.int64

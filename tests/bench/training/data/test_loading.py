@@ -2,6 +2,7 @@ import os
 import pickle
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from bench.cases.training_step import Batch
-from bench.training.data.image_settings import MADE_IMAGE_SETTINGS
+from bench.training.data.image_settings import MADE_IMAGE_SETTINGS, ResizeSettings
 from bench.training.data.loading import EvaluationImages, TrainingBatches
 from bench.training.data.open_data import open_data
 from bench.training.data.problems import DataError
@@ -161,7 +162,8 @@ def test_senseless_numbers_are_refused(batches, options: dict[str, int], said: s
 @pytest.mark.parametrize("task", TASKS)
 def test_evaluation_sees_each_image_whole_and_in_order(folders: dict[str, Path], task: str, workers: int) -> None:
     data = open_data(task, folders[task], "val")
-    images = EvaluationImages(data, MADE_IMAGE_SETTINGS[task], workers)
+    settings = replace(MADE_IMAGE_SETTINGS[task], test=ResizeSettings(short_sides=(128,), long_side=192))
+    images = EvaluationImages(data, settings, workers)
     seen = list(images)
     assert [item.index for item in seen] == [0, 1] == list(range(len(images)))
     assert [item.original_size for item in seen] == [(80, 60), (60, 80)]
