@@ -29,7 +29,7 @@ def run_study(
     pretrained: Callable[[float], object] = lambda miou: None,
     ended: Callable[[Run], object] = lambda run: None,
 ) -> Study:
-    """Pre-train once, then fine-tune for each target, method and seed, each in one thread of a process.
+    """Pre-train once, and fine-tune for each target, method and seed, each in one thread of a process.
 
     `pretrained` is called with the mIoU on the source domain, and `ended` after each fine-tuning. The values do not
     depend on the number of processes. Raises `ValueError` unless that is at least 1.
@@ -43,12 +43,14 @@ def run_study(
         for seed in settings.seeds
     ]
     with _pool(processes) as pool:
-        state, source_miou = pool.submit(pretrain, settings).result()
+        first = pool.submit(pretrain, settings)
+        futures = {job: pool.submit(fine_tune, settings, *job, {}) for job in jobs if job[1] == RANDOM}  # meanwhile
+        state, source_miou = first.result()
         pretrained(source_miou)
-        waiting = [pool.submit(fine_tune, settings, *job, state) for job in jobs]
-        for future in as_completed(waiting):
+        futures |= {job: pool.submit(fine_tune, settings, *job, state) for job in jobs if job not in futures}
+        for future in as_completed(futures.values()):
             ended(future.result())
-        return Study(settings, source_miou, tuple(future.result() for future in waiting))
+        return Study(settings, source_miou, tuple(futures[job].result() for job in jobs))
 
 
 @contextmanager
