@@ -87,6 +87,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False, requires=[SHARED])
+def learn(session: nox.Session) -> None:
+    """Pre-train a small Swin, fine-tune it with six methods over three seeds, and fail unless full and E3VA learn."""
+    out = ("--out", "learn-results")
+    session.run(_python(session), "-m", "bench", "learn", *(session.posargs or out), external=True, env=ONE_THREAD)
+
+
+@nox.session(venv_backend="none", default=False, requires=[SHARED])
 def nightly(session: nox.Session) -> None:
     """Run the tests that take too long for every change."""
     pytest = (_python(session), "-m", "pytest", "--ignore=tests/benchmarks", "-m", "nightly")

@@ -11,6 +11,7 @@ from bench.commands.prove import prove
 from bench.commands.run import run
 from bench.commands.tables import report, tables
 from bench.commands.training.evaluate import evaluate
+from bench.commands.training.learn import learn
 from bench.commands.training.make_data import make_data
 from bench.commands.training.train import train
 from bench.commands.training.weights import naming_weights
@@ -34,6 +35,7 @@ app = make_app(
         "train": train,
         "evaluate": evaluate,
         "make-data": make_data,
+        "learn": learn,
         "list": list_names,
     },
 )

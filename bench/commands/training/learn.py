@@ -1,9 +1,7 @@
-"""`python -m bench.commands.training.learn`: pre-train, fine-tune with each method, and say which of them learn."""
+"""`python -m bench learn`: pre-train, fine-tune with each method, and say which of them learn."""
 
 import json
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +10,6 @@ import typer
 
 from bench.training.learn.settings import LearnSettings
 from drystep.commands.exit_status import FAILED, OK
-from drystep.commands.program.run_app import run_app
 from drystep.commands.terminal import say, stdout
 from drystep.errors import OutputError
 from drystep.files.whole import require_folder, written_whole
@@ -68,14 +65,3 @@ def learn(
     for each in lacking:
         say(f"unexpected: {label_of(each.better)} is not shown to be above {label_of(each.worse)} on {each.target}")
     return FAILED if lacking else OK
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    app = typer.Typer(rich_markup_mode=None)
-    app.command()(learn)
-    return run_app(app, "learn", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,11 @@
-"""`python -m bench.commands.training.learn`: its files and exit statuses; nightly, what the methods learn."""
+"""`python -m bench learn`: its files and exit statuses; nightly, what the methods learn."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from bench.commands.training.learn import main
+from bench.commands.cli import main
 from bench.training.learn import study
 from bench.training.learn.settings import RANDOM, LearnSettings
 from bench.training.learn.study import Study
@@ -33,7 +33,7 @@ def play(monkeypatch: pytest.MonkeyPatch, **changed: float) -> None:
 
 def test_a_study_that_shows_all_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     play(monkeypatch)
-    assert main(["--out", str(tmp_path / "out")]) == 0
+    assert main(["learn", "--out", str(tmp_path / "out")]) == 0
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["learn.json", "learn.md", "learn.png"]
     document = json.loads((tmp_path / "out" / "learn.json").read_text())
     assert len(document["runs"]) == 2 * 7 * 3
@@ -45,7 +45,7 @@ def test_a_study_that_shows_all_ends_well(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_e3va_that_does_not_beat_fixed_is_said_and_fails(tmp_path: Path, monkeypatch, capsys) -> None:
     play(monkeypatch, e3va=0.29)
-    assert main(["--out", str(tmp_path)]) == 1
+    assert main(["learn", "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-2:] == [
         f"unexpected: E3VA is not shown to be above Fixed on {target}" for target in ("angles", "kinds")
@@ -55,13 +55,13 @@ def test_e3va_that_does_not_beat_fixed_is_said_and_fails(tmp_path: Path, monkeyp
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, capsys) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["--out", str(tmp_path / "file")]) == 2
+    assert main(["learn", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == f"error: cannot write to {tmp_path / 'file'}: File exists\n"
 
 
 @pytest.mark.nightly
 def test_the_methods_learn(tmp_path: Path) -> None:
     """Full above Fixed, pre-trained above random, and E3VA above Fixed where the frozen features lack what is asked."""
-    assert main(["--out", str(tmp_path)]) == 0
+    assert main(["learn", "--out", str(tmp_path)]) == 0
     document = json.loads((tmp_path / "learn.json").read_text())
     assert document["source_miou"] > 0.5
