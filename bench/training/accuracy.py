@@ -10,16 +10,14 @@ import torch
 from torch import nn
 
 from bench.results.provenance import describe_commit, describe_cpu, installed_versions
-from bench.training.checkpoints import newest_checkpoint
+from bench.training.checkpoints import load_checkpoint, newest_checkpoint
 from bench.training.data.data_set import DataSet
 from bench.training.data.loading import EvaluationImage, EvaluationImages
 from bench.training.evaluation.coco import coco_accuracy
 from bench.training.evaluation.detections import detections_json
-from bench.training.evaluation.segmentation import MeanIoU
 from bench.training.evaluation.voc import voc_accuracy
 from bench.training.names import ACCURACY_FILE, CHECKPOINTS, DETECTIONS_FILE, SUMMARY_FILE
 from bench.training.run import Run, load_frozen, write_json
-from e3va.backbones.trained_state import load_trainable_state_dict
 
 Seen = Callable[[int], object]
 """Hears how many images are done."""
@@ -32,13 +30,10 @@ def trained_model(folder: Path, run: Run, device: torch.device, say: Callable[[s
     """
     checkpoint = newest_checkpoint(folder / CHECKPOINTS, say)
     if checkpoint is None:
-        raise ValueError(f"{folder} has no checkpoint yet: `bench train` writes one after {CHECKPOINTS}")
+        raise ValueError(f"{folder} has no whole checkpoint in {CHECKPOINTS}, which `bench train` writes")
     model = run.build(torch.device("cpu"))
     load_frozen(folder, run, model)
-    try:
-        load_trainable_state_dict(model, checkpoint.trained)
-    except (ValueError, RuntimeError) as error:  # names or shapes
-        raise ValueError(f"the checkpoint in {folder} belongs to another method or backbone: {error}") from error
+    load_checkpoint(model, checkpoint, folder)
     return model.to(device).eval(), checkpoint.step
 
 
@@ -58,7 +53,7 @@ def evaluate(
         write_json(folder / DETECTIONS_FILE, detections)
     found = {
         **{name: getattr(run.case, name) for name in ("task", "method", "backbone", "window", "precision", "seed")},
-        "pretrained": run.pretrained,
+        "pretrained": Path(run.pretrained).name,  # a report names no folder of this machine
         "made_up": data.made_up,
         "recipe": run.fields()["recipe"],
         "steps": steps,
@@ -66,7 +61,7 @@ def evaluate(
         "images": {"train": run.images, "val": len(images)},
         "metrics": metrics,
         **_cost(folder),
-        "data": str(data.folder),
+        "data": data.folder.name,
         "environment": {**installed_versions(), "device": _device(device), **describe_commit()},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -91,6 +86,8 @@ def _of_detections(
 def _of_label_maps(
     model: nn.Module, images: EvaluationImages, classes: int, device: torch.device, seen: Seen
 ) -> dict[str, Any]:
+    from bench.training.evaluation.segmentation import MeanIoU  # torchmetrics takes seconds to import
+
     counts = MeanIoU(classes)
     for number, image in enumerate(images, start=1):
         (logits,) = _predict(model, image, device)

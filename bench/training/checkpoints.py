@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
-from drystep.errors import OutputError
+from drystep.errors import OutputError, shortened
+from e3va.backbones.trained_state import load_trainable_state_dict
 
 WEIGHTS, STATE, CONTENTS = "trained.safetensors", "state.pt", "contents.json"
 KEPT = 2
@@ -46,7 +47,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.trained.items()}, beside / WEIGHTS)
+        weights = {name: tensor.contiguous() for name, tensor in checkpoint.trained.items()}
+        (beside / WEIGHTS).write_bytes(save(weights))
         torch.save(dict(checkpoint.state), beside / STATE)
         sums = {name: _sum(beside / name) for name in (WEIGHTS, STATE)}
         (beside / CONTENTS).write_text(json.dumps({"step": checkpoint.step, "sha256": sums}))
@@ -55,7 +57,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(place, ignore_errors=True)
         beside.rename(place)
         _to_disk(folder)
-    except (OSError, SafetensorError, RuntimeError) as error:  # PyTorch and safetensors wrap what the system said
+    except (OSError, RuntimeError) as error:  # PyTorch wraps what the system said
         shutil.rmtree(beside, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
@@ -78,6 +80,15 @@ def newest_checkpoint(folder: Path, say: Callable[[str], object]) -> Checkpoint 
         except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
             say(f"the checkpoint {place} is damaged, so the one before it is used: {error}")
     return None
+
+
+def load_checkpoint(model: nn.Module, checkpoint: Checkpoint, folder: Path) -> None:
+    """Give a model what a checkpoint has learned. Raises `ValueError` if it is of another method or backbone."""
+    try:
+        load_trainable_state_dict(model, checkpoint.trained)
+    except (ValueError, RuntimeError) as error:  # other names, or other shapes
+        what = f"the checkpoint in {folder} belongs to another method or backbone"
+        raise ValueError(f"{what}: {shortened(str(error))}") from error
 
 
 def _newest_first(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -10,7 +10,7 @@ from bench.cases.case import Case
 from bench.training.data.data_set import DataSet
 from bench.training.data.loading import TrainingBatches
 from bench.training.loop import LoopOptions, train
-from bench.training.names import ALL_FILES, CHECKPOINTS, SUMMARY_FILE
+from bench.training.names import ALL_FILES, CHECKPOINTS, SUMMARY_FILE, TENSORBOARD
 from bench.training.processes import Processes
 from bench.training.recipe import Recipe
 from bench.training.run import Run, begin_run, require_same_run, write_json
@@ -90,7 +90,8 @@ def _require_device(case: Case, joined: Processes) -> None:
 
 def _clear(folder: Path) -> None:
     """Remove what a run has written."""
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    for name in (CHECKPOINTS, TENSORBOARD):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for name in ALL_FILES:
         (folder / name).unlink(missing_ok=True)
 

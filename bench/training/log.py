@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.training.names import TENSORBOARD
 from drystep.errors import OutputError
 from drystep.files.whole import write_whole
 
@@ -15,7 +16,7 @@ class TrainingLog:
         self.path = path
         kept = [line for line in read_log(path) if line["step"] < done]
         self._guard(lambda: write_whole(path, "".join(json.dumps(line) + "\n" for line in kept)))
-        self.board: Any = _writer(path.parent / "tensorboard", done) if tensorboard else None
+        self.board: Any = _writer(path.parent / TENSORBOARD, done) if tensorboard else None
 
     def add(self, line: dict[str, Any]) -> None:
         """Add the line of one step. Raises `OutputError` if it cannot be written."""

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bench.cases.training_step import Batch
 from bench.results.provenance import describe_cpu
-from bench.training.checkpoints import Checkpoint, newest_checkpoint, write_checkpoint
+from bench.training.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint, write_checkpoint
 from bench.training.data.loading import TrainingBatches
 from bench.training.log import TrainingLog, read_log
 from bench.training.names import CHECKPOINTS, LOG_FILE
@@ -24,12 +24,10 @@ from bench.training.run import Run, keep_frozen, load_frozen
 from bench.training.simulated import BatchSizes, learning_step
 from bench.training.step import DivergedError, Losses, watched
 from bench.training.watcher import Seen, Show, Watcher
-from e3va.backbones.trained_state import load_trainable_state_dict, trainable_state_dict
+from e3va.backbones.trained_state import trainable_state_dict
 
 KEPT_BATCHES = 4
 """Batches up to the largest one whose sizes are kept, so that their steps can be simulated afterwards."""
-
-
 CHECKPOINTS_OF_A_TRAINING = 20
 """Unless it is said how many steps lie between them."""
 
@@ -98,7 +96,7 @@ def train(
             keep_frozen(folder, run, model)
     else:
         load_frozen(folder, run, model)
-        load_trainable_state_dict(model, checkpoint.trained)
+        load_checkpoint(model, checkpoint, folder)
     joined.wait()
     return _Training(run, folder, batches, options, joined, watcher, model, checkpoint).to_the_end()
 
@@ -116,7 +114,8 @@ class _Training:
         self.observed = Observed(**checkpoint.state["observed"]) if checkpoint else Observed()
         self.losses: list[Losses] = []
         passes = run.recipe.passes(run.ranks)
-        sized = self.observed.noting_sizes(batches.starting_at(self.done * passes))
+        self.batches = batches.starting_at(self.done * passes)
+        sized = self.observed.noting_sizes(self.batches)
         self.step = learning_step(run, self._in_processes(), sized, joined.device)
         self.step.watch = self._watch
         if checkpoint is not None:
@@ -141,6 +140,7 @@ class _Training:
             else:
                 self._steps(None, lambda seen: None)
         finally:
+            self.batches.close()  # ends the processes that load images
             if log is not None:
                 log.close()
         return self._summarise(time.monotonic() - began) if first else {}

@@ -1,6 +1,6 @@
 """Names of a run's files, and of its sources. Does not import PyTorch, because command lines use them."""
 
-RUN_FILE, LOG_FILE, CHECKPOINTS = "run.json", "log.jsonl", "checkpoints"
+RUN_FILE, LOG_FILE, CHECKPOINTS, TENSORBOARD = "run.json", "log.jsonl", "checkpoints", "tensorboard"
 FROZEN_FILE = "frozen.safetensors"
 """What training leaves alone: random values, or the fingerprint of published ones."""
 SUMMARY_FILE = "training.json"

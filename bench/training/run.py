@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from bench.cases.case import Case
@@ -143,12 +143,11 @@ def keep_frozen(folder: Path, run: Run, model: nn.Module) -> None:
     """Keep what training leaves alone: random values in a file, published weights by their fingerprint."""
     frozen = frozen_state(model)
     kept = {} if run.pretrained else frozen
+    content = save({name: tensor.contiguous() for name, tensor in kept.items()}, {"sum": fingerprint(frozen)})
     try:
-        beside = folder / f".{FROZEN_FILE}.part"
-        save_file({name: tensor.contiguous() for name, tensor in kept.items()}, beside, {"sum": fingerprint(frozen)})
-        beside.rename(folder / FROZEN_FILE)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"the frozen weights cannot be written to {folder}: {error}") from error
+        write_whole(folder / FROZEN_FILE, content)
+    except OSError as error:
+        raise OutputError(f"the frozen weights cannot be written to {folder}: {error.strerror or error}") from error
 
 
 def load_frozen(folder: Path, run: Run, model: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -34,14 +35,17 @@ def learn(
     from bench.training.learn.table import comparisons, label_of, markdown, missing, rows
 
     started = time.monotonic()
-    study = run_study(
-        LearnSettings(),
-        processes,
-        lambda miou: say(f"pre-trained: mIoU {miou:.3f} on its own domain"),
-        lambda run: say(
-            f"{run.target}, seed {run.seed}, {label_of(run.method)}: mIoU {run.miou:.3f} ({run.seconds:.0f} s)"
-        ),
-    )
+    try:
+        study = run_study(
+            LearnSettings(),
+            processes,
+            lambda miou: say(f"pre-trained: mIoU {miou:.3f} on its own domain"),
+            lambda run: say(
+                f"{run.target}, seed {run.seed}, {label_of(run.method)}: mIoU {run.miou:.3f} ({run.seconds:.0f} s)"
+            ),
+        )
+    except BrokenProcessPool as error:
+        raise OutputError("a process of the study was ended from outside, perhaps for want of memory") from error
     found = comparisons(study)
     document = {
         "settings": asdict(study.settings),

@@ -42,6 +42,13 @@ def train(
     images_per_gpu: Annotated[int | None, typer.Option(help="Images of one pass; default: the recipe's.")] = None,
     total_batch: Annotated[int | None, typer.Option(help="Images of one step; default: the recipe's.")] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradients; default: none.")] = None,
+    regions_as_background: Annotated[
+        bool,
+        typer.Option(
+            "--regions-as-background",
+            help="Learn background where crowds and difficult objects are, as the released configurations do.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes that load images.")] = 2,
     device: Annotated[str, typer.Option(help="cuda, cpu, or auto, which takes CUDA where there is a device.")] = "auto",
     log_every: Annotated[int, typer.Option(help="Steps between lines of log.jsonl.")] = 10,
@@ -69,6 +76,7 @@ def train(
             epochs=epochs, steps=steps, learning_rate=learning_rate, images_per_gpu=images_per_gpu,
             total_batch=total_batch, clip_norm=clip_norm,
         )  # fmt: skip
+        recipe = replace(recipe, images=replace(recipe.images, ignores_regions=not regions_as_background))
         sized = [replace(case, batch_size=recipe.images_per_gpu, ddp=joined.count > 1) for case in cases]
         options = LoopOptions(log_every, checkpoint_every, tensorboard)
         grid = Grid(found, recipe, pretrained, out, options, workers, TerminalWatcher())

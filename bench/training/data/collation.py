@@ -25,7 +25,7 @@ def collate(samples: Sequence[Sample], settings: ImageSettings, seeds: Sequence[
     boxes = torch.stack([_padded_rows(sample["boxes"], objects) for sample in samples])  # (B, G, 4)
     labels = torch.stack([_padded_rows(sample["labels"], objects, NO_OBJECT) for sample in samples])  # (B, G)
     masks = _padded_masks([sample.get("masks") for sample in samples], objects, image_size(images))
-    regions = max(len(sample["ignored"]) for sample in samples)
+    regions = max(len(sample["ignored"]) for sample in samples) if settings.ignores_regions else 0
     ignored = torch.stack([_padded_rows(sample["ignored"], regions) for sample in samples]) if regions else None
     return images, DetectionTargets(boxes, labels, masks, sizes, ignored, tuple(seeds))
 

@@ -82,6 +82,9 @@ class ImageSettings:
     """Standard deviation of red, green and blue in ImageNet, of 255 ([C]: img_norm_cfg)."""
     divisor: int = DIVISOR
     """The sides of a batch are padded to multiples of this, with 0 after normalisation ([C]: Pad, size_divisor)."""
+    ignores_regions: bool = True
+    """Whether background is not learned where crowds and difficult objects are. The released configurations learn it
+    there: their assigners have `ignore_iof_thr=-1`, as those of mmdetection's RetinaNet and Cascade R-CNN."""
     group_by_aspect: bool = True
     """Whether all images of a batch are wider than high, or none is (mmdetection's `GroupSampler`)."""
 
@@ -114,9 +117,8 @@ MADE_IMAGE_SETTINGS = {
         test=ResizeSettings(short_sides=(128,), long_side=192),
     ),
     "coco": ImageSettings(
-        train=ResizeSettings(short_sides=(96, 112), long_side=160),
-        test=ResizeSettings(short_sides=(96,), long_side=160),
-        range_crop=RangeCropSettings(resize=ResizeSettings(short_sides=(96, 112), long_side=160), sides=(96, 112)),
+        train=ResizeSettings(short_sides=(104, 112, 120), long_side=160),
+        test=ResizeSettings(short_sides=(112,), long_side=160),
     ),
     "ade20k": ImageSettings(
         train=ResizeSettings(short_sides=(96,), long_side=384, scales=(0.75, 1.5)),
@@ -126,7 +128,7 @@ MADE_IMAGE_SETTINGS = {
         group_by_aspect=False,
     ),
 }
-"""Task -> settings for sets that a program drew: the same augmentation at sizes that a small Swin learns on a CPU.
+"""Task -> settings for sets that a program drew: augmentation at sizes that a small Swin learns on a CPU in minutes.
 
 The last stage of a Swin (stride 32) has at least 3 × 3 cells, and a window of 7 never covers the first two stages.
 """

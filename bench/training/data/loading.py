@@ -1,7 +1,7 @@
 """Batches of training and images of evaluation, prepared by worker processes."""
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -20,6 +20,7 @@ from bench.training.data.image_files import ImageSize
 from bench.training.data.image_settings import ImageSettings
 from bench.training.data.problems import DataError
 from bench.training.data.transforms import ResizeWithin
+from drystep.errors import OutputError
 
 
 class TrainingBatches:
@@ -61,10 +62,10 @@ class TrainingBatches:
         """Steps in which every image occurs."""
         return self.order.steps
 
-    def starting_at(self, step: int) -> Iterator[Batch]:
+    def starting_at(self, step: int) -> Generator[Batch, None, None]:
         """Yield the batch of global step `step`, counted from 0, and those after it. Raises `DataError` for bad files.
 
-        Worker processes live as long as the iterator.
+        Worker processes live until the generator is closed.
         """
         yield from _load(self.batches, count(step), self.workers)
 
@@ -166,10 +167,15 @@ def _load(data: Dataset[Any], numbers: Iterable[int], workers: int) -> Iterator[
         worker_init_fn=_begin_worker,
         generator=torch.Generator(),
     )
-    for item in loader:
-        if isinstance(item, DataError):
-            raise item
-        yield item
+    try:
+        for item in loader:
+            if isinstance(item, DataError):
+                raise item
+            yield item
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise OutputError(f"a process that loads images has ended, perhaps for want of memory: {error}") from error
 
 
 def _as_it_is(item: Any) -> Any:

@@ -32,7 +32,7 @@ def _require_agreement(case: Case) -> Simulation:
 
 
 OFTEN = {
-    "voc": ("full", "adaptformer", "lora", "lorand", "lst", "e3va", "e3va-recompute"),
+    "voc": ("full", "lora", "lst", "e3va", "e3va-recompute"),
     "ade20k": ("lora",),
     "coco": ("e3va",),
 }
