@@ -9,6 +9,7 @@ import typer
 from bench.cases.case import Case
 from bench.commands.case_options import takes_cases
 from bench.commands.training.progress import TerminalWatcher, say_remarks
+from bench.training.names import PRETRAINED
 from drystep.bounds import require_whole
 from drystep.commands.exit_status import FAILED, OK
 from drystep.commands.terminal import say, stdout
@@ -79,7 +80,8 @@ def train(
         recipe = replace(recipe, images=replace(recipe.images, ignores_regions=not regions_as_background))
         sized = [replace(case, batch_size=recipe.images_per_gpu, ddp=joined.count > 1) for case in cases]
         options = LoopOptions(log_every, checkpoint_every, tensorboard)
-        grid = Grid(found, recipe, pretrained, out, options, workers, TerminalWatcher())
+        source = pretrained if pretrained in ("", PRETRAINED) else str(Path(pretrained).resolve())
+        grid = Grid(found, recipe, source, out, options, workers, TerminalWatcher())
         if joined.is_first:
             say_remarks(found)
         failed = 0
