@@ -182,7 +182,9 @@ class CascadeMaskRCNN(nn.Module):
         is_gt = torch.cat([is_gt, torch.ones_like(object_valid)], 1)
         parts = []
         for image in range(len(boxes)):
-            matched = match_image(boxes[image], targets, image, positive_iou=iou, negative_iou=iou)
+            matched = match_image(
+                boxes[image], targets, image, positive_iou=iou, negative_iou=iou, gt_valid=object_valid[image]
+            )
             index, positive, drawn = sample_balanced(
                 matched,
                 valid[image],

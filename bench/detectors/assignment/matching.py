@@ -89,8 +89,11 @@ def match_image(
     low_quality_iou: float | None = None,
     at_once: int = OBJECTS_AT_ONCE,
     candidates: Tensor | None = None,
+    gt_valid: Tensor | None = None,
 ) -> Tensor:
     """Match boxes (N, 4) to the objects of one image (`match_boxes`): (N,) int64.
+
+    `gt_valid` (G,) bool says which rows of the targets are objects, where the caller knows it already.
 
     What would be background is `IGNORED` where one of the image's ignored regions covers at least half of it. Unlike in
     mmdetection, a box that matches an object is learned even if it lies in such a region.
@@ -98,7 +101,7 @@ def match_image(
     matched = match_boxes(
         boxes,
         targets.boxes[image],
-        targets.labels[image] != NO_OBJECT,
+        targets.labels[image] != NO_OBJECT if gt_valid is None else gt_valid,
         positive_iou=positive_iou,
         negative_iou=negative_iou,
         low_quality_iou=low_quality_iou,

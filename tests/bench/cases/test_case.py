@@ -53,7 +53,7 @@ def test_cases_compare_and_round_trip() -> None:
     [
         ({"task": "imagenet"}, "unknown task 'imagenet': choose from voc, ade20k, coco"),
         ({"method": "vpt"}, "unknown method 'vpt': choose from full, fixed, bitfit"),
-        ({"backbone": "vit"}, "unknown backbone 'vit': choose from swin_tiny"),
+        ({"backbone": "vit"}, "unknown backbone 'vit': choose from swin_nano"),
         ({"window": 8}, "unknown window 8: choose from 7, 12"),
         ({"engine": "tpu"}, "unknown engine 'tpu': choose from auto, simulate, cpu, cuda"),
         ({"precision": "fp8"}, "unknown precision 'fp8': choose from fp32, amp-fp16, amp-bf16, apex-o1"),

@@ -115,7 +115,7 @@ def test_a_corrupt_results_file_costs_no_good_line(tmp_path: Path, capsys) -> No
         (["run"], "name what to train with --task: voc, ade20k, coco"),
         (["run", "--task", "kitti"], "unknown task 'kitti': choose from voc, ade20k, coco"),
         (["run", "--task", "voc", "--method", "vpt"], "unknown method 'vpt': choose from full, fixed"),
-        (["run", "--task", "voc", "--backbone", "vit"], "unknown backbone 'vit': choose from swin_tiny"),
+        (["run", "--task", "voc", "--backbone", "vit"], "unknown backbone 'vit': choose from swin_nano"),
         (["run", "--task", "voc", "--window", "9"], "unknown window 9: choose from 7, 12"),
         (["run", "--task", "voc", "--engine", "abacus"], "unknown engine 'abacus': choose from auto, simulate"),
         (["run", "--task", "voc", "--gpu", "voodoo"], "unknown GPU 'voodoo': `drystep gpus` lists all"),
