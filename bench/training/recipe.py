@@ -124,9 +124,9 @@ def _made_up(task: str, total_batch: int, learning_rate: float, epochs: float, *
 
 
 MADE_RECIPES: Mapping[str, Recipe] = {
-    "voc": _made_up("voc", 8, 1e-3, 5, channels=64, tower_length=2),
+    "voc": _made_up("voc", 8, 1e-3, 6, channels=64, tower_length=2),
     "coco": _made_up("coco", 2, 1e-3, 1.9, channels=32, fc_channels=128, rois_per_image=48),
-    "ade20k": _made_up("ade20k", 8, 1e-3, 4, channels=64, auxiliary_channels=32),
+    "ade20k": _made_up("ade20k", 8, 1e-3, 4.9, channels=64, auxiliary_channels=32),
 }
 """Task -> recipe for made-up data sets of the size that `bench make-data` writes by default: minutes on two cores."""
 
