@@ -116,6 +116,7 @@ def _caption(made_up: bool, recipes: dict[str, str]) -> str:
         f"{what} AP and mIoU are **measured** on the validation images, in percent: {SPREAD_NOTE}. {metrics}. *vs "
         "Full* is in points, to Full with the same backbone, recipe, steps and images. *MiB* are the training's peak, "
         "**measured** on the device (the largest over seeds) and **simulated** for it; *step ms* are the time of a "
-        "step, **measured** and **predicted** for it (medians over seeds). Images are those of the validation. "
+        "step, **measured** with the wait for its images and **predicted** without (medians over seeds). "
+        "Images are those of the validation. "
         f"Recipes: {told}."
     )

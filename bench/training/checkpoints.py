@@ -78,7 +78,7 @@ def newest_checkpoint(folder: Path, say: Callable[[str], object]) -> Checkpoint 
             state = torch.load(place / STATE, map_location="cpu", weights_only=True)
             return Checkpoint(step, load_file(place / WEIGHTS), state)
         except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
-            say(f"the checkpoint {place} is damaged, so the one before it is used: {error}")
+            say(f"the checkpoint {place} is damaged and left out, and the one before it, if any, is used: {error}")
     return None
 
 

@@ -108,6 +108,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def _made_up(task: str, total_batch: int, learning_rate: float, epochs: float, **head: int) -> Recipe:
+    """A recipe of our own numbers, chosen so that a small Swin learns such a set in three minutes on two cores."""
     return Recipe(
         name="made-up",
         images_per_gpu=total_batch,

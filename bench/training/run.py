@@ -103,17 +103,16 @@ def require_same_run(folder: Path, run: Run) -> None:
         )
 
 
-def begin_run(folder: Path, run: Run, data: Path) -> bool:
-    """Write the run's file, unless it is there; return whether it was.
+def begin_run(folder: Path, run: Run, data: Path) -> None:
+    """Write the run's file, unless it is there.
 
     Raises `ValueError` if the folder has another run, with what differs, and `OutputError` if it cannot be written.
     """
     if (folder / RUN_FILE).exists():
         require_same_run(folder, run)
-        return True
+        return
     content = {"run": run.fields(), "data": str(data), "environment": {**installed_versions(), **describe_commit()}}
     write_json(folder / RUN_FILE, content)
-    return False
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -42,7 +42,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,
     images_per_gpu: Annotated[int | None, typer.Option(help="Images of one pass; default: the recipe's.")] = None,
     total_batch: Annotated[int | None, typer.Option(help="Images of one step; default: the recipe's.")] = None,
-    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradients; default: none.")] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Largest norm of the gradients; default: the recipe's.")
+    ] = None,
     regions_as_background: Annotated[
         bool,
         typer.Option(

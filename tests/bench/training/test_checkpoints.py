@@ -46,7 +46,7 @@ def test_of_a_half_written_one_the_one_before_it_is_used(
     found = newest_checkpoint(tmp_path, print)
     assert found is not None
     assert found.step == 5
-    assert "step-00000006 is damaged, so the one before it is used" in capsys.readouterr().out
+    assert "step-00000006 is damaged and left out" in capsys.readouterr().out
 
 
 def test_what_a_killed_process_left_is_no_checkpoint(tmp_path: Path) -> None:
