@@ -116,7 +116,7 @@ def _made_up(task: str, total_batch: int, learning_rate: float, epochs: float, *
         learning_rate=learning_rate,
         weight_decay=WORKLOADS[task].weight_decay,
         epochs=epochs,
-        schedule=Schedule(kind="poly", warm_up_steps=20, warm_up_ratio=0.1),
+        schedule=Schedule(kind="step", milestones=(0.8,), warm_up_steps=20, warm_up_ratio=0.1),
         clip_norm=10.0,
         drop_path=0.0,
         head=head,
@@ -126,7 +126,7 @@ def _made_up(task: str, total_batch: int, learning_rate: float, epochs: float, *
 
 MADE_RECIPES: Mapping[str, Recipe] = {
     "voc": _made_up("voc", 8, 1e-3, 6, channels=64, tower_length=2),
-    "coco": _made_up("coco", 2, 1e-3, 1.9, channels=32, fc_channels=128, rois_per_image=48),
+    "coco": _made_up("coco", 2, 1e-3, 1.75, channels=32, fc_channels=128, rois_per_image=48),
     "ade20k": _made_up("ade20k", 8, 1e-3, 4.9, channels=64, auxiliary_channels=32),
 }
 """Task -> recipe for made-up data sets of the size that `bench make-data` writes by default: minutes on two cores."""
